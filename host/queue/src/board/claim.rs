@@ -1,0 +1,146 @@
+//! Who starts next, and what it means to be in flight.
+//!
+//! The gates are asked in a fixed order and none costs an attempt: paused, handler present,
+//! suspects first, expired, due, its turn in the group, concurrency.
+
+use super::{Board, Claim, Fence, Lease, QueueId, Row};
+use crate::{Timestamp, limits};
+
+impl Board {
+    /// The next message that may start, by all gates, taking turns among queues.
+    ///
+    /// The caller reads its row and calls [`Board::lease`], or [`Board::abandon`] if the message
+    /// cannot be read, before it does anything else with the board.
+    pub fn claim(&mut self, now: Timestamp) -> Option<Claim> {
+        if self.alone.is_some() {
+            return None;
+        }
+        if let Some(index) = self.next_suspect(now) {
+            return self.claim_suspect(index, now);
+        }
+        while let Some(queue) = self.candidates.pop_front() {
+            let claim = self.claim_from(queue, now);
+            if claim.is_some() {
+                self.consider(queue);
+                return claim;
+            }
+            self.reschedule(queue);
+        }
+        None
+    }
+
+    /// What keeps the queue from starting something is undone by an operation that considers it
+    /// anew: an end, a removal, a change of its settings.
+    fn claim_from(&mut self, queue: QueueId, now: Timestamp) -> Option<Claim> {
+        let entry = &mut self.queues[queue.0 as usize];
+        entry.candidate = false;
+        if !entry.is_open() || entry.has_expired(now) {
+            return None;
+        }
+        let sequence = entry.order.peek(now)?;
+        let conflicts = self.conflicts.get(&sequence).copied().unwrap_or(0);
+        if conflicts > limits::MAX_CONFLICTS {
+            // It keeps losing to its neighbours: they end first, and none starts beside it.
+            if entry.in_flight > 0 {
+                return None;
+            }
+            entry.exclusive = Some(sequence);
+        }
+        entry.order.take(now);
+        entry.in_flight += 1;
+        self.in_flight += 1;
+        self.conflicts.remove(&sequence);
+        Some(Claim {
+            queue,
+            sequence,
+            alone: false,
+            conflicts,
+        })
+    }
+
+    /// The suspect that is to run next: one whose queue delivers, and which has its turn.
+    fn next_suspect(&self, now: Timestamp) -> Option<usize> {
+        self.suspects.iter().position(|(queue, place)| {
+            let entry = self.queue(*queue);
+            place.due <= now && entry.could_run() && entry.order.has_turn(place)
+        })
+    }
+
+    /// Whether nothing starts anywhere because of suspects.
+    pub(super) fn waits_for_suspects(&self, now: Timestamp) -> bool {
+        self.alone.is_some() || self.next_suspect(now).is_some()
+    }
+
+    /// Nothing else starts until what is in flight has ended and the suspect has run.
+    fn claim_suspect(&mut self, index: usize, now: Timestamp) -> Option<Claim> {
+        let (queue, place) = *self.suspects.get(index)?;
+        if self.in_flight > 0 || self.queue(queue).has_expired(now) {
+            return None;
+        }
+        self.suspects.remove(index);
+        let entry = self.queue_mut(queue);
+        let waited = entry.order.withdraw(&place);
+        debug_assert!(waited, "suspect {} does not wait", place.sequence);
+        entry.in_flight += 1;
+        self.in_flight += 1;
+        self.alone = Some(place.sequence);
+        self.conflicts.remove(&place.sequence);
+        self.consider(queue);
+        Some(Claim {
+            queue,
+            sequence: place.sequence,
+            alone: true,
+            conflicts: 0,
+        })
+    }
+
+    /// Grants the lease of a claimed message.
+    ///
+    /// # Panics
+    /// When `row` is that of another message.
+    pub fn lease(&mut self, claim: Claim, row: Row) -> Fence {
+        assert_eq!(
+            (row.queue, row.place.sequence),
+            (claim.queue, claim.sequence),
+            "the row of another message is leased"
+        );
+        let fence = Fence {
+            boot: self.boot,
+            lease: self.next_lease,
+            sequence: claim.sequence,
+        };
+        self.next_lease += 1;
+        self.queue_mut(claim.queue).unwatch(&row);
+        let lease = Lease {
+            fence,
+            row,
+            conflicts: claim.conflicts,
+        };
+        let earlier = self.leases.insert(claim.sequence, lease);
+        assert!(
+            earlier.is_none(),
+            "message {} is leased twice",
+            claim.sequence
+        );
+        self.consider(claim.queue);
+        fence
+    }
+
+    /// Gives up a claimed message that could not be read; it has left the queue. If not even its
+    /// row can be read, any row with its queue and sequence does; see [`Board::forget`] for what is
+    /// then not known.
+    pub fn abandon(&mut self, claim: Claim, row: &Row, now: Timestamp) {
+        self.land(claim.queue, claim.sequence);
+        let entry = self.queue_mut(claim.queue);
+        entry.depart(row, now);
+        entry.evict(claim.sequence, now);
+        self.consider(claim.queue);
+    }
+
+    /// A message is no longer in flight.
+    pub(super) fn land(&mut self, queue: QueueId, sequence: u64) {
+        self.in_flight -= 1;
+        self.alone = self.alone.filter(|&alone| alone != sequence);
+        self.queue_mut(queue).land(sequence);
+    }
+}

@@ -1,0 +1,86 @@
+//! What may happen to a board, and how often.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    Accept {
+        queue: Index,
+        delay: u64,
+        ttl: Option<u64>,
+        priority: u8,
+        group: Option<u64>,
+        size: u32,
+    },
+    Claim,
+    End(Index, Outcome, f64),
+    EndStale(Index),
+    /// One message conflicts again and again, as far as it is claimed again.
+    Conflicts(Index),
+    Remove(Index),
+    Redrive(Index),
+    Damage(Index),
+    AbandonNext(bool),
+    Pause(Index, bool),
+    Slots(Index, u32),
+    Declare(Index, bool, u32),
+    Wait(u64),
+    Crash(u64),
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    let conflict = Outcome::HandedBack(HandedBack::Conflict);
+    let back = prop::sample::select(vec![
+        HandedBack::Shutdown,
+        HandedBack::Reload,
+        HandedBack::NoInstance,
+        HandedBack::DestinationFull,
+        HandedBack::ReusedInstance,
+    ]);
+    let failure =
+        (0usize..Reason::ALL.len(), prop::option::of(0u64..30)).prop_map(|(reason, delay)| {
+            Outcome::Failed {
+                reason: Reason::ALL[reason],
+                error: String::new(),
+                delay: delay.map(Duration::from_millis),
+            }
+        });
+    let postponed = (0u64..30).prop_map(|ms| Outcome::Postponed {
+        delay: Duration::from_millis(ms),
+    });
+    prop_oneof![
+        4 => Just(Outcome::Done),
+        3 => failure,
+        1 => Just(Outcome::Rejected { error: String::new() }),
+        1 => postponed,
+        5 => Just(conflict),
+        2 => back.prop_map(Outcome::HandedBack),
+    ]
+}
+
+pub(super) fn ops() -> impl Strategy<Value = Op> {
+    let delay = prop_oneof![3 => Just(0u64), 2 => 1u64..30];
+    let ttl = prop::option::weighted(0.3, 1u64..60);
+    let priority = prop_oneof![3 => Just(4u8), 1 => 0u8..10];
+    let group = prop_oneof![1 => Just(None), 1 => (0u64..3).prop_map(Some)];
+    let accept = (any::<Index>(), delay, ttl, priority, group, 0u32..100);
+    prop_oneof![
+        12 => accept.prop_map(|(queue, delay, ttl, priority, group, size)| Op::Accept { queue, delay, ttl, priority, group, size }),
+        16 => Just(Op::Claim),
+        14 => (any::<Index>(), outcomes(), 0.0..1.0).prop_map(|(i, outcome, roll)| Op::End(i, outcome, roll)),
+        1 => any::<Index>().prop_map(Op::EndStale),
+        1 => any::<Index>().prop_map(Op::Conflicts),
+        2 => any::<Index>().prop_map(Op::Remove),
+        2 => any::<Index>().prop_map(Op::Redrive),
+        1 => any::<Index>().prop_map(Op::Damage),
+        1 => any::<bool>().prop_map(Op::AbandonNext),
+        2 => (any::<Index>(), prop::bool::weighted(0.3)).prop_map(|(i, paused)| Op::Pause(i, paused)),
+        2 => (any::<Index>(), 0u32..4).prop_map(|(i, slots)| Op::Slots(i, slots)),
+        1 => (any::<Index>(), prop::bool::weighted(0.8), 0u32..4).prop_map(|(i, declared, most)| Op::Declare(i, declared, most)),
+        6 => (1u64..40).prop_map(Op::Wait),
+        1 => any::<u64>().prop_map(Op::Crash),
+    ]
+}

@@ -1,0 +1,105 @@
+//! What an operator sees of a queue.
+
+use super::{Board, QueueId};
+use crate::{QueueName, Timestamp};
+
+/// Why a queue does not deliver, in the order of the gates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// An operator paused it.
+    Paused,
+    /// No handler is loaded for it, or the configuration does not name it.
+    NoHandler,
+    /// Suspects run first, one at a time.
+    Suspects,
+    /// As many messages as allowed are in flight: the handler's slots, the queue's concurrency, or
+    /// one that runs with no other of its queue after too many conflicts.
+    Concurrency,
+}
+
+impl Gate {
+    /// The stable code.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Gate::Paused => "paused",
+            Gate::NoHandler => "no-handler",
+            Gate::Suspects => "suspects",
+            Gate::Concurrency => "concurrency",
+        }
+    }
+}
+
+/// How many messages a queue holds, and where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depths {
+    /// Due, or waiting behind another of their group.
+    pub ready: u64,
+    /// Due later.
+    pub scheduled: u64,
+    /// Leased.
+    pub in_flight: u64,
+    /// In the dead store.
+    pub dead: u64,
+    /// Bytes of the bodies of all that are not dead.
+    pub bytes: u64,
+}
+
+/// What happened in a queue since the host started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Accepted.
+    pub sent: u64,
+    /// Acknowledged.
+    pub acked: u64,
+    /// Attempts that failed and counted.
+    pub failed: u64,
+    /// Attempts that ended uncounted.
+    pub handed_back: u64,
+    /// Died.
+    pub died: u64,
+    /// Expired, whether they died of it or were dropped.
+    pub expired: u64,
+    /// Removed by an operator.
+    pub purged: u64,
+    /// Taken back from the dead.
+    pub redriven: u64,
+}
+
+/// A queue, as an operator sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueView {
+    /// Its name.
+    pub name: QueueName,
+    /// Whether the configuration declares it.
+    pub declared: bool,
+    /// How many messages it holds.
+    pub depths: Depths,
+    /// What happened since the host started.
+    pub totals: Totals,
+    /// Messages accepted per second, over the last minute.
+    pub sent_per_second: f64,
+    /// Messages acknowledged per second, over the last minute.
+    pub acked_per_second: f64,
+    /// What keeps it from delivering, if anything does.
+    pub gate: Option<Gate>,
+}
+
+impl Board {
+    /// The queue as an operator sees it.
+    #[must_use]
+    pub fn view(&self, queue: QueueId, now: Timestamp) -> QueueView {
+        let entry = self.queue(queue);
+        let suspects = || self.waits_for_suspects(now).then_some(Gate::Suspects);
+        let full = || entry.is_full().then_some(Gate::Concurrency);
+        QueueView {
+            name: entry.name.clone(),
+            declared: entry.declared,
+            depths: entry.depths(),
+            totals: entry.totals,
+            sent_per_second: entry.sent.per_second(now),
+            acked_per_second: entry.acked.per_second(now),
+            gate: entry.stopped().or_else(suspects).or_else(full),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Every limit of the core, by name.
+
+use std::time::Duration;
+
+/// The most bytes of a message body that a queue can be configured to take.
+pub const MAX_BODY: u64 = 1024 * 1024;
+/// The most bytes of a message body that a queue takes unless it says otherwise.
+pub const DEFAULT_MAX_BODY: u64 = 256 * 1024;
+/// The most attributes of a message.
+pub const MAX_ATTRIBUTES: usize = 64;
+/// The most bytes of an attribute's name.
+pub const MAX_ATTRIBUTE_NAME: usize = 256;
+/// The most bytes of all attributes of a message, names and values together.
+pub const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
+/// The most bytes of each other field of the envelope (content type, group, correlation id, …).
+pub const MAX_ENVELOPE_FIELD: usize = 1024;
+/// Attribute names that start so are Gristmill's own.
+pub const RESERVED_ATTRIBUTE_PREFIX: &str = "gristmill-";
+/// The most bytes kept of the reason a handler gives for a failure.
+pub const MAX_REASON: usize = 4 * 1024;
+/// How often a message may be postponed; once more is death.
+pub const MAX_POSTPONED: u32 = 100;
+/// How often the host may die while a message is being handled; once more is death.
+pub const MAX_CRASHES: u32 = 3;
+/// How often an attempt is run again at once after a state conflict before it is run alone.
+pub const MAX_CONFLICTS: u32 = 10;
+/// The shortest and the longest time-to-live of a message.
+pub const TTL_RANGE: (Duration, Duration) = (
+    Duration::from_millis(1),
+    Duration::from_secs(100 * 365 * 86_400),
+);
+/// The most ended attempts whose history is kept with a message; the oldest go first.
+pub const MAX_HISTORY: usize = 20;
+
+/// The most bytes of a state key.
+pub const MAX_STATE_KEY: usize = 512;
+/// The most bytes of a state value.
+pub const MAX_STATE_VALUE: u64 = 256 * 1024;
+/// The most keys that one `list-keys` returns.
+pub const MAX_LISTED_KEYS: u32 = 1000;
+/// How many keys a delivery may list for each key that it may touch; a list counts as one more.
+pub const LISTED_PER_TOUCHED_KEY: usize = 10;
+/// The most changes of the state that one delivery can have undone by `rollback-to`. A change is
+/// kept once for each mark before it.
+pub const MAX_UNDO_STEPS: usize = 10_000;

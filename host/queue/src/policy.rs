@@ -1,0 +1,55 @@
+//! What is configured for a queue, as far as deciding needs it.
+
+use std::time::Duration;
+
+use crate::limits;
+use crate::retry::RetryPolicy;
+
+/// What happens to a message that expires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnExpiry {
+    /// It goes to the dead store, reason `expired`.
+    #[default]
+    DeadLetter,
+    /// It is removed, and counted.
+    Drop,
+}
+
+/// What is configured for a queue, as far as deciding needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueuePolicy {
+    /// When failed messages are tried again.
+    pub retry: RetryPolicy,
+    /// How many messages of the queue may be in flight at once.
+    pub concurrency: u32,
+    /// How many messages may be ready, scheduled and in flight together.
+    pub max_messages: Option<u64>,
+    /// How many bytes their bodies may have together.
+    pub max_bytes: Option<u64>,
+    /// The most bytes of one body.
+    pub max_body: u64,
+    /// The time-to-live of messages that name none.
+    pub default_ttl: Option<Duration>,
+    /// What happens to a message that expires.
+    pub on_expiry: OnExpiry,
+    /// How long a dedup id is remembered.
+    pub dedup_window: Duration,
+    /// How long dead letters are kept, from death on; `None` is for ever.
+    pub dead_retention: Option<Duration>,
+}
+
+impl Default for QueuePolicy {
+    fn default() -> Self {
+        QueuePolicy {
+            retry: RetryPolicy::default(),
+            concurrency: 64,
+            max_messages: None,
+            max_bytes: None,
+            max_body: limits::DEFAULT_MAX_BODY,
+            default_ttl: None,
+            on_expiry: OnExpiry::default(),
+            dedup_window: Duration::from_secs(5 * 60),
+            dead_retention: Some(Duration::from_secs(14 * 86_400)),
+        }
+    }
+}

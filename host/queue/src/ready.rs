@@ -1,0 +1,326 @@
+//! The order in which waiting messages are due.
+//!
+//! One [`ReadyOrder`] per queue, in memory only; it is rebuilt from the store's index. A message
+//! that waits costs 16 bytes (ready, in order of arrival) to about 40 (scheduled); a message of a
+//! group waits behind its head and is in no order until its turn comes, so that picking the next
+//! runnable group is not a scan and an empty group costs nothing.
+//!
+//! It knows places, not messages: what is in flight, why something leaves, and whether a queue may
+//! deliver at all is the business of the [board](crate::board).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::Timestamp;
+use crate::message::Priority;
+
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use lane::Lane;
+
+/// Where a message stands in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Under which number the store keeps it.
+    pub sequence: u64,
+    /// When it is due.
+    pub due: Timestamp,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Its group, hashed. Two groups with one hash are one group: more order than was asked for,
+    /// never less.
+    pub group: Option<u64>,
+    /// The order of acceptance, which is the order within a group. Unique within a queue.
+    pub ordinal: u64,
+}
+
+/// The order in which the waiting messages of one queue are due.
+#[derive(Debug, Default)]
+pub struct ReadyOrder {
+    lanes: [Lane; Priority::COUNT],
+    scheduled: BTreeSet<(Timestamp, u64, Priority)>,
+    groups: BTreeMap<u64, Group>,
+    ready: u64,
+    behind: u64,
+}
+
+#[derive(Debug)]
+struct Group {
+    /// The one message of the group that is ready, scheduled or in flight.
+    head: Member,
+    /// Its ordinal; all that wait behind it and came in order have a larger one.
+    ordinal: u64,
+    behind: BTreeMap<u64, Member>,
+}
+
+/// A message of a group; its ordinal is kept beside it.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    sequence: u64,
+    due: Timestamp,
+    priority: Priority,
+}
+
+impl Member {
+    fn of(place: &Place) -> Self {
+        Member {
+            sequence: place.sequence,
+            due: place.due,
+            priority: place.priority,
+        }
+    }
+}
+
+impl ReadyOrder {
+    /// Takes in a message: just accepted, found in the store at start-up, or back from the dead.
+    ///
+    /// In its group it stands by its ordinal, in whatever order messages are admitted. One that is
+    /// older than the head goes before it, unless the head is in flight: then it is next.
+    pub fn admit(&mut self, place: Place, now: Timestamp) {
+        let Some(hash) = place.group else {
+            self.put(Member::of(&place), now);
+            return;
+        };
+        let Some(group) = self.groups.get_mut(&hash) else {
+            let group = Group {
+                head: Member::of(&place),
+                ordinal: place.ordinal,
+                behind: BTreeMap::new(),
+            };
+            self.groups.insert(hash, group);
+            self.put(Member::of(&place), now);
+            return;
+        };
+        let (head, ordinal) = (group.head, group.ordinal);
+        let twin = group.behind.insert(place.ordinal, Member::of(&place));
+        debug_assert!(
+            twin.is_none() && place.ordinal != ordinal,
+            "ordinal {} is given twice in a group",
+            place.ordinal
+        );
+        self.behind += 1;
+        if place.ordinal < ordinal && self.withdraw_member(head) {
+            self.put_head(hash, head, ordinal, now);
+        }
+    }
+
+    /// Puts back a message that was leased. In a group it is the head still, unless an older one
+    /// was admitted meanwhile.
+    pub fn put_back(&mut self, place: Place, now: Timestamp) {
+        match place.group {
+            Some(hash) if self.groups.contains_key(&hash) => {
+                self.put_head(hash, Member::of(&place), place.ordinal, now);
+            }
+            _ => self.admit(place, now),
+        }
+    }
+
+    /// Puts the waiting head of a group, or what is older, where it belongs.
+    fn put_head(&mut self, hash: u64, head: Member, ordinal: u64, now: Timestamp) {
+        let Some(group) = self.groups.get_mut(&hash) else {
+            return;
+        };
+        let older = group
+            .behind
+            .first_entry()
+            .filter(|first| *first.key() < ordinal);
+        (group.ordinal, group.head) = match older.map(|first| first.remove_entry()) {
+            Some(older) => {
+                group.behind.insert(ordinal, head);
+                older
+            }
+            None => (ordinal, head),
+        };
+        let head = group.head;
+        self.put(head, now);
+    }
+
+    /// The next message that is due at `now`, which stays where it is.
+    pub fn peek(&mut self, now: Timestamp) -> Option<u64> {
+        self.promote(now);
+        let mut lanes = self.lanes.iter().rev();
+        lanes.find_map(Lane::first)
+    }
+
+    /// The next message that is due at `now`, which is then no longer waiting. In its group it
+    /// stays the head.
+    pub fn take(&mut self, now: Timestamp) -> Option<u64> {
+        self.promote(now);
+        let mut lanes = self.lanes.iter_mut().rev();
+        let taken = lanes.find_map(Lane::pop)?;
+        self.ready -= 1;
+        Some(taken)
+    }
+
+    /// A message has left the queue for good (acknowledged, dead, dropped): the next of its group
+    /// has its turn. Says nothing about one that was not the head.
+    pub fn leave(&mut self, sequence: u64, group: Option<u64>, now: Timestamp) {
+        let Some(hash) = group else { return };
+        let Some(entry) = self.groups.get_mut(&hash) else {
+            return;
+        };
+        if entry.head.sequence != sequence {
+            return;
+        }
+        let Some((ordinal, next)) = entry.behind.pop_first() else {
+            self.groups.remove(&hash);
+            return;
+        };
+        (entry.head, entry.ordinal) = (next, ordinal);
+        self.behind -= 1;
+        self.put(next, now);
+    }
+
+    /// Takes a waiting message out of the middle, and says whether it was there. The caller then
+    /// says with [`ReadyOrder::leave`] that it is gone.
+    pub fn remove(&mut self, place: &Place) -> bool {
+        if let Some(group) = place.group.and_then(|hash| self.groups.get_mut(&hash))
+            && group.head.sequence != place.sequence
+        {
+            let found = group.behind.remove(&place.ordinal).is_some();
+            self.behind -= u64::from(found);
+            return found;
+        }
+        self.withdraw_member(Member::of(place))
+    }
+
+    /// Takes out by name a message that has its turn, and says whether it was there: it is in
+    /// flight. In its group it stays the head.
+    pub fn withdraw(&mut self, place: &Place) -> bool {
+        self.has_turn(place) && self.withdraw_member(Member::of(place))
+    }
+
+    /// Takes out a message about which only its number is known, and says whether there was a trace
+    /// of it. It looks through everything that waits.
+    pub fn evict(&mut self, sequence: u64, now: Timestamp) -> bool {
+        let mut found = self.evict_unordered(sequence);
+        let behind = |group: &Group| {
+            let mut behind = group.behind.iter();
+            let found = behind.find(|(_, member)| member.sequence == sequence)?;
+            Some(*found.0)
+        };
+        for group in self.groups.values_mut() {
+            if let Some(ordinal) = behind(group) {
+                group.behind.remove(&ordinal);
+                self.behind -= 1;
+                found = true;
+            }
+        }
+        let mut groups = self.groups.iter();
+        let headed = groups.find(|(_, group)| group.head.sequence == sequence);
+        if let Some(hash) = headed.map(|(hash, _)| *hash) {
+            self.leave(sequence, Some(hash), now);
+            found = true;
+        }
+        found
+    }
+
+    fn evict_unordered(&mut self, sequence: u64) -> bool {
+        let mut scheduled = self.scheduled.iter();
+        if let Some(&entry) = scheduled.find(|(_, waiting, _)| *waiting == sequence) {
+            return self.scheduled.remove(&entry);
+        }
+        for lane in &mut self.lanes {
+            let mut waiting = lane.iter();
+            if let Some((due, _)) = waiting.find(|(_, waiting)| *waiting == sequence) {
+                drop(waiting);
+                self.ready -= 1;
+                return lane.remove(due, sequence);
+            }
+        }
+        false
+    }
+
+    /// What waits, by sequence: what is ready in order, what is scheduled in order, and what waits
+    /// behind the heads, group by group.
+    pub fn waiting(&self) -> impl Iterator<Item = u64> + '_ {
+        let ready = self.lanes.iter().rev().flat_map(Lane::iter);
+        let scheduled = self.scheduled.iter().map(|&(_, sequence, _)| sequence);
+        let behind = self.groups.values().flat_map(|group| group.behind.values());
+        ready
+            .map(|(_, sequence)| sequence)
+            .chain(scheduled)
+            .chain(behind.map(|member| member.sequence))
+    }
+
+    /// Whether a message has no other of its group before it.
+    #[must_use]
+    pub fn has_turn(&self, place: &Place) -> bool {
+        place
+            .group
+            .and_then(|hash| self.groups.get(&hash))
+            .is_none_or(|group| group.head.sequence == place.sequence)
+    }
+
+    /// Makes ready what has become due.
+    pub fn promote(&mut self, now: Timestamp) {
+        while let Some(&(due, sequence, priority)) = self.scheduled.first() {
+            if due > now {
+                break;
+            }
+            self.scheduled.pop_first();
+            let member = Member {
+                sequence,
+                due,
+                priority,
+            };
+            self.put(member, now);
+        }
+    }
+
+    /// When the next scheduled message is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.scheduled.first().map(|&(due, ..)| due)
+    }
+
+    /// How many messages are due, counting all that wait behind the head of their group: what
+    /// keeps those is their turn, not their time.
+    #[must_use]
+    pub fn ready(&self) -> u64 {
+        self.ready + self.behind
+    }
+
+    /// Whether a message could be taken now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready > 0
+    }
+
+    /// How many messages are scheduled for later.
+    #[must_use]
+    pub fn scheduled(&self) -> u64 {
+        self.scheduled.len() as u64
+    }
+
+    fn put(&mut self, member: Member, now: Timestamp) {
+        let Member {
+            sequence,
+            due,
+            priority,
+        } = member;
+        if due > now {
+            let fresh = self.scheduled.insert((due, sequence, priority));
+            debug_assert!(fresh, "message {sequence} is scheduled twice");
+            return;
+        }
+        self.lanes[usize::from(priority.level())].push(due, sequence);
+        self.ready += 1;
+    }
+
+    /// Takes a message out of the lanes and the schedule, and says whether it was in them.
+    fn withdraw_member(&mut self, member: Member) -> bool {
+        let Member {
+            sequence,
+            due,
+            priority,
+        } = member;
+        if self.scheduled.remove(&(due, sequence, priority)) {
+            return true;
+        }
+        let found = self.lanes[usize::from(priority.level())].remove(due, sequence);
+        self.ready -= u64::from(found);
+        found
+    }
+}

@@ -1,0 +1,360 @@
+//! Messages on their way in.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use gristmill_queue::message::{Due, Priority};
+use gristmill_queue::{Envelope, NewMessage, QueueName, Timestamp};
+use gristmill_store::Accepted;
+use serde::de::{MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Problem;
+use crate::config::value::{self, Show};
+
+/// Names and values in the order given, written as an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes(pub Vec<(String, String)>);
+
+impl Attributes {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Attributes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Attributes(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+/// A body: as text if it is UTF-8, else in base64.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body {
+    /// The body, if it is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The body in base64, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
+}
+
+impl Body {
+    /// How these bytes are written.
+    #[must_use]
+    pub fn of(bytes: &Bytes) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Body {
+                body: Some(text.to_owned()),
+                body_base64: None,
+            },
+            Err(_) => Body {
+                body: None,
+                body_base64: Some(BASE64.encode(bytes)),
+            },
+        }
+    }
+
+    /// The bytes.
+    ///
+    /// # Errors
+    /// When both forms are given, or the base64 is none.
+    pub fn into_bytes(self) -> Result<Bytes, Problem> {
+        match (self.body, self.body_base64) {
+            (Some(_), Some(_)) => Err(Problem::bad_request(
+                "a message has body or body_base64, not both",
+            )),
+            (Some(text), None) => Ok(text.into()),
+            (None, Some(text)) => BASE64.decode(&text).map(Bytes::from).map_err(|error| {
+                Problem::bad_request(format!("body_base64 is not base64: {error}"))
+            }),
+            (None, None) => Ok(Bytes::new()),
+        }
+    }
+}
+
+/// A message that is to be sent, as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MessageIn {
+    /// The body, if it is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The body in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
+    /// The media type of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// Names and values.
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+    /// The ordering key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// How long after acceptance it is due, such as `30s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<String>,
+    /// When it is due, instead of a delay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at_ms: Option<u64>,
+    /// How long after acceptance it expires, such as `1h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<String>,
+    /// 0 to 9, higher first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// Within the window of the queue, a second message with this id is not created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedup_id: Option<String>,
+    /// Ties replies to requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// The queue for the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// What kind of message it is.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub message_type: Option<String>,
+    /// The version of the body's schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<String>,
+    /// Who sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// W3C Trace Context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// W3C Trace Context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<String>,
+}
+
+impl MessageIn {
+    /// The message that is meant.
+    ///
+    /// # Errors
+    /// When a field has no meaning. Limits are checked later, by the queue.
+    pub fn into_message(self) -> Result<NewMessage, Problem> {
+        let body = Body {
+            body: self.body,
+            body_base64: self.body_base64,
+        };
+        Ok(NewMessage {
+            body: body.into_bytes()?,
+            envelope: Envelope {
+                content_type: self.content_type,
+                attributes: self.attributes.0,
+                group: self.group,
+                correlation_id: self.correlation_id,
+                causation_id: None,
+                reply_to: self.reply_to.as_deref().map(reply_to).transpose()?,
+                message_type: self.message_type,
+                schema_version: self.schema_version,
+                source: self.source,
+                traceparent: self.traceparent,
+                tracestate: self.tracestate,
+                priority: self.priority.map(priority).transpose()?.unwrap_or_default(),
+            },
+            due: match (self.delay, self.due_at_ms) {
+                (Some(_), Some(_)) => {
+                    return Err(Problem::bad_request(
+                        "a message has delay or due_at_ms, not both",
+                    ));
+                }
+                (Some(text), None) => Due::After(duration("delay", &text)?),
+                (None, Some(ms)) => Due::At(Timestamp::from_unix_ms(ms)),
+                (None, None) => Due::Now,
+            },
+            ttl: self.ttl.map(|text| duration("ttl", &text)).transpose()?,
+            dedup_id: self.dedup_id,
+        })
+    }
+
+    /// How a message is written.
+    #[must_use]
+    pub fn of(message: NewMessage) -> Self {
+        let Body { body, body_base64 } = Body::of(&message.body);
+        let envelope = message.envelope;
+        let priority = envelope.priority;
+        let (delay, due_at) = match message.due {
+            Due::Now => (None, None),
+            Due::After(delay) => (Some(delay), None),
+            Due::At(time) => (None, Some(time)),
+        };
+        MessageIn {
+            body,
+            body_base64,
+            content_type: envelope.content_type,
+            attributes: Attributes(envelope.attributes),
+            group: envelope.group,
+            delay: delay.map(|delay| delay.show()),
+            due_at_ms: due_at.map(Timestamp::unix_ms),
+            ttl: message.ttl.map(|ttl| ttl.show()),
+            priority: (priority != Priority::DEFAULT).then(|| priority.level()),
+            dedup_id: message.dedup_id,
+            correlation_id: envelope.correlation_id,
+            reply_to: envelope.reply_to.map(|queue| queue.to_string()),
+            message_type: envelope.message_type,
+            schema_version: envelope.schema_version,
+            source: envelope.source,
+            traceparent: envelope.traceparent,
+            tracestate: envelope.tracestate,
+        }
+    }
+}
+
+/// Reads a duration that stands in `field`.
+///
+/// # Errors
+/// When it is none.
+pub fn duration(field: &str, text: &str) -> Result<Duration, Problem> {
+    value::duration(text).ok_or_else(|| {
+        Problem::bad_request(format!(
+            "{field} {text:?} is not a duration: write a number and a unit, such as 30s, 1h 30m or 14d"
+        ))
+    })
+}
+
+/// Checks a priority.
+///
+/// # Errors
+/// When it is not 0 to 9.
+pub fn priority(level: u8) -> Result<Priority, Problem> {
+    Priority::new(level)
+        .ok_or_else(|| Problem::bad_request(format!("priority {level} is not between 0 and 9")))
+}
+
+/// Checks the name of a queue for answers.
+///
+/// # Errors
+/// When it is none.
+pub fn reply_to(name: &str) -> Result<QueueName, Problem> {
+    QueueName::new(name).map_err(|error| Problem::bad_request(format!("reply_to: {error}")))
+}
+
+/// Several messages that are sent together: all or none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchIn {
+    /// The messages.
+    pub messages: Vec<MessageIn>,
+}
+
+/// A message that is durable in its queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Its id; the first one's if this one is a duplicate.
+    pub id: String,
+    /// A message with the same dedup id had been accepted within the window.
+    pub duplicate: bool,
+    /// It is a duplicate, but its body differs from the first one's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
+}
+
+impl From<Accepted> for Sent {
+    fn from(accepted: Accepted) -> Self {
+        Sent {
+            id: accepted.id.to_string(),
+            duplicate: accepted.duplicate,
+            conflict: accepted.conflict,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_read_from_json() {
+        let text = r#"{"body":"hi","attributes":{"b":"1","a":"2"},"delay":"30s","ttl":"1h",
+                       "priority":9,"reply_to":"answers","type":"greeting"}"#;
+        let message: MessageIn = serde_json::from_str(text).unwrap();
+        let message = message.into_message().unwrap();
+        assert_eq!(message.body, "hi");
+        assert_eq!(message.due, Due::After(Duration::from_secs(30)));
+        assert_eq!(message.ttl, Some(Duration::from_secs(3600)));
+        assert_eq!(message.envelope.priority.level(), 9);
+        let names: Vec<&str> = message
+            .envelope
+            .attributes
+            .iter()
+            .map(|(n, _)| n.as_str())
+            .collect();
+        assert_eq!(names, ["b", "a"]);
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_refused_with_a_reason() {
+        for (text, expected) in [
+            (r#"{"body":"a","body_base64":"YQ=="}"#, "not both"),
+            (r#"{"body_base64":"?"}"#, "not base64"),
+            (r#"{"delay":"soon"}"#, "delay \"soon\" is not a duration"),
+            (r#"{"delay":"1s","due_at_ms":1}"#, "not both"),
+            (r#"{"ttl":"5"}"#, "ttl \"5\" is not a duration"),
+            (r#"{"priority":10}"#, "priority 10"),
+            (r#"{"reply_to":"a/b"}"#, "reply_to"),
+        ] {
+            let message: MessageIn = serde_json::from_str(text).unwrap();
+            let problem = message.into_message().unwrap_err();
+            assert!(problem.detail.contains(expected), "{problem}");
+        }
+        assert!(serde_json::from_str::<MessageIn>(r#"{"dealy":"1s"}"#).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(body: Vec<u8>, text in "[a-z ü\"]{1,8}", level in 0u8..10, ms in 0u64..1_000_000_000) {
+            let message = NewMessage {
+                body: body.into(),
+                envelope: Envelope {
+                    attributes: vec![(text.clone(), text.clone()), ("z".into(), String::new())],
+                    group: Some(text.clone()),
+                    message_type: Some(text),
+                    priority: Priority::new(level).unwrap(),
+                    ..Envelope::default()
+                },
+                due: [Due::Now, Due::After(Duration::from_millis(ms)), Due::At(Timestamp::from_unix_ms(ms))][usize::from(level) % 3],
+                ttl: Some(Duration::from_millis(ms)),
+                dedup_id: Some("d".into()),
+            };
+            let json = serde_json::to_vec(&MessageIn::of(message.clone())).unwrap();
+            let read: MessageIn = serde_json::from_slice(&json).unwrap();
+            prop_assert_eq!(read.into_message().unwrap(), message);
+        }
+    }
+}

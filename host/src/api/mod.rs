@@ -1,0 +1,375 @@
+//! What front ends ask of a host, and what they are told: [`Api`] and the types of its answers.
+//!
+//! The same verbs answer over the local socket and, when no host runs, in the command line's own
+//! process, so that the two cannot drift apart. All that crosses the socket is a type here, with
+//! field names that are stable. Knows [`Queues`], and neither HTTP nor terminals.
+//!
+//! Points in time are milliseconds since 1970 (`…_at_ms`); durations and sizes carry their unit in
+//! their names too.
+
+pub mod dead;
+pub mod handler;
+pub mod message;
+pub mod problem;
+pub mod queue;
+pub mod view;
+
+use std::sync::Arc;
+
+use gristmill_queue::{MessageId, NewMessage, QueueName};
+use gristmill_store::{AdminError, DeadFilter, DeadSummary, Outgoing, PurgeStates};
+use serde::{Deserialize, Serialize};
+
+pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
+pub use handler::{HandlerStatus, HandlerView, VersionView};
+pub use message::{BatchIn, MessageIn, Sent};
+pub use problem::{Code, Problem, ProblemJson};
+pub use queue::QueueView;
+pub use view::WaitingView;
+
+use crate::queues::Queues;
+
+/// The most messages that one look into a queue returns.
+pub const MAX_PEEK: usize = 100;
+/// The most dead letters on one page.
+pub const MAX_PAGE: usize = 1000;
+/// The most messages that are sent together.
+pub const MAX_BATCH: usize = 10_000;
+
+/// Says what the handlers of the host are doing.
+pub type ListHandlers = Arc<dyn Fn() -> Vec<HandlerView> + Send + Sync>;
+
+/// A list, as it is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Items<T> {
+    /// What was asked for.
+    pub items: Vec<T>,
+}
+
+/// How many were touched, or would have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// How many.
+    pub count: u64,
+}
+
+/// What is to be done with dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeadOrder {
+    /// Which ones.
+    pub filter: FilterView,
+    /// Only count them.
+    pub dry_run: bool,
+}
+
+/// What of a queue is to be purged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PurgeOrder {
+    /// `ready`, `scheduled`, `dead`: at least one.
+    pub states: Vec<String>,
+}
+
+/// Which program answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionAnswer {
+    /// The version of Gristmill.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+/// What front ends may ask for. Clones are one.
+#[derive(Clone)]
+pub struct Api {
+    queues: Queues,
+    handlers: Option<ListHandlers>,
+}
+
+impl Api {
+    /// Of a host whose handlers are told by `handlers`.
+    #[must_use]
+    pub fn new(queues: Queues, handlers: ListHandlers) -> Self {
+        Api {
+            queues,
+            handlers: Some(handlers),
+        }
+    }
+
+    /// Of a store that no host serves.
+    #[must_use]
+    pub fn without_host(queues: Queues) -> Self {
+        Api {
+            queues,
+            handlers: None,
+        }
+    }
+
+    /// The queues behind it.
+    #[must_use]
+    pub fn service(&self) -> &Queues {
+        &self.queues
+    }
+
+    /// What the handlers are doing; `None` if no host runs.
+    #[must_use]
+    pub fn handlers(&self) -> Option<Vec<HandlerView>> {
+        self.handlers.as_ref().map(|list| list())
+    }
+
+    /// Sends messages to a queue: all are durable when this returns, or none is.
+    ///
+    /// # Errors
+    /// When one is refused, or it is not known whether they were accepted.
+    pub async fn send_all(
+        &self,
+        queue: QueueName,
+        messages: Vec<NewMessage>,
+    ) -> Result<Vec<Sent>, Problem> {
+        if messages.len() > MAX_BATCH {
+            return Err(Problem::new(
+                Code::TooLarge,
+                format!(
+                    "{} messages are sent together, but at most {MAX_BATCH} may be: send them in parts",
+                    messages.len()
+                ),
+            ));
+        }
+        let outgoing = |message| Outgoing {
+            queue: queue.clone(),
+            message,
+        };
+        let batch = messages.into_iter().map(outgoing).collect();
+        let accepted = self.queues.send_all(batch).await?;
+        Ok(accepted.into_iter().map(Sent::from).collect())
+    }
+
+    /// All queues.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn queues(&self) -> Result<Vec<QueueView>, Problem> {
+        let handlers = self.handlers();
+        let mut views = self.queues.list().await?;
+        views.sort_by(|a, b| a.name.cmp(&b.name));
+        let show = |view| QueueView::of(view, handlers.as_deref());
+        Ok(views.iter().map(show).collect())
+    }
+
+    /// The next messages of a queue, at most [`MAX_PEEK`]; changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn peek(&self, queue: QueueName, limit: usize) -> Result<Vec<WaitingView>, Problem> {
+        let peeked = self.queues.peek(queue, limit.min(MAX_PEEK)).await?;
+        let now = self.queues.now();
+        let show = |one| WaitingView::of(one, now);
+        Ok(peeked.into_iter().map(show).collect())
+    }
+
+    /// A page of the dead letters of a queue; `cursor` is the [`DeadPage::next`] of the page before.
+    ///
+    /// # Errors
+    /// When there is no such queue, or the cursor is none.
+    pub async fn dead(
+        &self,
+        queue: QueueName,
+        filter: DeadFilter,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<DeadPage, Problem> {
+        let after = match cursor {
+            None => 0,
+            Some(text) => text.parse().map_err(|_| {
+                Problem::bad_request(format!("cursor {text:?} is none: use the `next` of a page"))
+            })?,
+        };
+        let limit = limit.clamp(1, MAX_PAGE);
+        self.read(move |queues| {
+            let found = queues.dead(&queue, &filter, after, limit)?;
+            let next =
+                (found.len() == limit).then(|| found.last().map(|one| one.sequence.to_string()));
+            let mut items = Vec::with_capacity(found.len());
+            for summary in &found {
+                items.extend(item(queues, &queue, summary)?);
+            }
+            Ok(DeadPage {
+                items,
+                next: next.flatten(),
+            })
+        })
+        .await
+    }
+
+    /// The dead letters of a queue, grouped by what they died of.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn dead_groups(&self, queue: QueueName) -> Result<Vec<DeadGroupView>, Problem> {
+        self.read(move |queues| {
+            let mut groups = Vec::new();
+            for group in queues.dead_groups(&queue)? {
+                groups.extend(
+                    item(queues, &queue, &group.latest)?.map(|latest| DeadGroupView {
+                        fingerprint: dead::show_fingerprint(group.fingerprint),
+                        reason: group.reason.to_string(),
+                        count: group.count,
+                        latest,
+                    }),
+                );
+            }
+            Ok(groups)
+        })
+        .await
+    }
+
+    /// One dead letter, whole.
+    ///
+    /// # Errors
+    /// When there is no such queue or letter.
+    pub async fn dead_letter(
+        &self,
+        queue: QueueName,
+        id: MessageId,
+    ) -> Result<DeadLetterView, Problem> {
+        self.read(move |queues| Ok(queues.dead_letter_of(&queue, id)?.into()))
+            .await
+    }
+
+    /// Takes dead letters back into their queue, or only counts them.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn redrive(
+        &self,
+        queue: QueueName,
+        filter: DeadFilter,
+        dry_run: bool,
+    ) -> Result<u64, Problem> {
+        if dry_run {
+            return self.count_dead(queue, filter).await;
+        }
+        Ok(self.queues.redrive(queue, filter).await?)
+    }
+
+    /// Removes dead letters for good, or only counts them.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn purge_dead(
+        &self,
+        queue: QueueName,
+        filter: DeadFilter,
+        dry_run: bool,
+    ) -> Result<u64, Problem> {
+        if dry_run {
+            return self.count_dead(queue, filter).await;
+        }
+        let dead = PurgeStates {
+            dead: true,
+            ..PurgeStates::default()
+        };
+        Ok(self.queues.purge(queue, dead, filter).await?)
+    }
+
+    /// Removes all messages in these states; never what is in flight.
+    ///
+    /// # Errors
+    /// When no state is named, or there is no such queue.
+    pub async fn purge(&self, queue: QueueName, states: PurgeStates) -> Result<u64, Problem> {
+        if states == PurgeStates::default() {
+            return Err(Problem::bad_request(
+                "a purge names what it removes: ready, scheduled, dead, or several of them",
+            ));
+        }
+        Ok(self
+            .queues
+            .purge(queue, states, DeadFilter::default())
+            .await?)
+    }
+
+    /// Stops leasing from a queue; lasts over restarts.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn pause(&self, queue: QueueName) -> Result<(), Problem> {
+        Ok(self.queues.pause(queue).await?)
+    }
+
+    /// Leases from a queue again.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn resume(&self, queue: QueueName) -> Result<(), Problem> {
+        Ok(self.queues.resume(queue).await?)
+    }
+
+    async fn count_dead(&self, queue: QueueName, filter: DeadFilter) -> Result<u64, Problem> {
+        self.read(move |queues| Ok(queues.dead(&queue, &filter, 0, usize::MAX)?.len() as u64))
+            .await
+    }
+
+    /// Reads from the store on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Queues) -> Result<T, AdminError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let queues = self.queues.clone();
+        match tokio::task::spawn_blocking(move || read(&queues)).await {
+            Ok(found) => Ok(found?),
+            Err(error) => Err(Problem::new(
+                Code::StoreFailed,
+                format!("reading the store failed: {error}"),
+            )),
+        }
+    }
+}
+
+/// A dead letter as it stands in a list; `None` if it left meanwhile.
+fn item(
+    queues: &Queues,
+    queue: &QueueName,
+    summary: &DeadSummary,
+) -> Result<Option<DeadItem>, AdminError> {
+    match queues.dead_letter(queue, summary.sequence) {
+        Ok(letter) => Ok(letter.map(|letter| DeadItem::of(summary, Some(&letter)))),
+        Err(AdminError::Damaged(_)) => Ok(Some(DeadItem::of(summary, None))),
+        Err(error) => Err(error),
+    }
+}
+
+impl TryFrom<&PurgeOrder> for PurgeStates {
+    type Error = Problem;
+
+    fn try_from(order: &PurgeOrder) -> Result<Self, Problem> {
+        let mut states = PurgeStates::default();
+        for state in &order.states {
+            match state.as_str() {
+                "ready" => states.ready = true,
+                "scheduled" => states.scheduled = true,
+                "dead" => states.dead = true,
+                other => {
+                    return Err(Problem::bad_request(format!(
+                        "{other:?} cannot be purged: use ready, scheduled or dead; what is in flight stays"
+                    )));
+                }
+            }
+        }
+        Ok(states)
+    }
+}
+
+impl From<PurgeStates> for PurgeOrder {
+    fn from(states: PurgeStates) -> Self {
+        let named = [
+            (states.ready, "ready"),
+            (states.scheduled, "scheduled"),
+            (states.dead, "dead"),
+        ];
+        let chosen = named.into_iter().filter(|(chosen, _)| *chosen);
+        PurgeOrder {
+            states: chosen.map(|(_, name)| name.to_owned()).collect(),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What can go wrong with a request, as every front end tells it: one code, one sentence.
+//!
+//! The one place where the errors of the rooms below become what a caller is told. A front end only
+//! chooses how to show it: HTTP by [`Code::status`], the command line by its exit code.
+
+use std::fmt;
+
+use gristmill_queue::message::InvalidMessage;
+use gristmill_store::{AdminError, SendError};
+use serde::{Deserialize, Serialize};
+
+/// What kind of trouble it is. The codes are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// The request cannot be understood.
+    BadRequest,
+    /// The message breaks a limit.
+    InvalidMessage,
+    /// The body, or the request, is too large.
+    TooLarge,
+    /// The request did not arrive in time.
+    TooSlow,
+    /// There is no such queue.
+    QueueNotFound,
+    /// There is no such message.
+    MessageNotFound,
+    /// There is nothing at this address.
+    NotFound,
+    /// There is something at this address, but not for this method.
+    MethodNotAllowed,
+    /// The queue holds as much as it may.
+    QueueFull,
+    /// More waits to be written than may wait.
+    Busy,
+    /// Whether it was done is not known.
+    OutcomeUnknown,
+    /// A record is damaged.
+    Damaged,
+    /// The store cannot be read or written.
+    StoreFailed,
+    /// No host answers. Said by the caller's side, never by a host.
+    Unreachable,
+    /// Anything that this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+impl Code {
+    /// The stable code.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status that goes with it.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        self.row().1
+    }
+
+    /// The same for every problem of this code.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Code::BadRequest => ("bad-request", 400, "The request cannot be understood"),
+            Code::InvalidMessage => ("invalid-message", 400, "The message breaks a limit"),
+            Code::TooLarge => ("too-large", 413, "The request is too large"),
+            Code::TooSlow => ("too-slow", 408, "The request did not arrive in time"),
+            Code::QueueNotFound => ("queue-not-found", 404, "There is no such queue"),
+            Code::MessageNotFound => ("message-not-found", 404, "There is no such message"),
+            Code::NotFound => ("not-found", 404, "There is nothing at this address"),
+            Code::MethodNotAllowed => ("method-not-allowed", 405, "The method is not allowed here"),
+            Code::QueueFull => ("queue-full", 429, "The queue is full"),
+            Code::Busy => ("busy", 503, "The store is busy"),
+            Code::OutcomeUnknown => ("outcome-unknown", 503, "Whether it was done is not known"),
+            Code::Damaged => ("damaged", 500, "A record is damaged"),
+            Code::StoreFailed => ("store-failed", 500, "The store failed"),
+            Code::Unreachable => ("unreachable", 503, "No host answers"),
+            Code::Other => ("other", 500, "Something went wrong"),
+        }
+    }
+
+    /// After how many seconds it is worth trying again, where waiting helps.
+    #[must_use]
+    pub fn retry_after(self) -> Option<u32> {
+        matches!(self, Code::QueueFull | Code::Busy).then_some(1)
+    }
+}
+
+/// Why a request was not answered as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What kind of trouble.
+    pub code: Code,
+    /// What happened, to which thing, and what to do now.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of this kind, in these words.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Problem {
+            code,
+            detail: detail.into(),
+        }
+    }
+
+    /// A request that cannot be understood.
+    #[must_use]
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(Code::BadRequest, detail)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<SendError> for Problem {
+    fn from(error: SendError) -> Self {
+        let code = match &error {
+            SendError::UnknownQueue(_) => Code::QueueNotFound,
+            SendError::Invalid { problem, .. } => match problem {
+                InvalidMessage::BodyTooLarge { .. } => Code::TooLarge,
+                _ => Code::InvalidMessage,
+            },
+            SendError::Full(_) => Code::QueueFull,
+            SendError::Busy { .. } => Code::Busy,
+            SendError::Unknown => Code::OutcomeUnknown,
+        };
+        Problem::new(code, error.to_string())
+    }
+}
+
+impl From<AdminError> for Problem {
+    fn from(error: AdminError) -> Self {
+        match &error {
+            AdminError::UnknownQueue(name) => Problem::new(
+                Code::QueueNotFound,
+                format!(
+                    "there is no queue {name}: declare it with [queue.{name}] in the configuration, or see `gristmill queues`"
+                ),
+            ),
+            AdminError::UnknownMessage(_) => Problem::new(Code::MessageNotFound, error.to_string()),
+            AdminError::Damaged(_) => Problem::new(Code::Damaged, error.to_string()),
+            AdminError::Store(_) => Problem::new(Code::StoreFailed, error.to_string()),
+            AdminError::Closed => Problem::new(Code::OutcomeUnknown, error.to_string()),
+        }
+    }
+}
+
+/// A problem as it stands in an answer: the problem details of RFC 9457, with a `code`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemJson {
+    /// A URN that names the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The same for every problem of this code.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, to which thing, and what to do now.
+    pub detail: String,
+    /// What kind of trouble.
+    pub code: Code,
+}
+
+impl From<&Problem> for ProblemJson {
+    fn from(problem: &Problem) -> Self {
+        let code = problem.code;
+        ProblemJson {
+            kind: format!("urn:gristmill:problem:{}", code.as_str()),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: problem.detail.clone(),
+            code,
+        }
+    }
+}
+
+impl From<ProblemJson> for Problem {
+    fn from(json: ProblemJson) -> Self {
+        Problem::new(json.code, json.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gristmill_queue::QueueName;
+
+    use super::*;
+
+    #[test]
+    fn errors_become_codes_and_statuses() {
+        let queue = QueueName::new("orders").unwrap();
+        let invalid = |problem| SendError::Invalid {
+            queue: queue.clone(),
+            problem,
+        };
+        let table: [(Problem, &str, u16); 8] = [
+            (
+                SendError::UnknownQueue(queue.clone()).into(),
+                "queue-not-found",
+                404,
+            ),
+            (invalid(InvalidMessage::Ttl).into(), "invalid-message", 400),
+            (
+                invalid(InvalidMessage::BodyTooLarge { size: 2, limit: 1 }).into(),
+                "too-large",
+                413,
+            ),
+            (SendError::Busy { waiting: 1 }.into(), "busy", 503),
+            (SendError::Unknown.into(), "outcome-unknown", 503),
+            (
+                AdminError::UnknownQueue(queue.clone()).into(),
+                "queue-not-found",
+                404,
+            ),
+            (AdminError::Damaged(7).into(), "damaged", 500),
+            (AdminError::Closed.into(), "outcome-unknown", 503),
+        ];
+        for (problem, code, status) in table {
+            assert_eq!(
+                (problem.code.as_str(), problem.code.status()),
+                (code, status)
+            );
+            assert!(!problem.detail.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_problem_survives_the_wire_and_unknown_codes_are_other() {
+        let problem = Problem::new(Code::QueueFull, "queue q is full");
+        let text = serde_json::to_string(&ProblemJson::from(&problem)).unwrap();
+        assert!(text.contains(r#""code":"queue-full""#), "{text}");
+        let back: ProblemJson = serde_json::from_str(&text).unwrap();
+        assert_eq!(Problem::from(back), problem);
+        let newer = text.replace("\"queue-full\"", "\"from-the-future\"");
+        let back: ProblemJson = serde_json::from_str(&newer).unwrap();
+        assert_eq!(back.code, Code::Other);
+    }
+}

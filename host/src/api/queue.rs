@@ -1,0 +1,202 @@
+//! Queues as they are shown.
+
+use gristmill_queue::board;
+use gristmill_queue::board::Gate;
+use serde::{Deserialize, Serialize};
+
+use super::handler::{HandlerStatus, HandlerView};
+
+/// A queue, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueView {
+    /// Its name.
+    pub name: String,
+    /// Whether the configuration declares it.
+    pub declared: bool,
+    /// Messages that are due.
+    pub ready: u64,
+    /// Messages that are due later.
+    pub scheduled: u64,
+    /// Messages that are leased.
+    pub in_flight: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Bytes of the bodies of all that are not dead.
+    pub bytes: u64,
+    /// Messages accepted per second, over the last minute.
+    pub sent_per_second: f64,
+    /// Messages acknowledged per second, over the last minute.
+    pub acked_per_second: f64,
+    /// What happened since the host started.
+    pub totals: TotalsView,
+    /// The code of what keeps it from delivering: `paused`, `no-handler`, `suspects` or
+    /// `concurrency`.
+    pub gate: Option<String>,
+    /// The same in words, where more is known.
+    pub gate_detail: Option<String>,
+    /// The file of its handler, if a host runs and the queue has one.
+    pub handler: Option<String>,
+}
+
+/// What happened in a queue since the host started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotalsView {
+    /// Accepted.
+    pub sent: u64,
+    /// Acknowledged.
+    pub acked: u64,
+    /// Attempts that failed and counted.
+    pub failed: u64,
+    /// Attempts that ended uncounted.
+    pub handed_back: u64,
+    /// Died.
+    pub died: u64,
+    /// Expired, whether they died of it or were dropped.
+    pub expired: u64,
+    /// Removed by an operator.
+    pub purged: u64,
+    /// Taken back from the dead.
+    pub redriven: u64,
+}
+
+impl From<board::Totals> for TotalsView {
+    fn from(totals: board::Totals) -> Self {
+        let board::Totals {
+            sent,
+            acked,
+            failed,
+            handed_back,
+            died,
+            expired,
+            purged,
+            redriven,
+        } = totals;
+        TotalsView {
+            sent,
+            acked,
+            failed,
+            handed_back,
+            died,
+            expired,
+            purged,
+            redriven,
+        }
+    }
+}
+
+impl QueueView {
+    /// A queue as it is shown; `handlers` are those of the host, if one runs.
+    #[must_use]
+    pub fn of(view: &board::QueueView, handlers: Option<&[HandlerView]>) -> Self {
+        let name = view.name.to_string();
+        let handler = handlers.and_then(|all| all.iter().find(|one| one.queues.contains(&name)));
+        let gate_detail = match view.gate {
+            Some(Gate::NoHandler) => Some(why_no_handler(view, handlers.is_some(), handler)),
+            _ => None,
+        };
+        QueueView {
+            declared: view.declared,
+            ready: view.depths.ready,
+            scheduled: view.depths.scheduled,
+            in_flight: view.depths.in_flight,
+            dead: view.depths.dead,
+            bytes: view.depths.bytes,
+            sent_per_second: view.sent_per_second,
+            acked_per_second: view.acked_per_second,
+            totals: view.totals.into(),
+            gate: view.gate.map(|gate| gate.as_str().to_owned()),
+            gate_detail,
+            handler: handler.map(|handler| handler.file.clone()),
+            name,
+        }
+    }
+}
+
+fn why_no_handler(
+    view: &board::QueueView,
+    host_runs: bool,
+    handler: Option<&HandlerView>,
+) -> String {
+    if !view.declared {
+        return "the configuration does not declare the queue".to_owned();
+    }
+    match handler {
+        _ if !host_runs => "no host runs".to_owned(),
+        None => "the configuration names none".to_owned(),
+        Some(handler) => match (&handler.problem, handler.status) {
+            (Some(problem), _) => problem.clone(),
+            (None, HandlerStatus::Missing) => format!("{} is missing", handler.file),
+            (None, status) => format!("{} is {}", handler.file, status.as_str()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gristmill_queue::QueueName;
+    use gristmill_queue::board::{Depths, Totals};
+
+    use super::*;
+
+    fn queue(gate: Option<Gate>, declared: bool) -> board::QueueView {
+        board::QueueView {
+            name: QueueName::new("orders").unwrap(),
+            declared,
+            depths: Depths::default(),
+            totals: Totals::default(),
+            sent_per_second: 0.0,
+            acked_per_second: 0.0,
+            gate,
+        }
+    }
+
+    #[test]
+    fn a_queue_without_a_handler_says_why() {
+        let missing = HandlerView {
+            name: "orders".into(),
+            file: "orders.wasm".into(),
+            queues: vec!["orders".into()],
+            status: HandlerStatus::Missing,
+            problem: None,
+            version: None,
+        };
+        let refused = HandlerView {
+            status: HandlerStatus::Refused,
+            problem: Some("orders.wasm is not WebAssembly".into()),
+            ..missing.clone()
+        };
+        let other = HandlerView {
+            queues: vec!["else".into()],
+            ..missing.clone()
+        };
+        let gate = Some(Gate::NoHandler);
+        let table = [
+            (queue(gate, true), None, Some("no host runs")),
+            (
+                queue(gate, true),
+                Some(vec![missing]),
+                Some("orders.wasm is missing"),
+            ),
+            (
+                queue(gate, true),
+                Some(vec![refused]),
+                Some("orders.wasm is not WebAssembly"),
+            ),
+            (
+                queue(gate, true),
+                Some(vec![other]),
+                Some("the configuration names none"),
+            ),
+            (
+                queue(gate, false),
+                Some(vec![]),
+                Some("the configuration does not declare the queue"),
+            ),
+            (queue(Some(Gate::Paused), true), Some(vec![]), None),
+        ];
+        for (view, handlers, expected) in table {
+            let shown = QueueView::of(&view, handlers.as_deref());
+            assert_eq!(shown.gate_detail.as_deref(), expected);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `gristmill check`
+
+use std::path::Path;
+
+use gristmill_queue::Timestamp;
+use serde::Serialize;
+
+use super::exit::{Exit, Failure};
+use super::print::{self, Screen};
+use super::{Global, handlers, text};
+use crate::api::{HandlerStatus, HandlerView, VersionView};
+use crate::config::{Config, Problem, problem};
+use crate::runtime::Runtime;
+use crate::runtime::spec::HandlerSpec;
+use crate::server;
+
+#[derive(clap::Args, Debug)]
+pub struct Check {
+    /// Do not compile the handlers
+    #[arg(long)]
+    config_only: bool,
+    /// Warnings and missing modules are errors too
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'c> {
+    ok: bool,
+    problems: &'c [Problem],
+    handlers: &'c [HandlerView],
+}
+
+impl Check {
+    pub fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
+        let config = match global.load() {
+            Ok(config) => config,
+            Err(errors) if screen.json => {
+                screen.json(&Report {
+                    ok: false,
+                    problems: &errors.problems,
+                    handlers: &[],
+                })?;
+                return Err(Failure::silent(Exit::Usage));
+            }
+            Err(errors) => return Err(errors.into()),
+        };
+        let handlers = if self.config_only {
+            Vec::new()
+        } else {
+            load_all(&config)?
+        };
+        let refused = handlers
+            .iter()
+            .any(|one| one.status == HandlerStatus::Refused);
+        let missing = handlers
+            .iter()
+            .any(|one| one.status == HandlerStatus::Missing);
+        let strictly = self.strict && (missing || !config.warnings.is_empty());
+        let ok = !refused && !strictly;
+        if screen.json {
+            screen.json(&Report {
+                ok,
+                problems: &config.warnings,
+                handlers: &handlers,
+            })?;
+        } else {
+            show(&config, &handlers, ok, screen)?;
+        }
+        match (refused, strictly) {
+            (true, _) => Err(Failure::silent(Exit::Failed)),
+            (false, true) => Err(Failure::silent(Exit::Usage)),
+            (false, false) => Ok(()),
+        }
+    }
+}
+
+fn show(
+    config: &Config,
+    handlers: &[HandlerView],
+    ok: bool,
+    screen: Screen,
+) -> Result<(), Failure> {
+    if !config.warnings.is_empty() {
+        eprintln!(
+            "{}\n",
+            problem::render(&config.warnings, print::color_on_stderr())
+        );
+    }
+    if !handlers.is_empty() {
+        screen.result(&handlers::table(handlers, screen))?;
+    }
+    if ok {
+        let queues = text::count(config.queues.len() as u64, "queue");
+        screen.talk(&format!("{}: {queues}, no errors", config.source.display()));
+    }
+    Ok(())
+}
+
+/// Loads every handler as the host would; the code that is compiled stays in the cache for it.
+fn load_all(config: &Config) -> Result<Vec<HandlerView>, Failure> {
+    if config.handlers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let runtime =
+        server::open_runtime(config).map_err(|error| Failure::new(Exit::Failed, error))?;
+    Ok(config
+        .handlers
+        .values()
+        .map(|spec| view(config, spec, &runtime))
+        .collect())
+}
+
+fn view(config: &Config, spec: &HandlerSpec, runtime: &Runtime) -> HandlerView {
+    let served = config
+        .queues
+        .iter()
+        .filter(|(_, queue)| queue.handler.as_deref() == Some(spec.name.as_str()));
+    let (status, problem, version) = match load(spec, runtime) {
+        Ok(Some(version)) => (HandlerStatus::Serving, None, Some(version)),
+        Ok(None) => {
+            let problem = format!(
+                "{} is missing: its queues hold their messages",
+                spec.path.display()
+            );
+            (HandlerStatus::Missing, Some(problem), None)
+        }
+        Err(problem) => (HandlerStatus::Refused, Some(problem), None),
+    };
+    HandlerView {
+        name: spec.name.clone(),
+        file: file_name(&spec.path),
+        queues: served.map(|(name, _)| name.to_string()).collect(),
+        status,
+        problem,
+        version,
+    }
+}
+
+fn load(spec: &HandlerSpec, runtime: &Runtime) -> Result<Option<VersionView>, String> {
+    let module = match std::fs::read(&spec.path) {
+        Ok(module) => module,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{} cannot be read: {error}", spec.path.display())),
+    };
+    let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
+    runtime
+        .load(spec, &module)
+        .map(|version| Some(VersionView::of(&version, Timestamp::from_unix_ms(now))))
+        .map_err(|error| error.to_string())
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}

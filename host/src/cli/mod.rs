@@ -1,0 +1,199 @@
+//! The command line: one file per verb, and one match that lists them.
+//!
+//! Reads arguments, asks through a [`Door`](door::Door), and shows the answer. Results go to
+//! stdout, talk goes to stderr. It knows how things look to a person, and decides nothing about
+//! messages.
+
+mod body;
+mod check;
+mod completions;
+mod config;
+mod confirm;
+mod create;
+mod dead;
+mod door;
+mod exit;
+mod handlers;
+pub mod new;
+mod pause;
+mod peek;
+mod print;
+mod purge;
+mod queues;
+mod send;
+mod serve;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use gristmill_queue::QueueName;
+
+use exit::{Exit, Failure};
+use print::Screen;
+
+/// A durable message queue that runs its consumers itself, as sandboxed WebAssembly.
+#[derive(Debug, Parser)]
+#[command(name = "gristmill", version, after_help = exit::HELP, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Args, Debug)]
+struct Global {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "GRISTMILL_CONFIG", default_value = crate::config::defaults::FILE)]
+    config: PathBuf,
+    /// The data folder, instead of the one that the configuration names
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// One JSON document on stdout, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+    /// No remarks on stderr, only errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the host: deliver messages to handlers, until a signal asks to stop
+    Serve(serve::Serve),
+    /// Check the configuration and every handler, and show all problems
+    Check(check::Check),
+    /// Send a message, or many
+    Send(send::Send),
+    /// Show all queues: depths, rates, and what keeps them from delivering
+    Queues(queues::Queues),
+    /// Show the next messages of a queue; changes nothing
+    Peek(peek::Peek),
+    /// Look at dead letters, take them back or remove them
+    #[command(subcommand)]
+    Dead(dead::Dead),
+    /// Stop delivering from a queue; lasts over restarts
+    Pause(pause::Pause),
+    /// Deliver from a paused queue again
+    Resume(pause::Pause),
+    /// Remove messages of a queue for good; never what is in flight
+    Purge(purge::Purge),
+    /// Show the handlers of the running host
+    Handlers(handlers::Handlers),
+    /// Make a project for a new handler in Rust, in a folder of its own
+    New(create::New),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+    /// Print an example configuration, or the table of its keys
+    #[command(subcommand)]
+    Config(config::Config),
+}
+
+/// Runs the command that the arguments of the process ask for.
+#[must_use]
+pub fn main() -> ExitCode {
+    // The host's own child reads its arguments itself, and before any thread starts.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|verb| verb == "__compile")
+    {
+        return crate::runtime::compile_child_main();
+    }
+    let cli = Cli::parse();
+    let screen = Screen::new(cli.global.json, cli.global.quiet);
+    match run(cli, screen) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            report(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
+    let global = &cli.global;
+    match cli.verb {
+        Verb::Serve(verb) => verb.run(global),
+        Verb::Check(verb) => verb.run(global, screen),
+        Verb::Send(verb) => wait_for(verb.run(global, screen)),
+        Verb::Queues(verb) => wait_for(verb.run(global, screen)),
+        Verb::Peek(verb) => wait_for(verb.run(global, screen)),
+        Verb::Dead(verb) => wait_for(verb.run(global, screen)),
+        Verb::Pause(verb) => wait_for(verb.run(true, global, screen)),
+        Verb::Resume(verb) => wait_for(verb.run(false, global, screen)),
+        Verb::Purge(verb) => wait_for(verb.run(global, screen)),
+        Verb::Handlers(verb) => wait_for(verb.run(global, screen)),
+        Verb::New(verb) => verb.run(screen),
+        Verb::Completions(verb) => verb.run(screen),
+        Verb::Config(verb) => verb.run(screen),
+    }
+}
+
+/// Runs a verb that waits for a host or a store; one thread does.
+fn wait_for<T>(verb: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(verb)
+}
+
+fn report(failure: &Failure) {
+    if failure.message.is_empty() {
+        return;
+    }
+    // What a renderer wrote has its own colours and says itself that it is an error.
+    if failure.rendered {
+        eprintln!("{}", failure.message);
+    } else {
+        eprintln!("error: {}", text::lines(&failure.message));
+    }
+}
+
+fn queue_name(name: &str) -> Result<QueueName, String> {
+    QueueName::new(name).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused() {
+        for args in [
+            &["send", "a b", "x"][..],
+            &["send", "q", "x", "--file", "f"],
+            &["send", "q", "x", "--attr", "novalue"],
+            &["send", "q", "x", "--delay", "soon"],
+            &["send", "q", "x", "--priority", "10"],
+            &["send", "q", "-", "--lines", "--dedup-id", "d"],
+            &["purge", "q"],
+            &["dead", "show", "q", "not-an-id"],
+            &["dead", "redrive", "q", "--reason", "bad-luck"],
+            &["peek", "q", "-n", "0"],
+        ] {
+            let parsed = Cli::try_parse_from([&["gristmill"], args].concat());
+            assert_eq!(
+                parsed.map(|_| ()).map_err(|error| error.exit_code()),
+                Err(2),
+                "{args:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let cli = Cli::try_parse_from(["gristmill", "queues", "--json", "--config", "c"]).unwrap();
+        assert!(cli.global.json && cli.global.config.as_os_str() == "c");
+        Cli::try_parse_from(["gristmill", "--json", "purge", "q", "--ready", "--dead"]).unwrap();
+    }
+}

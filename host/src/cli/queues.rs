@@ -1,0 +1,152 @@
+//! `gristmill queues`
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use super::door::Door;
+use super::exit::Failure;
+use super::print::{Column, Screen, Tone};
+use super::{Global, text};
+use crate::api::{Items, QueueView};
+
+/// How often `--watch` looks.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+#[derive(clap::Args, Debug)]
+pub struct Queues {
+    /// Show them again every second
+    #[arg(long, short)]
+    watch: bool,
+}
+
+impl Queues {
+    pub async fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
+        if !self.watch {
+            return show(global, screen, false).await;
+        }
+        loop {
+            show(global, screen, true).await?;
+            tokio::time::sleep(WATCH_INTERVAL).await;
+        }
+    }
+}
+
+/// Each look opens its own door, so that watching does not keep a host from starting.
+async fn show(global: &Global, screen: Screen, watch: bool) -> Result<(), Failure> {
+    let door = Door::open(global).await?;
+    let queues = door.queues().await;
+    let host = door.is_host();
+    door.close().await;
+    let items = queues?;
+    if watch && screen.terminal {
+        // To the upper left corner, and clear what is below.
+        print!("\x1b[H\x1b[J");
+        std::io::stdout().flush()?;
+    }
+    if screen.json {
+        return screen.json(&Items { items });
+    }
+    if items.is_empty() {
+        screen.talk("no queues: declare one with [queue.NAME] in the configuration");
+        return Ok(());
+    }
+    screen.result(&table(&items, screen))?;
+    if !host {
+        screen.talk("no host runs: this is what the store holds");
+    }
+    Ok(())
+}
+
+fn table(queues: &[QueueView], screen: Screen) -> String {
+    let mut rows = screen.table(&[
+        Column::Words("queue"),
+        Column::Number("ready"),
+        Column::Number("scheduled"),
+        Column::Number("in flight"),
+        Column::Number("dead"),
+        Column::Number("sent/s"),
+        Column::Number("acked/s"),
+        Column::Words("handler"),
+        Column::Words("waits for"),
+    ]);
+    for queue in queues {
+        let plain = |text: String| (text, Tone::Plain);
+        let dead = if queue.dead > 0 {
+            Tone::Bad
+        } else {
+            Tone::Plain
+        };
+        rows.add_toned([
+            plain(queue.name.clone()),
+            plain(queue.ready.to_string()),
+            plain(queue.scheduled.to_string()),
+            plain(queue.in_flight.to_string()),
+            (queue.dead.to_string(), dead),
+            plain(text::rate(queue.sent_per_second)),
+            plain(text::rate(queue.acked_per_second)),
+            plain(text::line(queue.handler.as_deref().unwrap_or("-"))),
+            (waits_for(queue), Tone::Attention),
+        ]);
+    }
+    rows.text()
+}
+
+/// What keeps a queue from delivering, in words.
+fn waits_for(queue: &QueueView) -> String {
+    let detail = queue
+        .gate_detail
+        .as_deref()
+        .map(|detail| text::preview(detail, 100));
+    match (queue.gate.as_deref(), detail) {
+        (None, _) => String::new(),
+        (Some("paused"), _) => "paused".to_owned(),
+        (Some("no-handler"), Some(detail)) => format!("no handler: {detail}"),
+        (Some("no-handler"), None) => "no handler".to_owned(),
+        (Some("suspects"), _) => {
+            "messages that may have killed the host run first, alone".to_owned()
+        }
+        (Some("concurrency"), _) => "a free slot".to_owned(),
+        (Some(other), _) => text::line(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_says_what_it_waits_for() {
+        let queue = |gate: Option<&str>, detail: Option<&str>| QueueView {
+            name: "orders".into(),
+            declared: true,
+            ready: 12,
+            scheduled: 0,
+            in_flight: 3,
+            dead: 1,
+            bytes: 0,
+            sent_per_second: 0.5,
+            acked_per_second: 120.0,
+            totals: crate::api::queue::TotalsView::default(),
+            gate: gate.map(str::to_owned),
+            gate_detail: detail.map(str::to_owned),
+            handler: Some("orders.wasm".into()),
+        };
+        let missing = queue(Some("no-handler"), Some("orders.wasm is missing"));
+        assert_eq!(waits_for(&missing), "no handler: orders.wasm is missing");
+        assert_eq!(waits_for(&queue(Some("paused"), None)), "paused");
+        assert_eq!(waits_for(&queue(None, None)), "");
+        let screen = Screen {
+            json: false,
+            quiet: false,
+            terminal: false,
+            color: false,
+        };
+        let shown = table(&[queue(None, None), missing], screen);
+        assert_eq!(
+            shown,
+            "queue   ready  scheduled  in flight  dead  sent/s  acked/s  handler      waits for\n\
+             orders     12          0          3     1     0.5      120  orders.wasm\n\
+             orders     12          0          3     1     0.5      120  orders.wasm  no handler: orders.wasm is missing"
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! `gristmill send`
+
+mod lines;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gristmill_queue::message::{Due, Priority};
+use gristmill_queue::{Envelope, NewMessage, QueueName, limits};
+
+use super::Global;
+use super::door::Door;
+use super::exit::{Exit, Failure};
+use super::print::Screen;
+use crate::config::value;
+
+#[derive(clap::Args, Debug)]
+pub struct Send {
+    /// The queue
+    #[arg(value_parser = super::queue_name)]
+    queue: QueueName,
+    /// The body, or - to read it from stdin
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    body: Option<String>,
+    /// Read the body from a file
+    #[arg(long, short, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Send each line as a message; blank lines are skipped
+    #[arg(long, short, conflicts_with = "dedup_id")]
+    lines: bool,
+    /// With --lines: print the id of each message
+    #[arg(long, requires = "lines")]
+    ids: bool,
+    #[command(flatten)]
+    about: About,
+}
+
+/// What the sender says about each message.
+#[derive(clap::Args, Debug)]
+struct About {
+    /// An attribute; may be given several times
+    #[arg(long = "attr", short, value_name = "NAME=VALUE", value_parser = attribute)]
+    attributes: Vec<(String, String)>,
+    /// The media type of the body; a file's is guessed from its name
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// The ordering key: messages of a group are handled in order, one at a time
+    #[arg(long, short)]
+    group: Option<String>,
+    /// Due only after this time, such as 30s or 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    delay: Option<Duration>,
+    /// Expires after this time, such as 1d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    ttl: Option<Duration>,
+    /// 0 to 9, higher first; 4 unless given
+    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9))]
+    priority: Option<u8>,
+    /// A second message with this id is not created within the window of the queue
+    #[arg(long, value_name = "ID")]
+    dedup_id: Option<String>,
+    /// Ties a reply to its request
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<String>,
+    /// The queue for the answer
+    #[arg(long, value_name = "QUEUE", value_parser = super::queue_name)]
+    reply_to: Option<QueueName>,
+    /// What kind of message it is, such as order.placed
+    #[arg(long = "type", value_name = "TYPE")]
+    message_type: Option<String>,
+}
+
+impl About {
+    /// A message without a body; a content type that is not given is guessed from the file's name.
+    fn message(&self, file: Option<&Path>) -> NewMessage {
+        let guessed = file.and_then(content_type).map(str::to_owned);
+        NewMessage {
+            body: Bytes::new(),
+            envelope: Envelope {
+                content_type: self.content_type.clone().or(guessed),
+                attributes: self.attributes.clone(),
+                group: self.group.clone(),
+                correlation_id: self.correlation_id.clone(),
+                reply_to: self.reply_to.clone(),
+                message_type: self.message_type.clone(),
+                priority: self.priority.and_then(Priority::new).unwrap_or_default(),
+                ..Envelope::default()
+            },
+            due: self.delay.map_or(Due::Now, Due::After),
+            ttl: self.ttl,
+            dedup_id: self.dedup_id.clone(),
+        }
+    }
+}
+
+impl Send {
+    pub async fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
+        let pattern = self.about.message(self.file.as_deref());
+        let source = self.source()?;
+        if self.lines {
+            let door = Door::open(global).await?;
+            let report = lines::send(&door, &self.queue, &pattern, source, screen, self.ids).await;
+            door.close().await;
+            return report?.show(screen);
+        }
+        let message = NewMessage {
+            body: whole(source)?,
+            ..pattern
+        };
+        let door = Door::open(global).await?;
+        let sent = door.send_all(&self.queue, vec![message]).await;
+        door.close().await;
+        let sent = sent?;
+        let Some(sent) = sent.first() else {
+            return Err(Failure::new(Exit::StoreFailed, "no answer to the message"));
+        };
+        if screen.json {
+            return screen.json(sent);
+        }
+        if sent.conflict {
+            screen.talk("a message with this dedup id was sent before, with another body: this one was not taken");
+        } else if sent.duplicate {
+            screen.talk("a message with this dedup id was sent before: no second one was made");
+        }
+        screen.result(&sent.id)
+    }
+
+    fn source(&self) -> Result<Source, Failure> {
+        match (&self.file, self.body.as_deref()) {
+            (Some(path), _) => {
+                let failed = |error| {
+                    Failure::new(
+                        Exit::Failed,
+                        format!("{} cannot be read: {error}", path.display()),
+                    )
+                };
+                let file = std::fs::File::open(path).map_err(failed)?;
+                let size = file.metadata().map_err(failed)?.len();
+                Ok(Source {
+                    reader: Box::new(file),
+                    size: Some(size),
+                })
+            }
+            (None, Some("-")) => Ok(Source {
+                reader: Box::new(std::io::stdin()),
+                size: None,
+            }),
+            (None, body) => {
+                let bytes = body.unwrap_or_default().as_bytes().to_vec();
+                Ok(Source {
+                    size: Some(bytes.len() as u64),
+                    reader: Box::new(std::io::Cursor::new(bytes)),
+                })
+            }
+        }
+    }
+}
+
+/// Where bodies come from.
+struct Source {
+    reader: Box<dyn Read + std::marker::Send>,
+    size: Option<u64>,
+}
+
+/// All of a source as one body. One byte more than any queue takes is enough to be refused.
+fn whole(source: Source) -> Result<Bytes, Failure> {
+    let mut body = Vec::new();
+    source
+        .reader
+        .take(limits::MAX_BODY + 1)
+        .read_to_end(&mut body)?;
+    if body.len() as u64 > limits::MAX_BODY {
+        let message = format!(
+            "the body has more than {} bytes, which is the most a message can have; --lines sends each line as a message",
+            limits::MAX_BODY
+        );
+        return Err(Failure::new(Exit::Failed, message));
+    }
+    Ok(body.into())
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it as NAME=VALUE".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    value::duration(text)
+        .ok_or_else(|| "write a number and a unit, such as 30s, 1h30m or 14d".to_owned())
+}
+
+/// The media type that the name of a file speaks for.
+fn content_type(file: &Path) -> Option<&'static str> {
+    const TYPES: &[(&str, &str)] = &[
+        ("csv", "text/csv"),
+        ("gif", "image/gif"),
+        ("html", "text/html"),
+        ("jpeg", "image/jpeg"),
+        ("jpg", "image/jpeg"),
+        ("json", "application/json"),
+        ("jsonl", "application/json"),
+        ("ndjson", "application/json"),
+        ("pdf", "application/pdf"),
+        ("png", "image/png"),
+        ("toml", "application/toml"),
+        ("txt", "text/plain"),
+        ("webp", "image/webp"),
+        ("xml", "application/xml"),
+        ("yaml", "application/yaml"),
+        ("yml", "application/yaml"),
+    ];
+    let extension = file.extension()?.to_str()?.to_ascii_lowercase();
+    TYPES
+        .iter()
+        .find(|(known, _)| *known == extension)
+        .map(|(_, content_type)| *content_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_and_types_are_read() {
+        assert_eq!(attribute("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(attribute("a="), Ok(("a".into(), String::new())));
+        assert!(attribute("=b").is_err() && attribute("a").is_err());
+        assert_eq!(
+            content_type(Path::new("x/Y.JSON")),
+            Some("application/json")
+        );
+        assert_eq!(content_type(Path::new("x/json")), None);
+    }
+
+    #[test]
+    fn a_body_that_no_queue_takes_is_not_read_to_its_end() {
+        let source = |size: u64| Source {
+            reader: Box::new(std::io::repeat(b'x').take(size)),
+            size: None,
+        };
+        assert_eq!(
+            whole(source(limits::MAX_BODY)).unwrap().len() as u64,
+            limits::MAX_BODY
+        );
+        assert!(whole(source(u64::MAX)).is_err());
+    }
+}

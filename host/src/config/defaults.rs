@@ -1,0 +1,182 @@
+//! Every default and every bound of the configuration, by name.
+//!
+//! Nothing else in this room writes a number down. What the core promises (`gristmill_queue`) is
+//! repeated here so that the whole list can be read in one place; a test holds the two together.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use gristmill_queue::limits;
+
+/// The least and the most that a value may be, both included.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<T> {
+    /// The least.
+    pub min: T,
+    /// The most.
+    pub max: T,
+}
+
+/// A value that is used unless the file says otherwise, and what the file may say.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<T> {
+    /// Used unless the file says otherwise.
+    pub default: T,
+    /// What the file may say.
+    pub bounds: Bounds<T>,
+}
+
+const fn setting<T: Copy>(default: T, min: T, max: T) -> Setting<T> {
+    Setting {
+        default,
+        bounds: Bounds { min, max },
+    }
+}
+
+const fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+const fn minutes(n: u64) -> Duration {
+    secs(n * 60)
+}
+const fn hours(n: u64) -> Duration {
+    secs(n * 3600)
+}
+const fn days(n: u64) -> Duration {
+    secs(n * 86_400)
+}
+
+/// The longest time that stands for something which does not end by itself: a hundred years.
+const CENTURY: Duration = limits::TTL_RANGE.1;
+
+// ---- the file itself
+
+/// The file that is read when none is named.
+pub const FILE: &str = "gristmill.toml";
+/// The most bytes of a configuration file.
+pub const MAX_FILE: u64 = 1024 * 1024;
+/// The most problems that are reported in one run; the rest is counted.
+pub const MAX_PROBLEMS: usize = 50;
+/// The most errors, and warnings, that are collected before they are sorted; the rest is counted.
+pub const MAX_COLLECTED: usize = 1000;
+/// The longest line, in bytes, that is shown with a problem; longer ones are only pointed to.
+pub const MAX_EXCERPT: usize = 400;
+
+// ---- [host]
+
+/// The folder of the store, the cache and the socket, relative to the file.
+pub const DATA_DIR: &str = "gristmill-data";
+/// The folder of the modules, relative to the file.
+pub const HANDLERS: &str = "handlers";
+/// How many threads run handlers; 1 to 1024. The default is the number of cores.
+pub const THREADS: Bounds<u32> = Bounds { min: 1, max: 1024 };
+/// How many deliveries may run at once, over all queues: the size of the instance pool; 1 to 10000.
+pub const MAX_IN_FLIGHT: Setting<u32> = setting(256, 1, 10_000);
+/// How long running deliveries may go on after the host was asked to stop; 0 s to 1 h.
+pub const SHUTDOWN_TIMEOUT: Setting<Duration> = setting(secs(25), Duration::ZERO, hours(1));
+/// How often the folder of modules is read whether or not it was seen to change; 1 s to 1 d.
+pub const SCAN_INTERVAL: Setting<Duration> = setting(secs(30), secs(1), days(1));
+/// How many earlier versions of each module are kept for a rollback; 1 to 100.
+pub const KEEP_VERSIONS: Setting<u32> = setting(3, 1, 100);
+/// What is logged: a level, or directives as `tracing` reads them.
+pub const LOG: &str = "info";
+
+// ---- [host.sandbox]
+
+/// Whether pages to be reset are found by the kernel's page map instead of by trust in the pool.
+pub const PAGEMAP_SCAN: bool = false;
+/// CPU time of compiling one module; 1 s to 1 h.
+pub const COMPILE_CPU: Setting<Duration> = setting(secs(120), secs(1), hours(1));
+/// Memory for compiling one module; 256 MiB to 1 TiB.
+pub const COMPILE_MEMORY: Setting<ByteSize> =
+    setting(ByteSize::gib(4), ByteSize::mib(256), ByteSize::tib(1));
+/// Bytes of one module file; 1 KiB to 1 GiB.
+pub const MAX_MODULE_SIZE: Setting<ByteSize> =
+    setting(ByteSize::mib(64), ByteSize::kib(1), ByteSize::gib(1));
+
+// ---- [queue.NAME]
+
+/// How many messages of a queue may be in flight at once; 1 to 10000.
+pub const CONCURRENCY: Setting<u32> = setting(64, 1, 10_000);
+/// Attempts in all; 1 to 1000000.
+pub const MAX_ATTEMPTS: Setting<u32> = setting(10, 1, 1_000_000);
+/// The delay after the first failure; 0 s (at once) to 1 d.
+pub const BACKOFF_BASE: Setting<Duration> = setting(secs(1), Duration::ZERO, days(1));
+/// By how much the delay grows with each failure; 1 (not at all) to 100.
+pub const BACKOFF_FACTOR: Setting<f64> = setting(2.0, 1.0, 100.0);
+/// The longest delay between attempts; 0 s to 30 d, and not less than the base.
+pub const BACKOFF_CAP: Setting<Duration> = setting(minutes(15), Duration::ZERO, days(30));
+/// The age after which a message is not tried again; 1 s to 100 years. No default: no such age.
+pub const MAX_AGE: Bounds<Duration> = Bounds {
+    min: secs(1),
+    max: CENTURY,
+};
+/// The time-to-live of messages that name none; 1 ms to 100 years. No default: they do not expire.
+pub const TTL: Bounds<Duration> = Bounds {
+    min: limits::TTL_RANGE.0,
+    max: limits::TTL_RANGE.1,
+};
+/// How many messages may be ready, scheduled and in flight together; 1 to 10^12. No default: no
+/// such limit.
+pub const MAX_MESSAGES: Bounds<u64> = Bounds {
+    min: 1,
+    max: 1_000_000_000_000,
+};
+/// How many bytes the bodies of these may have together; 1 KiB to 1 PiB. No default: no such limit.
+pub const MAX_BYTES: Bounds<ByteSize> = Bounds {
+    min: ByteSize::kib(1),
+    max: ByteSize::pib(1),
+};
+/// Bytes of one body; 1 byte to what the core can take.
+pub const MAX_MESSAGE_SIZE: Setting<ByteSize> = setting(
+    ByteSize::b(limits::DEFAULT_MAX_BODY),
+    ByteSize::b(1),
+    ByteSize::b(limits::MAX_BODY),
+);
+/// How long dead letters are kept, from death on; 1 s to 100 years, or for ever.
+pub const DEAD_RETENTION: Setting<Duration> = setting(days(14), secs(1), CENTURY);
+/// How long a dedup id is remembered, from acceptance on; 20 s to 7 d.
+pub const DEDUP_WINDOW: Setting<Duration> = setting(minutes(5), secs(20), days(7));
+
+// ---- [handler.NAME]
+
+/// The most characters of a handler's name.
+pub const MAX_HANDLER_NAME: usize = 100;
+/// Wall-clock time of one delivery, host calls included; 1 ms to 12 h.
+pub const TIMEOUT: Setting<Duration> = setting(secs(30), millis(1), hours(12));
+/// Wall-clock time of one delivery with all its extensions; 1 ms to 12 h, and not less than the
+/// timeout. A timeout above the default raises the default.
+pub const MAX_TIMEOUT: Setting<Duration> = setting(minutes(15), millis(1), hours(12));
+/// CPU time of one delivery; 1 ms to 12 h.
+pub const CPU_TIME: Setting<Duration> = setting(secs(10), millis(1), hours(12));
+/// Bytes of each linear memory; one page of Wasm to what 32 bits can address.
+pub const MEMORY: Setting<ByteSize> =
+    setting(ByteSize::mib(64), ByteSize::kib(64), ByteSize::gib(4));
+/// Elements of each table. Not in the file: nobody needs to change it.
+pub const TABLE_ELEMENTS: u64 = 100_000;
+/// Bytes of stdout, stderr and log lines kept of one delivery; 0 to 16 MiB.
+pub const OUTPUT: Setting<ByteSize> = setting(ByteSize::kib(64), ByteSize::b(0), ByteSize::mib(16));
+/// How many deliveries an instance serves; 1 to 1000000. The default is for the host to say.
+pub const MAX_CALLS: Bounds<u32> = Bounds {
+    min: 1,
+    max: 1_000_000,
+};
+/// Messages that one delivery may send; 0 to 10000.
+pub const MAX_SENDS: Setting<u32> = setting(100, 0, 10_000);
+/// Bytes of the bodies of these together; 0 to 256 MiB.
+pub const MAX_SEND_BYTES: Setting<ByteSize> =
+    setting(ByteSize::mib(4), ByteSize::b(0), ByteSize::mib(256));
+/// State keys that one delivery may read or write; 0 to 100000.
+pub const MAX_STATE_KEYS: Setting<u32> = setting(1000, 0, 100_000);
+/// Bytes of the values that one delivery may write; 0 to 256 MiB.
+pub const MAX_STATE_BYTES: Setting<ByteSize> =
+    setting(ByteSize::mib(4), ByteSize::b(0), ByteSize::mib(256));
+/// The most entries of each of `env`, `config` and `secrets`.
+pub const MAX_PAIRS: usize = 256;
+/// The most bytes of a name in `env`, `config` or `secrets`.
+pub const MAX_PAIR_NAME: usize = 256;
+/// The most bytes of a value in `env` or `config`, and of a secret.
+pub const MAX_PAIR_VALUE: usize = 64 * 1024;

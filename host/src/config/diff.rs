@@ -1,0 +1,142 @@
+//! What changes from one configuration to the next.
+//!
+//! The reload room applies a change whole or not at all; what takes effect only when the host
+//! starts is named here, so that it is reported and not ignored.
+
+use std::collections::BTreeMap;
+
+use gristmill_queue::QueueName;
+
+use super::keys::{self, Table};
+use super::{Config, HostConfig, SandboxConfig};
+
+/// What changes from one configuration to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigChange {
+    /// Keys that take effect only when the host starts, such as `host.data_dir`.
+    pub needs_restart: Vec<String>,
+    /// Keys of the host that take effect at once.
+    pub host: Vec<String>,
+    /// Queues that are new.
+    pub queues_added: Vec<QueueName>,
+    /// Queues that are no longer declared. Their messages stay.
+    pub queues_removed: Vec<QueueName>,
+    /// Queues with another policy or another handler.
+    pub queues_changed: Vec<QueueName>,
+    /// Handlers that are new.
+    pub handlers_added: Vec<String>,
+    /// Handlers that are no longer named.
+    pub handlers_removed: Vec<String>,
+    /// Handlers with other grants, limits or secrets, or another file.
+    pub handlers_changed: Vec<String>,
+}
+
+impl ConfigChange {
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == ConfigChange::default()
+    }
+}
+
+/// What changes from `old` to `new`. Places in the file and warnings make no difference.
+#[must_use]
+pub fn diff(old: &Config, new: &Config) -> ConfigChange {
+    let (needs_restart, host) = changed_host_keys(&old.host, &new.host)
+        .into_iter()
+        .partition(|key| needs_restart(key));
+    let (queues_added, queues_removed, queues_changed) = compare(&old.queues, &new.queues);
+    let (handlers_added, handlers_removed, handlers_changed) =
+        compare(&old.handlers, &new.handlers);
+    ConfigChange {
+        needs_restart,
+        host,
+        queues_added,
+        queues_removed,
+        queues_changed,
+        handlers_added,
+        handlers_removed,
+        handlers_changed,
+    }
+}
+
+/// Names that are only in `new`, only in `old`, and in both with different values.
+fn compare<K: Ord + Clone, V: PartialEq>(
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+) -> (Vec<K>, Vec<K>, Vec<K>) {
+    let names = |from: &BTreeMap<K, V>, keep: &dyn Fn(&K, &V) -> bool| -> Vec<K> {
+        let kept = from.iter().filter(|(name, value)| keep(name, value));
+        kept.map(|(name, _)| name.clone()).collect()
+    };
+    (
+        names(new, &|name, _| !old.contains_key(name)),
+        names(old, &|name, _| !new.contains_key(name)),
+        names(new, &|name, value| {
+            old.get(name).is_some_and(|was| was != value)
+        }),
+    )
+}
+
+fn needs_restart(key: &str) -> bool {
+    keys::of(Table::Host)
+        .chain(keys::of(Table::Sandbox))
+        .any(|known| known.restart && known.path() == key)
+}
+
+/// Every key of the host, taken apart so that a new one cannot be forgotten.
+fn changed_host_keys(old: &HostConfig, new: &HostConfig) -> Vec<String> {
+    let HostConfig {
+        data_dir,
+        handlers,
+        threads,
+        max_in_flight,
+        shutdown_timeout,
+        scan_interval,
+        keep_versions,
+        watch,
+        log,
+        sandbox,
+    } = old;
+    let SandboxConfig {
+        pagemap_scan,
+        compile_cpu,
+        compile_memory,
+        max_module_size,
+    } = sandbox;
+    let changed = [
+        ("host.data_dir", *data_dir != new.data_dir),
+        ("host.handlers", *handlers != new.handlers),
+        ("host.threads", *threads != new.threads),
+        ("host.max_in_flight", *max_in_flight != new.max_in_flight),
+        (
+            "host.shutdown_timeout",
+            *shutdown_timeout != new.shutdown_timeout,
+        ),
+        ("host.scan_interval", *scan_interval != new.scan_interval),
+        ("host.keep_versions", *keep_versions != new.keep_versions),
+        ("host.watch", *watch != new.watch),
+        ("host.log", *log != new.log),
+        (
+            "host.sandbox.pagemap_scan",
+            *pagemap_scan != new.sandbox.pagemap_scan,
+        ),
+        (
+            "host.sandbox.compile_cpu",
+            *compile_cpu != new.sandbox.compile_cpu,
+        ),
+        (
+            "host.sandbox.compile_memory",
+            *compile_memory != new.sandbox.compile_memory,
+        ),
+        (
+            "host.sandbox.max_module_size",
+            *max_module_size != new.sandbox.max_module_size,
+        ),
+    ];
+    changed
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| key.to_owned())
+        .collect()
+}

@@ -1,0 +1,288 @@
+//! Every key that the file may have: one table for the parser's "did you mean", the example file,
+//! the reference in the README and the answer to "does this need a restart?".
+//!
+//! Knows names, texts and tables; does not know how a value is read. To add a key: a row here, a
+//! bound in [`super::defaults`], a field in [`super::raw`] and in the configuration.
+//! The tests notice a missing one, and rewrite `example.toml`.
+
+/// Which table a key belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// `[host]`
+    Host,
+    /// `[host.sandbox]`
+    Sandbox,
+    /// `[queue.NAME]`, and `[defaults.queue]` for all queues
+    Queue,
+    /// `backoff` of a queue
+    Backoff,
+    /// `[handler.NAME]`, and `[defaults.handler]` for all handlers
+    Handler,
+}
+
+impl Table {
+    /// What stands before the key's name when it is written in full: `host.`, `queue.NAME.`, …
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Host => "host.",
+            Self::Sandbox => "host.sandbox.",
+            Self::Queue => "queue.NAME.",
+            Self::Backoff => "queue.NAME.backoff.",
+            Self::Handler => "handler.NAME.",
+        }
+    }
+}
+
+/// A key, as the reference describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyDoc {
+    /// The table it belongs to.
+    pub table: Table,
+    /// Its name in that table.
+    pub name: &'static str,
+    /// The value it has unless the file says otherwise, as TOML; `None` if there is none.
+    pub default: Option<&'static str>,
+    /// A value that makes sense, as TOML; the default if there is one.
+    pub example: &'static str,
+    /// What it may be.
+    pub bounds: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// Whether a change takes effect only when the host starts.
+    pub restart: bool,
+    /// Whether `[defaults.…]` may have it.
+    pub shared: bool,
+}
+
+impl KeyDoc {
+    /// The name written in full, such as `queue.NAME.ttl`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}{}", self.table.prefix(), self.name)
+    }
+}
+
+/// Every key, by table, in the order in which they are best read.
+#[must_use]
+pub fn reference() -> &'static [KeyDoc] {
+    KEYS
+}
+
+/// The keys of a table.
+pub fn of(table: Table) -> impl Iterator<Item = &'static KeyDoc> {
+    KEYS.iter().filter(move |key| key.table == table)
+}
+
+const fn key(
+    table: Table,
+    name: &'static str,
+    default: &'static str,
+    bounds: &'static str,
+    doc: &'static str,
+) -> KeyDoc {
+    KeyDoc {
+        table,
+        name,
+        default: Some(default),
+        example: default,
+        bounds,
+        doc,
+        restart: false,
+        shared: true,
+    }
+}
+
+/// A key without a default.
+const fn optional(
+    table: Table,
+    name: &'static str,
+    example: &'static str,
+    bounds: &'static str,
+    doc: &'static str,
+) -> KeyDoc {
+    KeyDoc {
+        default: None,
+        ..key(table, name, example, bounds, doc)
+    }
+}
+
+/// A key that is read only when the host starts.
+const fn at_start(key: KeyDoc) -> KeyDoc {
+    KeyDoc {
+        restart: true,
+        ..key
+    }
+}
+
+/// A key that makes no sense as a default for all.
+const fn own(key: KeyDoc) -> KeyDoc {
+    KeyDoc {
+        shared: false,
+        ..key
+    }
+}
+
+use super::defaults;
+use Table::{Backoff, Handler, Host, Queue, Sandbox};
+
+#[rustfmt::skip]
+static KEYS: &[KeyDoc] = &[
+    at_start(key(Host, "data_dir", r#""gristmill-data""#, "a path, relative to this file",
+        "The folder of the store, the cache of compiled modules and the socket. Only one host can use it at a time.")),
+    at_start(key(Host, "handlers", r#""handlers""#, "a path, relative to this file",
+        "The folder of the handlers' modules. It is watched: a changed module replaces the old one.")),
+    at_start(optional(Host, "threads", "2", "1 to 1024",
+        "How many threads run handlers. One for each core unless given.")),
+    at_start(key(Host, "max_in_flight", "256", "1 to 10000",
+        "How many deliveries may run at once, over all queues.")),
+    key(Host, "shutdown_timeout", r#""25s""#, "0s to 1h",
+        "How long deliveries that run may go on after the host was asked to stop. What is not done by then is handed back, uncounted."),
+    key(Host, "scan_interval", r#""30s""#, "1s to 1d",
+        "How often the folder of modules is read, whether or not it was seen to change."),
+    key(Host, "keep_versions", "3", "1 to 100",
+        "How many earlier versions of each module are kept for a rollback."),
+    at_start(key(Host, "watch", r#""auto""#, r#""auto" or "poll""#,
+        "How changed modules are noticed: told by the system where it can, or only by reading the folder (for network file systems).")),
+    at_start(key(Host, "log", r#""info""#, r#"off, error, warn, info, debug, trace, or directives such as "info,gristmill=debug""#,
+        "What is logged.")),
+
+    at_start(key(Sandbox, "pagemap_scan", "false", "true or false",
+        "Let the kernel tell which pages of an instance are to be reset. Quicker for large handlers; off because isolation goes before speed.")),
+    at_start(key(Sandbox, "compile_cpu", r#""2m""#, "1s to 1h",
+        "CPU time for compiling one module.")),
+    at_start(key(Sandbox, "compile_memory", r#""4GiB""#, "256MiB to 1TiB",
+        "Address space for compiling one module.")),
+    key(Sandbox, "max_module_size", r#""64MiB""#, "1KiB to 1GiB",
+        "Size of one module file. A larger one is not loaded."),
+
+    own(optional(Queue, "handler", r#""orders.wasm""#, "a file name that ends in .wasm",
+        "The module that handles the messages, in the folder `host.handlers`. Several queues may share one. A queue without a handler holds its messages for consumers outside.")),
+    key(Queue, "concurrency", "64", "1 to 10000",
+        "How many messages of the queue may be in flight at once."),
+    key(Queue, "max_attempts", "10", "1 to 1000000",
+        "How often a message is tried in all. Then it goes to the dead store."),
+    key(Queue, "backoff", r#"{ base = "1s", factor = 2, cap = "15m", jitter = "equal" }"#, "a table, or a duration for `base` alone",
+        "How long a failed message waits: min(cap, base * factor^(k-1)) after the k-th failure, spread by the jitter."),
+    optional(Queue, "max_age", r#""1h""#, "1s to 36500d",
+        "A message older than this is not tried again after a failure. No limit unless given."),
+    optional(Queue, "ttl", r#""1d""#, "1ms to 36500d",
+        "When a message that names no time-to-live of its own expires, counted from acceptance. Never unless given."),
+    key(Queue, "on_expiry", r#""dead-letter""#, r#""dead-letter" or "drop""#,
+        "What happens to a message that expires. It is counted either way."),
+    optional(Queue, "max_messages", "1000000", "1 to 1000000000000",
+        "How many messages may be ready, scheduled and in flight together. A send to a full queue is refused. No limit unless given."),
+    optional(Queue, "max_bytes", r#""1GiB""#, "1KiB to 1PiB",
+        "How many bytes their bodies may have together; at least `max_message_size`. No limit unless given."),
+    key(Queue, "max_message_size", r#""256KiB""#, "1B to 1MiB",
+        "Size of one body."),
+    key(Queue, "dead_retention", r#""14d""#, r#"1s to 36500d, or "forever" (also 0)"#,
+        "How long dead letters are kept, counted from death."),
+    key(Queue, "dedup_window", r#""5m""#, "20s to 7d",
+        "How long a deduplication id is remembered, counted from acceptance."),
+
+    key(Backoff, "base", r#""1s""#, "0s to 1d",
+        "The wait after the first failure."),
+    key(Backoff, "factor", "2", "1 to 100",
+        "By how much the wait grows with each failure."),
+    key(Backoff, "cap", r#""15m""#, "0s to 30d",
+        "The longest wait, also of one that a handler chooses; at least `base`."),
+    key(Backoff, "jitter", r#""equal""#, r#""equal", "full" or "none""#,
+        "How the wait is spread: half of it is drawn, all of it, or nothing."),
+
+    optional(Handler, "send_to", r#"["invoices", "notifications"]"#, "names of declared queues",
+        "The queues it may send to. None unless given."),
+    key(Handler, "reply", "false", "true or false",
+        "Whether it may answer to the `reply-to` of its messages."),
+    key(Handler, "state", "false", "true or false",
+        "Whether it has a durable state of its own."),
+    key(Handler, "timeout", r#""30s""#, "1ms to 12h",
+        "Wall-clock time of one delivery, host calls included."),
+    key(Handler, "max_timeout", r#""15m""#, "1ms to 12h",
+        "Wall-clock time of one delivery with all the extensions it asks for; at least `timeout`, which raises this default."),
+    key(Handler, "cpu_time", r#""10s""#, "1ms to 12h",
+        "CPU time of one delivery."),
+    key(Handler, "memory", r#""64MiB""#, "64KiB to 4GiB",
+        "Size of each linear memory."),
+    key(Handler, "output", r#""64KiB""#, "0B to 16MiB",
+        "Bytes of stdout, stderr and log lines kept of one delivery. The rest is thrown away."),
+    key(Handler, "max_calls", r#""auto""#, r#""auto", or 1 to 1000000"#,
+        "How many deliveries an instance serves. 1 is a fresh instance for each; auto means 1 unless making an instance is so slow that the host reuses them, and says so."),
+    key(Handler, "max_sends", "100", "0 to 10000",
+        "How many messages one delivery may send."),
+    key(Handler, "max_send_bytes", r#""4MiB""#, "0B to 256MiB",
+        "How many bytes their bodies may have together."),
+    key(Handler, "max_state_keys", "1000", "0 to 100000",
+        "How many keys of the state one delivery may read or write."),
+    key(Handler, "max_state_bytes", r#""4MiB""#, "0B to 256MiB",
+        "How many bytes of values one delivery may write."),
+    optional(Handler, "env", r#"{ TZ = "Europe/Berlin" }"#, "names and texts",
+        "Environment variables. Empty unless given: nothing of the host's environment is passed on."),
+    optional(Handler, "config", r#"{ currency = "EUR" }"#, "names and texts",
+        "What `wasi:config/store` tells it. Empty unless given."),
+    optional(Handler, "secrets", r#"{ api_key = { env = "API_KEY" }, password = { file = "/run/secrets/password" } }"#,
+        "names, each with `env` (a variable of the host) or `file` (a path, relative to this file)",
+        "What `gristmill:queue/secrets` tells it. Read when the configuration is loaded; never written in this file."),
+    key(Handler, "require", r#""at-least-once""#, r#""at-least-once" or "atomic""#,
+        "The least guarantee its imports have to allow. `atomic` refuses a module that can reach the outside."),
+    own(optional(Handler, "sha256", r#""9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08""#, "64 hexadecimal digits",
+        "Only a module with this SHA-256 is run. Any unless given.")),
+];
+
+/// A name as it stands in a key: with quotes if it needs them.
+pub fn quoted(name: &str) -> String {
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if bare {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
+    }
+}
+
+/// The name in `known` that was probably meant by `typed`, if one is near.
+///
+/// Hyphens count as underscores and case does not matter. One slip is allowed for every three
+/// characters, so that short names are not guessed at random.
+pub fn nearest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let plain = |name: &str| name.to_lowercase().replace('-', "_");
+    if typed.len() > defaults::MAX_EXCERPT {
+        return None;
+    }
+    let typed = plain(typed);
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&typed, &plain(name)), name))
+        .filter(|(distance, name)| *distance <= name.chars().count().max(3) / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// "did you mean …?", if one of `known` is near.
+pub fn did_you_mean<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    nearest(typed, known).map(|name| format!("did you mean `{name}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        let known = ["timeout", "max_timeout", "cpu_time", "ttl", "env"];
+        for (typed, meant) in [
+            ("timout", Some("timeout")),
+            ("max-timeout", Some("max_timeout")),
+            ("Timeout", Some("timeout")),
+            ("tll", Some("ttl")),
+            ("evn", Some("env")),
+            ("colour", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed, known), meant, "{typed}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What was typed about a queue.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use gristmill_queue::policy::OnExpiry;
+use gristmill_queue::retry::Jitter;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::only_keys_of;
+use crate::config::defaults;
+use crate::config::keys::Table;
+use crate::config::problem::Problems;
+use crate::config::section::{Given, Section};
+use crate::config::value;
+
+/// `[queue.NAME]`
+#[derive(Clone, Default)]
+pub struct RawQueue {
+    pub handler: Given<String>,
+    pub concurrency: Given<u32>,
+    pub max_attempts: Given<u32>,
+    pub backoff: RawBackoff,
+    pub max_age: Given<Duration>,
+    pub ttl: Given<Duration>,
+    pub on_expiry: Given<OnExpiry>,
+    pub max_messages: Given<u64>,
+    pub max_bytes: Given<ByteSize>,
+    pub max_message_size: Given<ByteSize>,
+    /// `None` within is for ever.
+    pub dead_retention: Given<Option<Duration>>,
+    pub dedup_window: Given<Duration>,
+}
+
+impl RawQueue {
+    /// Reads the table of a queue.
+    pub fn read(queue: &Section<'_, '_>, problems: &mut Problems<'_>) -> Self {
+        const ON_EXPIRY: [(&str, OnExpiry); 2] = [
+            ("dead-letter", OnExpiry::DeadLetter),
+            ("drop", OnExpiry::Drop),
+        ];
+        only_keys_of(Table::Queue, queue, &[], problems);
+        RawQueue {
+            handler: queue.text("handler", problems),
+            concurrency: queue.integer("concurrency", &defaults::CONCURRENCY.bounds, problems),
+            max_attempts: queue.integer("max_attempts", &defaults::MAX_ATTEMPTS.bounds, problems),
+            backoff: RawBackoff::read(queue, problems),
+            max_age: queue.duration("max_age", &defaults::MAX_AGE, problems),
+            ttl: queue.duration("ttl", &defaults::TTL, problems),
+            on_expiry: queue.choice("on_expiry", &ON_EXPIRY, problems),
+            max_messages: queue.integer("max_messages", &defaults::MAX_MESSAGES, problems),
+            max_bytes: queue.size("max_bytes", &defaults::MAX_BYTES, problems),
+            max_message_size: queue.size(
+                "max_message_size",
+                &defaults::MAX_MESSAGE_SIZE.bounds,
+                problems,
+            ),
+            dead_retention: read_retention(queue, problems),
+            dedup_window: queue.duration("dedup_window", &defaults::DEDUP_WINDOW.bounds, problems),
+        }
+    }
+
+    /// What was typed here, or else there.
+    pub fn or(self, other: &RawQueue) -> RawQueue {
+        let other = other.clone();
+        RawQueue {
+            handler: self.handler,
+            concurrency: self.concurrency.or(other.concurrency),
+            max_attempts: self.max_attempts.or(other.max_attempts),
+            backoff: self.backoff.or(other.backoff),
+            max_age: self.max_age.or(other.max_age),
+            ttl: self.ttl.or(other.ttl),
+            on_expiry: self.on_expiry.or(other.on_expiry),
+            max_messages: self.max_messages.or(other.max_messages),
+            max_bytes: self.max_bytes.or(other.max_bytes),
+            max_message_size: self.max_message_size.or(other.max_message_size),
+            dead_retention: self.dead_retention.or(other.dead_retention),
+            dedup_window: self.dedup_window.or(other.dedup_window),
+        }
+    }
+}
+
+/// `dead_retention`: a duration, or for ever.
+fn read_retention(queue: &Section<'_, '_>, problems: &mut Problems<'_>) -> Given<Option<Duration>> {
+    const NAME: &str = "dead_retention";
+    let value = queue.raw(NAME)?;
+    let forever = match value.get_ref() {
+        DeValue::String(text) => {
+            text == "forever" || value::duration(text).is_some_and(|d| d.is_zero())
+        }
+        DeValue::Integer(number) => number.as_str() == "0",
+        _ => false,
+    };
+    if forever {
+        return Some(Spanned::new(value.span(), None));
+    }
+    let length = queue.duration(NAME, &defaults::DEAD_RETENTION.bounds, problems)?;
+    Some(Spanned::new(length.span(), Some(length.into_inner())))
+}
+
+/// `backoff` of a queue
+#[derive(Clone, Default)]
+pub struct RawBackoff {
+    pub base: Given<Duration>,
+    pub factor: Given<f64>,
+    pub cap: Given<Duration>,
+    pub jitter: Given<Jitter>,
+}
+
+impl RawBackoff {
+    fn read(queue: &Section<'_, '_>, problems: &mut Problems<'_>) -> Self {
+        const NAME: &str = "backoff";
+        const JITTER: [(&str, Jitter); 3] = [
+            ("equal", Jitter::Equal),
+            ("full", Jitter::Full),
+            ("none", Jitter::None),
+        ];
+        let base = &defaults::BACKOFF_BASE.bounds;
+        match queue.raw(NAME).map(Spanned::get_ref) {
+            None => RawBackoff::default(),
+            Some(DeValue::Table(_)) => {
+                let Some(backoff) = queue.table(NAME, problems) else {
+                    return RawBackoff::default();
+                };
+                only_keys_of(Table::Backoff, &backoff, &[], problems);
+                RawBackoff {
+                    base: backoff.duration("base", base, problems),
+                    factor: backoff.number("factor", &defaults::BACKOFF_FACTOR.bounds, problems),
+                    cap: backoff.duration("cap", &defaults::BACKOFF_CAP.bounds, problems),
+                    jitter: backoff.choice("jitter", &JITTER, problems),
+                }
+            }
+            Some(_) => RawBackoff {
+                base: queue.duration(NAME, base, problems),
+                ..RawBackoff::default()
+            },
+        }
+    }
+
+    fn or(self, other: RawBackoff) -> RawBackoff {
+        RawBackoff {
+            base: self.base.or(other.base),
+            factor: self.factor.or(other.factor),
+            cap: self.cap.or(other.cap),
+            jitter: self.jitter.or(other.jitter),
+        }
+    }
+}

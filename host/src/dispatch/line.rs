@@ -1,0 +1,163 @@
+//! One queue's line from the writer to its handler.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use gristmill_queue::effects::StateReader;
+use gristmill_queue::outcome::{HandedBack, Usage};
+use gristmill_queue::{Effects, Outcome, Transaction};
+use gristmill_store::{Evidence, Leased, Settle, Sink};
+
+use super::Shared;
+use crate::queues::Queues;
+use crate::runtime::{Delivery, EndingFlag, HandlerVersion};
+
+/// The version of a handler that serves now. Queues with the same handler share it; a reload
+/// replaces what is in it, while deliveries go on with the version they began with.
+pub struct HandlerSlot {
+    name: Arc<str>,
+    current: ArcSwapOption<Serving>,
+}
+
+/// A version, with what every delivery to it needs.
+struct Serving {
+    version: Arc<HandlerVersion>,
+    module: Arc<str>,
+    state: Arc<dyn StateReader>,
+    ending: EndingFlag,
+}
+
+impl HandlerSlot {
+    /// A slot without a version, for the handler of this name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        HandlerSlot {
+            name: name.into(),
+            current: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Puts a version into service. Deliveries under way are told to wind up.
+    pub fn serve(&self, version: Arc<HandlerVersion>, queues: &Queues) {
+        let serving = Serving {
+            module: version.hash().into(),
+            state: queues.state(Arc::clone(&self.name)),
+            version,
+            ending: EndingFlag::default(),
+        };
+        if let Some(before) = self.current.swap(Some(Arc::new(serving))) {
+            before.ending.set();
+        }
+    }
+
+    /// Takes the version out of service. Deliveries under way are told to wind up.
+    pub fn clear(&self) {
+        if let Some(before) = self.current.swap(None) {
+            before.ending.set();
+        }
+    }
+
+    /// The version that serves now.
+    #[must_use]
+    pub fn version(&self) -> Option<Arc<HandlerVersion>> {
+        self.current
+            .load()
+            .as_ref()
+            .map(|serving| Arc::clone(&serving.version))
+    }
+
+    /// Tells deliveries under way to wind up, because the host stops.
+    pub(super) fn end_current(&self) {
+        if let Some(serving) = self.current.load().as_ref() {
+            serving.ending.set();
+        }
+    }
+}
+
+/// Where the writer delivers a queue's leased messages.
+pub(super) struct Line {
+    pub shared: Arc<Shared>,
+    pub handler: Arc<HandlerSlot>,
+    pub config: Arc<str>,
+}
+
+impl Sink for Line {
+    /// One task is handed to the guests' threads for all of them, and spawns the rest there: that
+    /// wakes another thread once for each group and not once for each message.
+    fn deliver(self: Arc<Self>, leased: Vec<Leased>) {
+        self.shared.running.begin(leased.len());
+        let guests = self.shared.guests.clone();
+        guests.spawn(async move {
+            for leased in leased {
+                tokio::spawn(Arc::clone(&self).run(leased));
+            }
+        });
+    }
+}
+
+/// Counts a delivery as ended however it ends, also when its task is dropped.
+struct Under<'a>(&'a Shared);
+
+impl Drop for Under<'_> {
+    fn drop(&mut self) {
+        self.0.running.end();
+    }
+}
+
+impl Line {
+    async fn run(self: Arc<Self>, leased: Leased) {
+        let _under = Under(&self.shared);
+        let queues = &self.shared.queues;
+        let Some(serving) = self.handler.current.load_full() else {
+            queues.settle(self.hand_back(&leased, HandedBack::Reload));
+            return;
+        };
+        let started_at = queues.now();
+        let grants = &serving.version.spec().grants;
+        let delivery = Delivery {
+            transaction: Transaction::new(
+                Arc::clone(&serving.state),
+                queues.ids(),
+                Arc::clone(&grants.send_to),
+                serving.version.spec().limits.effects,
+                started_at,
+            ),
+            message: leased.message,
+            attempt: leased.attempt,
+            max_attempts: Some(leased.max_attempts),
+            previous_failure: leased.previous_failure,
+            ending: serving.ending.clone(),
+            fresh: leased.fresh,
+        };
+        let report = serving.version.run(delivery).await;
+        queues.settle(Settle {
+            fence: leased.fence,
+            outcome: report.outcome,
+            effects: report.effects,
+            evidence: Evidence {
+                started_at,
+                usage: report.usage,
+                diagnostics: report.diagnostics,
+                module: Arc::clone(&serving.module),
+                config: Arc::clone(&self.config),
+                handler: Arc::clone(&self.handler.name),
+            },
+        });
+    }
+
+    fn hand_back(&self, leased: &Leased, why: HandedBack) -> Settle {
+        Settle {
+            fence: leased.fence,
+            outcome: Outcome::HandedBack(why),
+            effects: Effects::default(),
+            evidence: Evidence {
+                started_at: leased.leased_at,
+                usage: Usage::default(),
+                diagnostics: None,
+                module: Arc::from(""),
+                config: Arc::clone(&self.config),
+                handler: Arc::clone(&self.handler.name),
+            },
+        }
+    }
+}

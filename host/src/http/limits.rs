@@ -1,0 +1,30 @@
+//! Every limit of the HTTP side, by name.
+
+use std::time::Duration;
+
+/// The most bytes of a message that is sent by itself: its body as it is, so the core's own limit.
+pub const MAX_MESSAGE: usize = 1024 * 1024;
+/// The most bytes of a batch, as JSON.
+pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// The most bytes of any other request.
+pub const MAX_REQUEST: usize = 1024 * 1024;
+/// How many bytes beyond a limit are read and thrown away, so that a client which does not listen
+/// before it has sent all hears the answer. Beyond that the connection is closed.
+pub const MAX_DRAINED: usize = 16 * 1024 * 1024;
+/// Within this time the head of a request has to be there; an idle connection is closed after it.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Within this time the body of a request has to be there.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most connections at once; more have to wait.
+pub const MAX_CONNECTIONS: usize = 256;
+/// How long open requests may take when the server stops.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait before accepting again when the system refuses, for want of descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The most bytes of an answer that the client takes.
+pub const MAX_ANSWER: usize = 512 * 1024 * 1024;
+/// After this time without use the client opens a new connection, well before the server closes
+/// the old one ([`HEAD_TIMEOUT`]).
+pub const CLIENT_IDLE: Duration = Duration::from_secs(3);
+
+const _: () = assert!(MAX_MESSAGE as u64 == gristmill_queue::limits::MAX_BODY);

@@ -1,0 +1,247 @@
+//! The addresses: one table, and one short function for each.
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use gristmill_queue::{MessageId, QueueName};
+use gristmill_store::{DeadFilter, PurgeStates};
+use serde::Deserialize;
+
+use super::answer::{Answer, created};
+use super::limits::{MAX_BATCH_BYTES, MAX_MESSAGE, MAX_REQUEST};
+use super::{body, headers};
+use crate::api::message::Sent;
+use crate::api::{
+    Api, BatchIn, Code, Count, DeadGroupView, DeadLetterView, DeadOrder, DeadPage, FilterView,
+    HandlerView, Items, MAX_PAGE, MessageIn, Problem, PurgeOrder, QueueView, VersionAnswer,
+    WaitingView,
+};
+
+/// How many messages a look into a queue returns unless it says otherwise.
+const DEFAULT_PEEK: usize = 10;
+/// How many dead letters are on a page unless the request says otherwise.
+const DEFAULT_PAGE: usize = 100;
+
+/// All addresses.
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .route("/v1/queues", get(queues))
+        .route("/v1/queues/{queue}/messages", get(peek).post(send))
+        .route("/v1/queues/{queue}/messages/batch", post(send_batch))
+        .route("/v1/queues/{queue}/dead", get(dead))
+        .route("/v1/queues/{queue}/dead/groups", get(dead_groups))
+        .route("/v1/queues/{queue}/dead/redrive", post(redrive))
+        .route("/v1/queues/{queue}/dead/purge", post(purge_dead))
+        .route("/v1/queues/{queue}/dead/{id}", get(dead_letter))
+        .route("/v1/queues/{queue}/pause", post(pause))
+        .route("/v1/queues/{queue}/resume", post(resume))
+        .route("/v1/queues/{queue}/purge", post(purge))
+        .route("/v1/handlers", get(handlers))
+        .route("/v1/version", get(version))
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(api)
+}
+
+type QueuePath = Result<Path<String>, PathRejection>;
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+fn queue_name(path: QueuePath) -> Result<QueueName, Problem> {
+    let Path(name) = path.map_err(|error| Problem::bad_request(error.to_string()))?;
+    QueueName::new(&name).map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+fn asked<T>(query: Asked<T>) -> Result<T, Problem> {
+    query
+        .map(|Query(asked)| asked)
+        .map_err(|error| Problem::bad_request(error.body_text()))
+}
+
+async fn queues(State(api): State<Api>) -> Answer<Items<QueueView>> {
+    Ok(Json(Items {
+        items: api.queues().await?,
+    }))
+}
+
+async fn send(
+    State(api): State<Api>,
+    path: QueuePath,
+    request: Request,
+) -> Result<(StatusCode, Json<Sent>), Problem> {
+    let queue = queue_name(path)?;
+    let head = request.headers().clone();
+    let message = headers::message(&head, body::read(request, MAX_MESSAGE).await?)?;
+    let sent = api.send_all(queue, vec![message]).await?;
+    match sent.into_iter().next() {
+        Some(sent) => Ok(created(sent)),
+        None => Err(gristmill_store::SendError::Unknown.into()),
+    }
+}
+
+async fn send_batch(
+    State(api): State<Api>,
+    path: QueuePath,
+    request: Request,
+) -> Result<(StatusCode, Json<Items<Sent>>), Problem> {
+    let queue = queue_name(path)?;
+    let batch: BatchIn = body::read_json(request, MAX_BATCH_BYTES).await?;
+    let mut messages = Vec::with_capacity(batch.messages.len());
+    for (at, message) in batch.messages.into_iter().enumerate() {
+        messages.push(MessageIn::into_message(message).map_err(|problem| {
+            Problem::new(problem.code, format!("messages[{at}]: {}", problem.detail))
+        })?);
+    }
+    let items = api.send_all(queue, messages).await?;
+    Ok(created(Items { items }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeekQuery {
+    limit: Option<usize>,
+}
+
+async fn peek(
+    State(api): State<Api>,
+    path: QueuePath,
+    query: Asked<PeekQuery>,
+) -> Answer<Items<WaitingView>> {
+    let queue = queue_name(path)?;
+    let limit = asked(query)?.limit.unwrap_or(DEFAULT_PEEK);
+    let items = api.peek(queue, limit).await?;
+    Ok(Json(Items { items }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeadQuery {
+    /// Ids, separated by commas.
+    id: Option<String>,
+    reason: Option<String>,
+    fingerprint: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn dead(
+    State(api): State<Api>,
+    path: QueuePath,
+    query: Asked<DeadQuery>,
+) -> Answer<DeadPage> {
+    let queue = queue_name(path)?;
+    let query = asked(query)?;
+    let ids = query.id.unwrap_or_default();
+    let filter = DeadFilter::try_from(FilterView {
+        ids: ids
+            .split(',')
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        reason: query.reason,
+        fingerprint: query.fingerprint,
+    })?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE).min(MAX_PAGE);
+    Ok(Json(api.dead(queue, filter, query.cursor, limit).await?))
+}
+
+async fn dead_groups(State(api): State<Api>, path: QueuePath) -> Answer<Items<DeadGroupView>> {
+    let items = api.dead_groups(queue_name(path)?).await?;
+    Ok(Json(Items { items }))
+}
+
+async fn dead_letter(
+    State(api): State<Api>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Answer<DeadLetterView> {
+    let Path((queue, id)) = path.map_err(|error| Problem::bad_request(error.to_string()))?;
+    let queue = queue_name(Ok(Path(queue)))?;
+    let id: MessageId = id
+        .parse()
+        .map_err(|error: gristmill_queue::id::InvalidMessageId| {
+            Problem::bad_request(error.to_string())
+        })?;
+    Ok(Json(api.dead_letter(queue, id).await?))
+}
+
+async fn redrive(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<Count> {
+    let queue = queue_name(path)?;
+    let order: DeadOrder = body::read_json(request, MAX_REQUEST).await?;
+    let count = api
+        .redrive(queue, order.filter.try_into()?, order.dry_run)
+        .await?;
+    Ok(Json(Count { count }))
+}
+
+async fn purge_dead(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<Count> {
+    let queue = queue_name(path)?;
+    let order: DeadOrder = body::read_json(request, MAX_REQUEST).await?;
+    let count = api
+        .purge_dead(queue, order.filter.try_into()?, order.dry_run)
+        .await?;
+    Ok(Json(Count { count }))
+}
+
+async fn purge(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<Count> {
+    let queue = queue_name(path)?;
+    let order: PurgeOrder = body::read_json(request, MAX_REQUEST).await?;
+    let count = api.purge(queue, PurgeStates::try_from(&order)?).await?;
+    Ok(Json(Count { count }))
+}
+
+async fn pause(State(api): State<Api>, path: QueuePath) -> Result<StatusCode, Problem> {
+    api.pause(queue_name(path)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn resume(State(api): State<Api>, path: QueuePath) -> Result<StatusCode, Problem> {
+    api.resume(queue_name(path)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn handlers(State(api): State<Api>) -> Json<Items<HandlerView>> {
+    Json(Items {
+        items: api.handlers().unwrap_or_default(),
+    })
+}
+
+async fn version() -> Json<VersionAnswer> {
+    Json(VersionAnswer {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+    })
+}
+
+async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// Ready as long as the writer answers. When the host stops, the socket goes first.
+async fn ready(State(api): State<Api>) -> Response {
+    match api.queues().await {
+        Ok(_) => "ok\n".into_response(),
+        Err(problem) => Problem::new(Code::Busy, problem.detail).into_response(),
+    }
+}
+
+async fn nothing_here(request: Request) -> Problem {
+    Problem::new(
+        Code::NotFound,
+        format!("there is nothing at {}", request.uri().path()),
+    )
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!(
+            "{} is not possible at {}",
+            request.method(),
+            request.uri().path()
+        ),
+    )
+}

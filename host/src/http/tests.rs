@@ -1,0 +1,400 @@
+//! The router on a socket, over a store, driven by the client.
+
+mod dead;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gristmill_queue::{MessageId, NewMessage, QueueName, QueuePolicy};
+use gristmill_store::{DeadFilter, Declaration, Options, PurgeStates, Store};
+use http_body_util::Full;
+use hyper::{Method, Request};
+use tokio::sync::oneshot;
+
+use super::{Client, ConnectError, SOCKET, bind, limits, serve_until};
+use crate::api::{Api, Code, HandlerStatus, HandlerView, Problem};
+use crate::queues::Queues;
+
+struct Stage {
+    folder: tempfile::TempDir,
+    queues: Queues,
+    client: Client,
+    stop: oneshot::Sender<()>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+fn name(name: &str) -> QueueName {
+    QueueName::new(name).unwrap()
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let small = QueuePolicy {
+            max_messages: Some(2),
+            max_body: 10,
+            ..QueuePolicy::default()
+        };
+        let declare = |queue: &str, policy| Declaration {
+            name: name(queue),
+            policy,
+        };
+        let options = Options {
+            queues: vec![
+                declare("orders", QueuePolicy::default()),
+                declare("small", small),
+            ],
+            ..Options::default()
+        };
+        let (store, _) = Store::open(folder.path(), options).unwrap();
+        let queues = Queues::new(store);
+        let handlers = || {
+            vec![HandlerView {
+                name: "orders".into(),
+                file: "orders.wasm".into(),
+                queues: vec!["orders".into()],
+                status: HandlerStatus::Missing,
+                problem: None,
+                version: None,
+            }]
+        };
+        let api = Api::new(queues.clone(), Arc::new(handlers));
+        let listener = bind(folder.path()).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(serve_until(listener, api, async {
+            let _ = stopped.await;
+        }));
+        let client = Client::connect(&folder.path().join(SOCKET)).await.unwrap();
+        Stage {
+            folder,
+            queues,
+            client,
+            stop,
+            server,
+        }
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Bytes, Problem> {
+        let mut request = Request::post(path).header("host", "x");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.client
+            .ask(request.body(Full::new(body.into())).unwrap())
+            .await
+    }
+
+    async fn end(self) {
+        drop(self.stop);
+        drop(self.client);
+        self.server.await.unwrap();
+        self.queues.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_is_seen_and_kept_in_order() {
+    let stage = Stage::new().await;
+    let sent = stage
+        .post(
+            "/v1/queues/orders/messages",
+            &[("gristmill-attr-colour", "red"), ("idempotency-key", "k")],
+            "one",
+        )
+        .await
+        .unwrap();
+    let sent: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&sent).unwrap();
+    assert_eq!(sent["duplicate"], false);
+    let again = stage
+        .post(
+            "/v1/queues/orders/messages",
+            &[("idempotency-key", "k")],
+            "one",
+        )
+        .await
+        .unwrap();
+    let again: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&again).unwrap();
+    assert_eq!(
+        (&again["duplicate"], &again["id"]),
+        (&true.into(), &sent["id"])
+    );
+
+    let mut later = NewMessage::with_body(Bytes::from_static(b"\xff\x00"));
+    later.due = gristmill_queue::message::Due::After(Duration::from_secs(3600));
+    later.envelope.attributes = vec![("CamelCase".into(), "1".into())];
+    let batch = vec![NewMessage::with_body("two"), later];
+    assert_eq!(
+        stage
+            .client
+            .send_all(&name("orders"), batch)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+
+    let seen = stage.client.peek(&name("orders"), 10).await.unwrap();
+    let states: Vec<&str> = seen.iter().map(|one| one.state.as_str()).collect();
+    assert_eq!(states, ["ready", "ready", "scheduled"]);
+    assert_eq!(seen[0].body.body.as_deref(), Some("one"));
+    assert_eq!(
+        seen[0].envelope.attributes.0,
+        [("colour".to_owned(), "red".to_owned())]
+    );
+    assert_eq!(seen[2].envelope.attributes.0[0].0, "CamelCase");
+    assert_eq!(
+        seen[2].body.clone().into_bytes().unwrap(),
+        b"\xff\x00".as_slice()
+    );
+    assert_eq!(
+        stage.client.peek(&name("orders"), 1).await.unwrap().len(),
+        1
+    );
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_batch_is_all_or_none() {
+    let stage = Stage::new().await;
+    let batch = ["one", "two", "three"].map(NewMessage::with_body).to_vec();
+    let problem = stage
+        .client
+        .send_all(&name("small"), batch.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(problem.code, Code::QueueFull);
+    assert_eq!(stage.client.peek(&name("small"), 10).await.unwrap(), []);
+    stage
+        .client
+        .send_all(&name("small"), batch[..2].to_vec())
+        .await
+        .unwrap();
+    let problem = stage
+        .client
+        .send_all(&name("small"), vec![NewMessage::with_body("eleven bytes")])
+        .await
+        .unwrap_err();
+    assert_eq!(problem.code, Code::TooLarge);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn queues_are_paused_and_purged() {
+    let stage = Stage::new().await;
+    let orders = name("orders");
+    stage
+        .client
+        .send_all(&orders, vec![NewMessage::with_body("x")])
+        .await
+        .unwrap();
+    stage.client.pause(&orders).await.unwrap();
+    let queues = stage.client.queues().await.unwrap();
+    assert_eq!((queues[0].name.as_str(), queues[0].ready), ("orders", 1));
+    assert_eq!(queues[0].gate.as_deref(), Some("paused"));
+    stage.client.resume(&orders).await.unwrap();
+    let queues = stage.client.queues().await.unwrap();
+    assert_eq!(queues[0].gate.as_deref(), Some("no-handler"));
+    assert_eq!(
+        queues[0].gate_detail.as_deref(),
+        Some("orders.wasm is missing")
+    );
+    assert_eq!(
+        stage.client.handlers().await.unwrap()[0].status,
+        HandlerStatus::Missing
+    );
+
+    let scheduled = PurgeStates {
+        scheduled: true,
+        ..PurgeStates::default()
+    };
+    assert_eq!(stage.client.purge(&orders, scheduled).await, Ok(0));
+    let ready = PurgeStates {
+        ready: true,
+        ..PurgeStates::default()
+    };
+    assert_eq!(stage.client.purge(&orders, ready).await, Ok(1));
+    let nothing = stage
+        .client
+        .purge(&orders, PurgeStates::default())
+        .await
+        .unwrap_err();
+    assert_eq!(nothing.code, Code::BadRequest);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_queue_without_dead_letters_has_none() {
+    let stage = Stage::new().await;
+    let (orders, all) = (name("orders"), DeadFilter::default());
+    let page = stage.client.dead(&orders, &all, None, 10).await.unwrap();
+    assert_eq!((page.items.len(), page.next), (0, None));
+    assert_eq!(stage.client.dead_groups(&orders).await, Ok(vec![]));
+    assert_eq!(stage.client.redrive(&orders, &all, true).await, Ok(0));
+    assert_eq!(stage.client.redrive(&orders, &all, false).await, Ok(0));
+    assert_eq!(stage.client.purge_dead(&orders, &all, false).await, Ok(0));
+    let id = MessageId::from_bytes([7; 16]);
+    let problem = stage.client.dead_letter(&orders, id).await.unwrap_err();
+    assert_eq!(problem.code, Code::MessageNotFound);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn trouble_has_a_code_and_says_what_to_do() {
+    let stage = Stage::new().await;
+    let large = "x".repeat(limits::MAX_MESSAGE + 1);
+    let too_large = "x".repeat(limits::MAX_BATCH_BYTES + 1);
+    let none: &[(&str, &str)] = &[];
+    let send = "/v1/queues/orders/messages";
+    let table = [
+        (
+            "/v1/queues/nope/messages",
+            none,
+            "x".to_owned(),
+            Code::QueueNotFound,
+            "[queue.nope]",
+        ),
+        (
+            "/v1/queues/nope/pause",
+            none,
+            String::new(),
+            Code::QueueNotFound,
+            "nope",
+        ),
+        (
+            "/v1/queues/a.b/messages",
+            none,
+            "x".to_owned(),
+            Code::BadRequest,
+            "queue name",
+        ),
+        (
+            send,
+            &[("gristmill-delay", "soon")],
+            "x".to_owned(),
+            Code::BadRequest,
+            "Gristmill-Delay",
+        ),
+        (
+            send,
+            &[("gristmill-ttl", "0s")],
+            "x".to_owned(),
+            Code::InvalidMessage,
+            "ttl",
+        ),
+        (send, none, large, Code::TooLarge, "1048576"),
+        (
+            "/v1/queues/orders/messages/batch",
+            none,
+            too_large,
+            Code::TooLarge,
+            "16777216",
+        ),
+        (
+            "/v1/queues/orders/messages/batch",
+            none,
+            "[".to_owned(),
+            Code::BadRequest,
+            "not as it should be",
+        ),
+        (
+            "/v1/queues/orders/messages/batch",
+            none,
+            r#"{"messages":[{"body":"a"},{"priority":11}]}"#.to_owned(),
+            Code::BadRequest,
+            "messages[1]: priority 11",
+        ),
+        (
+            "/v1/queues/orders/purge",
+            none,
+            r#"{"states":["in_flight"]}"#.to_owned(),
+            Code::BadRequest,
+            "in_flight",
+        ),
+        (
+            "/v1/queues/orders/dead/redrive",
+            none,
+            r#"{"filter":{"reason":"x"}}"#.to_owned(),
+            Code::BadRequest,
+            "no reason",
+        ),
+        (
+            "/v1/version",
+            none,
+            String::new(),
+            Code::MethodNotAllowed,
+            "POST",
+        ),
+        ("/v2", none, String::new(), Code::NotFound, "/v2"),
+    ];
+    for (path, headers, body, code, says) in table {
+        let problem = stage.post(path, headers, body).await.unwrap_err();
+        assert_eq!(problem.code, code, "{path}: {problem}");
+        assert!(problem.detail.contains(says), "{path}: {problem}");
+    }
+    for path in [
+        "/v1/queues/orders/messages?limit=x",
+        "/v1/queues/orders/dead?cursor=x",
+        "/v1/queues/orders/dead/x",
+    ] {
+        let problem = stage
+            .client
+            .call(Method::GET, path, Bytes::new())
+            .await
+            .unwrap_err();
+        assert_eq!(problem.code, Code::BadRequest, "{path}: {problem}");
+    }
+    // Nothing of it was accepted, and the connection still serves.
+    assert_eq!(stage.client.peek(&name("orders"), 10).await.unwrap(), []);
+    assert_eq!(
+        stage.client.version().await.unwrap().pid,
+        std::process::id()
+    );
+    for path in ["/livez", "/readyz"] {
+        let answer = stage.client.call(Method::GET, path, Bytes::new()).await;
+        assert_eq!(answer.unwrap(), "ok\n");
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn the_socket_is_private_and_replaces_a_stale_one() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::new().await;
+    let path = stage.folder.path().join(SOCKET);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    drop(stage.stop);
+    drop(stage.client);
+    stage.server.await.unwrap();
+    assert!(matches!(
+        Client::connect(&path).await,
+        Err(ConnectError::NoHost(_))
+    ));
+    let _listener = bind(stage.folder.path()).unwrap();
+    assert!(!matches!(
+        Client::connect(&path).await,
+        Err(ConnectError::NoHost(_))
+    ));
+    assert!(matches!(
+        Client::connect(&stage.folder.path().join("none")).await,
+        Err(ConnectError::NoHost(_))
+    ));
+    stage.queues.close().await;
+}
+
+#[tokio::test]
+async fn a_host_that_is_gone_is_reported() {
+    let stage = Stage::new().await;
+    drop(stage.stop);
+    stage.server.await.unwrap();
+    let problem = stage.client.queues().await.unwrap_err();
+    assert_eq!(problem.code, Code::Unreachable);
+    stage.queues.close().await;
+}

@@ -1,0 +1,193 @@
+//! The service: the verbs that every front end and the dispatcher call.
+//!
+//! It speaks of queues and messages, never of tables or transactions, so that another engine could
+//! stand behind it. Nobody else calls the store.
+
+use std::sync::Arc;
+
+use gristmill_queue::board::QueueView;
+use gristmill_queue::effects::StateReader;
+use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
+use gristmill_store::{
+    Accepted, AdminError, DeadFilter, DeadGroup, DeadLetter, DeadSummary, Declaration, Outgoing,
+    Peeked, PurgeStates, SendError, Settle, Sink, Store,
+};
+
+/// All queues of a host.
+#[derive(Clone)]
+pub struct Queues {
+    store: Store,
+}
+
+impl Queues {
+    /// The queues that are kept in a store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Queues { store }
+    }
+
+    /// The time of the queues.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.store.now()
+    }
+
+    /// Sends a message; it is durable when this returns.
+    ///
+    /// # Errors
+    /// See [`Queues::send_all`].
+    pub async fn send(&self, queue: QueueName, message: NewMessage) -> Result<Accepted, SendError> {
+        let accepted = self.send_all(vec![Outgoing { queue, message }]).await?;
+        accepted.first().copied().ok_or(SendError::Unknown)
+    }
+
+    /// Sends messages, to one queue or several: all are durable when this returns, or none is.
+    ///
+    /// # Errors
+    /// When one is refused, or when it is not known whether they were accepted.
+    pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
+        self.store.send(batch).await
+    }
+
+    /// All queues: depths, rates and what keeps them from delivering.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn list(&self) -> Result<Vec<QueueView>, AdminError> {
+        self.store.views().await
+    }
+
+    /// The next messages of a queue, in the order in which they are due; changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn peek(&self, queue: QueueName, limit: usize) -> Result<Vec<Peeked>, AdminError> {
+        self.store.peek(queue, limit).await
+    }
+
+    /// The dead letters of a queue, in original order.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub fn dead(
+        &self,
+        queue: &QueueName,
+        filter: &DeadFilter,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<DeadSummary>, AdminError> {
+        self.store.dead(queue, filter, after, limit)
+    }
+
+    /// The dead letters of a queue, grouped by what they died of.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub fn dead_groups(&self, queue: &QueueName) -> Result<Vec<DeadGroup>, AdminError> {
+        self.store.dead_groups(queue)
+    }
+
+    /// One dead letter, whole, by the number in a [`DeadSummary`].
+    ///
+    /// # Errors
+    /// When there is no such queue, or the letter is damaged.
+    pub fn dead_letter(
+        &self,
+        queue: &QueueName,
+        sequence: u64,
+    ) -> Result<Option<DeadLetter>, AdminError> {
+        self.store.dead_letter(queue, sequence)
+    }
+
+    /// One dead letter, whole, by its message's id.
+    ///
+    /// # Errors
+    /// When there is no such letter, or it is damaged.
+    pub fn dead_letter_of(
+        &self,
+        queue: &QueueName,
+        id: MessageId,
+    ) -> Result<DeadLetter, AdminError> {
+        self.store.dead_letter_of(queue, id)
+    }
+
+    /// Takes dead letters back into their queue, in original order. Says how many.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn redrive(&self, queue: QueueName, filter: DeadFilter) -> Result<u64, AdminError> {
+        self.store.redrive(queue, filter).await
+    }
+
+    /// Removes waiting messages or dead letters; never what is in flight. Says how many.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn purge(
+        &self,
+        queue: QueueName,
+        states: PurgeStates,
+        filter: DeadFilter,
+    ) -> Result<u64, AdminError> {
+        self.store.purge(queue, states, filter).await
+    }
+
+    /// Stops leasing from a queue; lasts over restarts.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn pause(&self, queue: QueueName) -> Result<(), AdminError> {
+        self.store.set_paused(queue, true).await
+    }
+
+    /// Leases from a queue again.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn resume(&self, queue: QueueName) -> Result<(), AdminError> {
+        self.store.set_paused(queue, false).await
+    }
+
+    /// Declares exactly these queues.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn declare(&self, queues: Vec<Declaration>) -> Result<(), AdminError> {
+        self.store.declare(queues).await
+    }
+
+    /// Delivers the messages of a queue to `sink`, at most `slots` at once.
+    pub fn attach(&self, queue: QueueName, slots: u32, sink: Arc<dyn Sink>) {
+        self.store.attach(queue, slots, sink);
+    }
+
+    /// Delivers no more messages of a queue.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn detach(&self, queue: QueueName) -> Result<(), AdminError> {
+        self.store.detach(queue).await
+    }
+
+    /// Ends an attempt, with all that is to happen with it.
+    pub fn settle(&self, settle: Settle) {
+        self.store.settle(settle);
+    }
+
+    /// The committed state of a handler.
+    #[must_use]
+    pub fn state(&self, handler: Arc<str>) -> Arc<dyn StateReader> {
+        self.store.state(handler)
+    }
+
+    /// Where the ids of messages come from.
+    #[must_use]
+    pub fn ids(&self) -> Arc<IdSource> {
+        self.store.ids()
+    }
+
+    /// Commits what waits and closes the store.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,226 @@
+//! The cache of compiled code: a private directory, and files that are never changed in place.
+//!
+//! `<sha256 of the module>-<engine>.cwasm` is the code, and the `.sum` beside it its hash. A file is
+//! written under another name, synced and renamed: running code is mapped from it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::RuntimeError;
+use super::compile::Compiled;
+use super::load::hex;
+
+/// Files kept; the least recently written go first.
+const MAX_CACHED: usize = 256;
+/// How the names of unfinished files begin.
+const UNFINISHED: &str = ".new-";
+/// Unfinished files older than this were left by a process that died.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// The directory.
+pub(super) struct Cache {
+    dir: PathBuf,
+    unfinished: AtomicU64,
+}
+
+impl Cache {
+    /// Makes the directory if need be, and sees to it that it is private.
+    pub(super) fn open(dir: PathBuf) -> Result<Self, RuntimeError> {
+        if let Err(problem) = private_dir(&dir) {
+            return Err(RuntimeError::CacheDir { path: dir, problem });
+        }
+        remove_abandoned(&dir);
+        Ok(Cache {
+            dir,
+            unfinished: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the code of the module with this hash lies, for this engine.
+    pub(super) fn path(&self, engine: &Engine, hash: &str) -> PathBuf {
+        self.dir.join(format!("{hash}-{}.cwasm", fit(engine)))
+    }
+
+    /// A name for a file in the making.
+    pub(super) fn unfinished(&self) -> Unfinished {
+        let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        Unfinished(self.dir.join(format!("{UNFINISHED}{process}-{number}")))
+    }
+
+    /// Gives a finished file its name, with its hash beside it.
+    pub(super) fn publish(&self, finished: &Path, path: &Path) -> io::Result<()> {
+        let sum = Unfinished(finished.with_extension("sum"));
+        write_new(&sum.0, file_hash(finished)?.as_bytes())?;
+        fs::rename(&sum.0, sum_path(path))?;
+        fs::rename(finished, path)?;
+        File::open(&self.dir)?.sync_all()?;
+        self.forget_old(path);
+        Ok(())
+    }
+
+    /// Removes the oldest files if there are too many. Code that is mapped stays mapped.
+    fn forget_old(&self, keep: &Path) {
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return;
+        };
+        let mut files: Vec<(SystemTime, PathBuf)> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let written = path.metadata().ok()?.modified().ok()?;
+                let code = path.extension().is_some_and(|ext| ext == "cwasm");
+                (code && path != keep).then_some((written, path))
+            })
+            .collect();
+        files.sort();
+        let surplus = (files.len() + 1).saturating_sub(MAX_CACHED);
+        for (_, path) in files.into_iter().take(surplus) {
+            // A file that stays is only a waste of room.
+            let _ = fs::remove_file(sum_path(&path));
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// A file that goes away with the value, unless it was renamed.
+pub(super) struct Unfinished(pub(super) PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // It is gone already if it was renamed.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn private_dir(dir: &Path) -> Result<(), String> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(dir).map_err(|error| error.to_string())?;
+    let found = fs::metadata(dir).map_err(|error| error.to_string())?;
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(
+            "it belongs to another user: remove it, or choose another directory".to_owned(),
+        );
+    }
+    if found.mode() & 0o077 != 0 {
+        fs::set_permissions(dir, Permissions::from_mode(0o700))
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn remove_abandoned(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let unfinished = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(UNFINISHED.as_bytes());
+        let written = entry.metadata().and_then(|found| found.modified());
+        let age = written.ok().and_then(|written| written.elapsed().ok());
+        if unfinished && age.is_some_and(|age| age > ABANDONED) {
+            // A file that stays is only a waste of room.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// What code has to match to run on this engine: wasmtime's version, its settings, the CPU.
+fn fit(engine: &Engine) -> String {
+    struct Sha(Sha256);
+    impl Hasher for Sha {
+        fn finish(&self) -> u64 {
+            let digest: [u8; 32] = self.0.clone().finalize().into();
+            u64::from_be_bytes(digest[..8].try_into().unwrap_or_default())
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+    }
+    let mut sha = Sha(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut sha);
+    format!("{:016x}", sha.finish())
+}
+
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sum_path(path: &Path) -> PathBuf {
+    path.with_extension("sum")
+}
+
+fn file_hash(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}
+
+/// The code in the cache, if it is whole and fits.
+pub(super) fn read(engine: &Engine, path: &Path) -> Option<Compiled> {
+    let sum = fs::read_to_string(sum_path(path)).ok()?;
+    let whole = file_hash(path).is_ok_and(|found| found == sum);
+    let compiled = whole.then(|| map(engine, path));
+    match compiled {
+        Some(Ok(compiled)) => Some(compiled),
+        Some(Err(error)) => {
+            tracing::info!(path = %path.display(), error = format!("{error:#}"), "compiled code does not fit and is made anew");
+            None
+        }
+        None => {
+            if path.exists() {
+                tracing::warn!(path = %path.display(), "compiled code is damaged and is made anew");
+            }
+            None
+        }
+    }
+}
+
+/// Maps compiled code.
+#[expect(
+    unsafe_code,
+    reason = "wasmtime has to trust what it maps: the file lies in a directory that only this \
+              user can write to, was made there by this program's own compiler, is checked against \
+              its hash, and is never changed in place"
+)]
+fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Compiled> {
+    let size = fs::metadata(path)?.len();
+    // SAFETY: see the reason above; nothing else is ever passed to this function.
+    let component = unsafe { Component::deserialize_file(engine, path) }?;
+    Ok(Compiled {
+        component,
+        size,
+        time: None,
+    })
+}

@@ -1,0 +1,239 @@
+//! Wasm → machine code, and the cache of it.
+//!
+//! A hostile module can keep a compiler busy for minutes or make it eat all memory, so compiling is
+//! done by a child process that can be killed: the same binary, told `__compile`. The child gets
+//! the module as its standard input and the cache's new file as its standard output; it needs no
+//! path, no environment and no configuration.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::RuntimeError;
+use super::cache::{self, Cache};
+use super::compile_child::{EXIT_INVALID, VERB};
+
+/// Bytes read of what the child says.
+const MAX_COMPLAINT: u64 = 16 * 1024;
+
+/// Where modules are compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CompileMode {
+    /// In a child process, which is `exe` called with `__compile`; see
+    /// [`compile_child_main`](super::compile_child_main).
+    Child {
+        /// The binary.
+        exe: PathBuf,
+    },
+    /// In this process, without limits: for tests.
+    InProcess,
+}
+
+/// What compiling one module may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// CPU time.
+    pub cpu: Duration,
+    /// Wall-clock time.
+    pub wall: Duration,
+    /// Address space, in bytes.
+    pub memory: u64,
+}
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        CompileLimits {
+            cpu: Duration::from_secs(120),
+            wall: Duration::from_secs(180),
+            memory: 4 * 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// Why there is no code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CompileError {
+    /// The module is at fault.
+    Invalid(String),
+    /// Anything else.
+    Failed(String),
+}
+
+pub(super) fn failed(what: &str, error: impl std::fmt::Display) -> CompileError {
+    CompileError::Failed(format!("{what}: {error}"))
+}
+
+/// A compiled module.
+pub(super) struct Compiled {
+    pub(super) component: Component,
+    /// Bytes of machine code and tables.
+    pub(super) size: u64,
+    /// How long compiling took; `None` if it was in the cache.
+    pub(super) time: Option<Duration>,
+}
+
+/// The compiler and its cache.
+pub(super) struct Compiler {
+    cache: Cache,
+    mode: CompileMode,
+    limits: CompileLimits,
+    /// One at a time: a folder full of new modules must not take all cores from the guests.
+    turn: Mutex<()>,
+}
+
+impl Compiler {
+    pub(super) fn new(
+        dir: PathBuf,
+        mode: CompileMode,
+        limits: CompileLimits,
+    ) -> Result<Self, RuntimeError> {
+        Ok(Compiler {
+            cache: Cache::open(dir)?,
+            mode,
+            limits,
+            turn: Mutex::new(()),
+        })
+    }
+
+    /// The module's code, from the cache or freshly compiled.
+    pub(super) fn component(
+        &self,
+        engine: &Engine,
+        hash: &str,
+        module: &[u8],
+    ) -> Result<Compiled, CompileError> {
+        let path = self.cache.path(engine, hash);
+        if let Some(compiled) = cache::read(engine, &path) {
+            return Ok(compiled);
+        }
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have compiled it while this one waited.
+        if let Some(compiled) = cache::read(engine, &path) {
+            return Ok(compiled);
+        }
+        let began = Instant::now();
+        let unfinished = self.cache.unfinished();
+        self.compile(engine, module, &unfinished.0)?;
+        let time = began.elapsed();
+        self.cache
+            .publish(&unfinished.0, &path)
+            .map_err(|error| self.unusable(&error))?;
+        // Read back as any other, so that what cannot be read is found now.
+        let compiled = cache::read(engine, &path).ok_or_else(|| {
+            CompileError::Failed("the compiled code cannot be used on this host".to_owned())
+        })?;
+        Ok(Compiled {
+            time: Some(time),
+            ..compiled
+        })
+    }
+
+    fn compile(&self, engine: &Engine, module: &[u8], to: &Path) -> Result<(), CompileError> {
+        let mut output = cache::create(to).map_err(|error| self.unusable(&error))?;
+        match &self.mode {
+            CompileMode::InProcess => {
+                let code = engine
+                    .precompile_component(module)
+                    .map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+                output
+                    .write_all(&code)
+                    .map_err(|error| self.unusable(&error))?;
+            }
+            CompileMode::Child { exe } => {
+                let input = self.cache.unfinished();
+                cache::write_new(&input.0, module).map_err(|error| self.unusable(&error))?;
+                let input = File::open(&input.0).map_err(|error| self.unusable(&error))?;
+                let output = output.try_clone().map_err(|error| self.unusable(&error))?;
+                self.compile_in_child(exe, input, output)?;
+            }
+        }
+        output.sync_all().map_err(|error| self.unusable(&error))
+    }
+
+    fn compile_in_child(&self, exe: &Path, input: File, output: File) -> Result<(), CompileError> {
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(4));
+        let mut child = Command::new(exe)
+            .arg(VERB)
+            .arg(self.limits.cpu.as_secs().max(1).to_string())
+            .arg(self.limits.memory.to_string())
+            .env_clear()
+            .env("RAYON_NUM_THREADS", threads.to_string())
+            .current_dir("/")
+            .stdin(input)
+            .stdout(output)
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(&format!("{} does not start", exe.display()), error))?;
+        let (complaint, in_time) = self.wait(&mut child);
+        let status = child
+            .wait()
+            .map_err(|error| failed("the compiler's end was missed", error))?;
+        self.verdict(status, &complaint, in_time)
+    }
+
+    /// Waits until the child has closed its standard error, that is until it has ended, and kills
+    /// it if that takes too long.
+    fn wait(&self, child: &mut Child) -> (String, bool) {
+        let (told, complaint) = mpsc::channel();
+        if let Some(stderr) = child.stderr.take() {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                let mut stderr = stderr;
+                // What cannot be read is not worth more words than the exit status has.
+                let _ = (&mut stderr).take(MAX_COMPLAINT).read_to_end(&mut text);
+                let _ = io::copy(&mut stderr, &mut io::sink());
+                let _ = told.send(String::from_utf8_lossy(&text).into_owned());
+            });
+        }
+        match complaint.recv_timeout(self.limits.wall) {
+            Ok(text) => (text, true),
+            Err(_) => {
+                // It may have ended just now, which is as good.
+                let _ = child.kill();
+                (String::new(), false)
+            }
+        }
+    }
+
+    fn verdict(
+        &self,
+        status: ExitStatus,
+        complaint: &str,
+        in_time: bool,
+    ) -> Result<(), CompileError> {
+        let CompileLimits { cpu, wall, memory } = self.limits;
+        if status.success() && in_time {
+            return Ok(());
+        }
+        if status.code() == Some(i32::from(EXIT_INVALID)) {
+            return Err(CompileError::Invalid(complaint.trim().to_owned()));
+        }
+        let problem = match status.signal().and_then(Signal::from_named_raw) {
+            _ if !in_time => format!("compiling took more than {wall:?}"),
+            Some(Signal::XCPU | Signal::KILL) => {
+                format!("compiling took more than {cpu:?} of CPU time")
+            }
+            Some(Signal::ABORT | Signal::SEGV) => format!(
+                "the compiler gave up, most likely because it needed more than {} MiB of memory",
+                memory / (1024 * 1024)
+            ),
+            _ => format!("the compiler ended with {status}: {}", complaint.trim()),
+        };
+        Err(CompileError::Failed(problem))
+    }
+
+    fn unusable(&self, error: &io::Error) -> CompileError {
+        failed(
+            &format!("the cache in {}", self.cache.dir().display()),
+            error,
+        )
+    }
+}

@@ -1,0 +1,82 @@
+//! The child process that compiles: what the binary does when it is told `__compile`.
+//!
+//! It limits itself before it reads a byte of the module, and knows nothing but its two arguments
+//! and its standard streams.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use rustix::process::{Resource, Rlimit};
+use wasmtime::Engine;
+
+use super::compile::{CompileError, failed};
+use super::engine;
+
+/// The hidden verb that makes the binary a compiler.
+pub(super) const VERB: &str = "__compile";
+/// How the child ends when the module is at fault.
+pub(super) const EXIT_INVALID: u8 = 65;
+/// How much lower than the host's the child's priority is.
+const NICENESS: i32 = 10;
+
+/// What the binary does when its first argument is `__compile`: limits itself, compiles the module
+/// on its standard input, and writes the code to its standard output.
+///
+/// Call it first thing in `main`, before any thread is started. Arguments: CPU seconds and bytes of
+/// address space. Exit status 65 says that the module is at fault, and standard error says why.
+#[must_use]
+pub fn compile_child_main() -> ExitCode {
+    match compile_child() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CompileError::Invalid(problem)) => {
+            eprintln!("{problem}");
+            ExitCode::from(EXIT_INVALID)
+        }
+        Err(CompileError::Failed(problem)) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compile_child() -> Result<(), CompileError> {
+    let mut arguments = std::env::args()
+        .skip_while(|argument| argument != VERB)
+        .skip(1);
+    let mut number = || arguments.next().and_then(|argument| argument.parse().ok());
+    let (Some(cpu), Some(memory)) = (number(), number()) else {
+        let text =
+            format!("usage: {VERB} <cpu seconds> <bytes of memory>; gristmill calls this itself");
+        return Err(CompileError::Failed(text));
+    };
+    limit(Resource::Core, 0)?;
+    limit(Resource::Cpu, cpu)?;
+    limit(Resource::As, memory)?;
+    // A priority that cannot be lowered is no reason not to compile.
+    let _ = rustix::process::nice(NICENESS);
+    let mut module = Vec::new();
+    io::stdin()
+        .read_to_end(&mut module)
+        .map_err(|error| failed("the module cannot be read", error))?;
+    let engine = Engine::new(&engine::config()).map_err(|error| {
+        failed(
+            "the WebAssembly engine does not start",
+            format!("{error:#}"),
+        )
+    })?;
+    let code = engine
+        .precompile_component(&module)
+        .map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+    io::stdout()
+        .write_all(&code)
+        .map_err(|error| failed("the code cannot be written", error))
+}
+
+fn limit(resource: Resource, most: u64) -> Result<(), CompileError> {
+    let limit = Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    rustix::process::setrlimit(resource, limit)
+        .map_err(|error| failed("the compiler cannot limit itself", error))
+}

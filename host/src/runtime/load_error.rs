@@ -1,0 +1,138 @@
+//! Why a module may not serve, in words that name the module, the reason and the cure.
+
+use std::fmt::Write;
+
+use super::load::{HANDLER, MAX_MODULE};
+
+/// Why a module may not serve.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// It is not the pinned one.
+    #[error(
+        "{file} has the SHA-256 {found}, but [handler.{handler}] pins {pinned}: put the pinned \
+         module back, or change `sha256`"
+    )]
+    OtherHash {
+        /// The module.
+        file: String,
+        /// The handler.
+        handler: String,
+        /// Its hash.
+        found: String,
+        /// The hash that the configuration asks for.
+        pinned: String,
+    },
+    /// It is too large.
+    #[error("{file} has {size} bytes, but a handler has at most {limit}: build it with optimisation and without debug information", limit = MAX_MODULE)]
+    TooLarge {
+        /// The module.
+        file: String,
+        /// Its size.
+        size: usize,
+    },
+    /// It is no WebAssembly.
+    #[error("{file} is not WebAssembly: {problem}")]
+    NotWasm {
+        /// The module.
+        file: String,
+        /// What it is instead.
+        problem: String,
+    },
+    /// It is a core module.
+    #[error(
+        "{file} is a core module, but a handler is a component: build it for wasm32-wasip2 \
+         (cargo build --target wasm32-wasip2), or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule {
+        /// The module.
+        file: String,
+    },
+    /// The compiler refuses it.
+    #[error("{file} is not a valid component: {problem}")]
+    Invalid {
+        /// The module.
+        file: String,
+        /// What the compiler says.
+        problem: String,
+    },
+    /// It could not be compiled within the limits, or at all.
+    #[error("{file} could not be compiled: {problem}")]
+    Compile {
+        /// The module.
+        file: String,
+        /// Why.
+        problem: String,
+    },
+    /// It imports what it may not have.
+    #[error("{}", ungranted(.file, .imports))]
+    Ungranted {
+        /// The module.
+        file: String,
+        /// Each import, and why it is refused.
+        imports: Vec<(String, String)>,
+    },
+    /// It does not fit what the host offers, though the names are right.
+    #[error("{file} does not fit this host: {problem}")]
+    Mismatch {
+        /// The module.
+        file: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// It is no handler.
+    #[error(
+        "{file} is not a handler: it does not export {HANDLER}. It exports {exports}. Build it \
+         against the gristmill SDK of its language"
+    )]
+    NoHandler {
+        /// The module.
+        file: String,
+        /// What it exports.
+        exports: String,
+    },
+    /// It needs more than it may have.
+    #[error("{file} needs {needs}, but {limit}")]
+    Resources {
+        /// The module.
+        file: String,
+        /// What it needs.
+        needs: String,
+        /// What it may have, and what to do.
+        limit: String,
+    },
+    /// It can reach the outside, and the configuration asks for more.
+    #[error(
+        "{file} is {found}, but [handler.{handler}] requires {required}: build it without the \
+         imports that reach outside, or lower `require`"
+    )]
+    Guarantee {
+        /// The module.
+        file: String,
+        /// The handler.
+        handler: String,
+        /// What can be promised.
+        found: &'static str,
+        /// What is required.
+        required: &'static str,
+    },
+    /// It does not start.
+    #[error("{file} does not start: {reason}: {problem}")]
+    Trial {
+        /// The module.
+        file: String,
+        /// The reason's code.
+        reason: &'static str,
+        /// In words.
+        problem: String,
+    },
+}
+
+fn ungranted(file: &str, imports: &[(String, String)]) -> String {
+    let mut text = String::new();
+    for (import, why) in imports {
+        let separator = if text.is_empty() { "" } else { "\n" };
+        // Writing to a String does not fail.
+        let _ = write!(text, "{separator}{file} imports {import}, but {why}");
+    }
+    text
+}

@@ -1,0 +1,258 @@
+//! The host from start to end: what is opened in which order, and closed in the reverse.
+//!
+//! Start: lock and open the store (which counts the start and charges suspects) → sandbox →
+//! handlers → listen. Stop: listen no more → lease no more → let handlers finish → drop the rest →
+//! last commit → close. At any moment the process may be killed instead; that loses nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gristmill_queue::QueueName;
+use gristmill_store::{Declaration, OpenError, Options, Recovery, Store};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::api::Api;
+use crate::config::{Config, SandboxConfig};
+use crate::dispatch::Dispatcher;
+use crate::http;
+use crate::queues::Queues;
+use crate::reload::{Handlers, Reloader};
+use crate::runtime::{CompileLimits, CompileMode, Runtime, RuntimeError, RuntimeOptions};
+
+/// The process exits with this when the store failed: what was under way is unknown (`EX_IOERR`).
+pub const EXIT_STORE_FAILED: i32 = 74;
+
+/// How long a host waits for another process to let go of the data folder.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long the guests' threads may take to stop after their deliveries were dropped.
+const GUESTS_STOP: Duration = Duration::from_secs(2);
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The sandbox cannot be set up.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The socket cannot be made.
+    #[error(transparent)]
+    Socket(#[from] http::BindError),
+    /// Threads or signals are not to be had.
+    #[error("the host cannot start: {0}")]
+    System(std::io::Error),
+    /// The folder of modules or the configuration cannot be watched.
+    #[error(transparent)]
+    Reload(#[from] crate::reload::ReloadError),
+}
+
+/// The queues of a configuration, as the store wants to know them.
+#[must_use]
+pub fn declarations(config: &Config) -> Vec<Declaration> {
+    let declare = |(name, queue): (&QueueName, &crate::config::QueueConfig)| Declaration {
+        name: name.clone(),
+        policy: queue.policy.clone(),
+    };
+    config.queues.iter().map(declare).collect()
+}
+
+/// Opens the store of a configuration, and says what was found.
+///
+/// # Errors
+/// When it is in use, cannot be read, or is of a newer format.
+pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
+    let options = Options {
+        queues: declarations(config),
+        on_fatal: Some(Box::new(|error| {
+            eprintln!("error: {error}; whether what was under way was done is not known");
+            // Destructors would act on what is not known to have happened.
+            std::process::exit(EXIT_STORE_FAILED);
+        })),
+        ..Options::default()
+    };
+    Store::open(&config.host.data_dir, options)
+}
+
+/// Sets up the sandbox of a configuration.
+///
+/// # Errors
+/// When the engine, its pool or its cache is not to be had.
+pub fn open_runtime(config: &Config) -> Result<Runtime, RuntimeError> {
+    let SandboxConfig {
+        pagemap_scan,
+        compile_cpu,
+        compile_memory,
+        ..
+    } = config.host.sandbox;
+    let compile = match std::env::current_exe() {
+        Ok(exe) => CompileMode::Child { exe },
+        Err(_) => CompileMode::InProcess,
+    };
+    let largest = config
+        .handlers
+        .values()
+        .map(|handler| handler.limits.memory)
+        .max();
+    let mut options = RuntimeOptions::new(config.host.data_dir.join("compiled"), compile);
+    options.max_instances = config.host.max_in_flight;
+    options.max_memory = largest.unwrap_or(0).max(options.max_memory);
+    options.pagemap_scan = pagemap_scan;
+    options.compile_limits = CompileLimits {
+        cpu: compile_cpu,
+        memory: compile_memory,
+        ..CompileLimits::default()
+    };
+    Runtime::new(options)
+}
+
+/// Serves until a signal asks it to stop.
+///
+/// # Errors
+/// When it cannot start. What goes wrong later is logged, and the host goes on or exits.
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let (store, recovery) = open_store_soon(&config).await?;
+    let queues = Queues::new(store);
+    tracing::info!(
+        boot = recovery.boot,
+        waiting = recovery.waiting,
+        suspects = recovery.suspects,
+        quarantined = recovery.quarantined,
+        "the store {} is open",
+        config.host.data_dir.display()
+    );
+    let ended = host(&config, &queues).await;
+    queues.close().await;
+    let _ = std::fs::remove_file(config.host.data_dir.join(http::SOCKET));
+    if ended.is_ok() {
+        tracing::info!("stopped; all is durable");
+    }
+    ended
+}
+
+/// A command that opened the store itself may have it for a moment.
+async fn open_store_soon(config: &Config) -> Result<(Store, Recovery), OpenError> {
+    let began = std::time::Instant::now();
+    loop {
+        match open_store(config) {
+            Err(OpenError::InUse { .. }) if began.elapsed() < LOCK_PATIENCE => {
+                tokio::time::sleep(LOCK_PATIENCE / 10).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+async fn host(config: &Config, queues: &Queues) -> Result<(), ServeError> {
+    let mut signals = Signals::new().map_err(ServeError::System)?;
+    let runtime = open_runtime(config)?;
+    let guests = GuestThreads::start(config.host.threads as usize).map_err(ServeError::System)?;
+    let dispatcher = Dispatcher::new(queues.clone(), guests.handle());
+    let handlers = Handlers::new(queues.clone(), dispatcher.clone(), runtime);
+    let reloader = Reloader::start(handlers.clone(), config.clone()).await?;
+    let listener = http::bind(&config.host.data_dir)?;
+    let views = handlers.clone();
+    let api = Api::new(queues.clone(), Arc::new(move || views.list()));
+    let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = tokio::spawn(http::serve_until(listener, api, async {
+        let _ = stopped.await;
+    }));
+    tracing::info!("serving {} queues; stop with Ctrl-C", config.queues.len());
+    while let Signal::Reload = signals.next().await {
+        reloader.reload_config().await;
+    }
+    let patience = handlers
+        .config()
+        .map_or(config.host.shutdown_timeout, |now| {
+            now.host.shutdown_timeout
+        });
+    tracing::info!(
+        "stopping: {} deliveries finish, at most {patience:?}",
+        dispatcher.running()
+    );
+    reloader.stop();
+    drop(stop_serving);
+    let _ = served.await;
+    tokio::select! {
+        drained = dispatcher.stop(patience) => if !drained {
+            tracing::warn!("{} deliveries did not finish in time and are handed back", dispatcher.running());
+        },
+        () = signals.stop() => tracing::warn!("asked again: {} deliveries are handed back", dispatcher.running()),
+    }
+    // Dropping a delivery frees its instance; its lease ends with this start of the host, uncounted.
+    guests.stop().await;
+    Ok(())
+}
+
+/// The threads that run handlers and nothing else.
+struct GuestThreads(Option<tokio::runtime::Runtime>);
+
+impl GuestThreads {
+    fn start(threads: usize) -> std::io::Result<Self> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder
+            .worker_threads(threads)
+            .thread_name("guest")
+            .enable_all()
+            .build()?;
+        Ok(GuestThreads(Some(runtime)))
+    }
+
+    fn handle(&self) -> tokio::runtime::Handle {
+        self.0
+            .as_ref()
+            .map_or_else(tokio::runtime::Handle::current, |runtime| {
+                runtime.handle().clone()
+            })
+    }
+
+    async fn stop(mut self) {
+        if let Some(runtime) = self.0.take() {
+            // Waiting for threads would block those that serve.
+            let _ =
+                tokio::task::spawn_blocking(move || runtime.shutdown_timeout(GUESTS_STOP)).await;
+        }
+    }
+}
+
+impl Drop for GuestThreads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+enum Signal {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hangup.recv() => Signal::Reload,
+        }
+    }
+
+    async fn stop(&mut self) {
+        while let Signal::Reload = self.next().await {}
+    }
+}

@@ -1,0 +1,102 @@
+//! Which dedup ids were seen, and until when they count.
+
+use gristmill_queue::board::QueueId;
+use gristmill_queue::{MessageId, Timestamp};
+use redb::{ReadableTable, StorageError, Table};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::check;
+
+/// The message that was first sent with a dedup id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct First {
+    pub id: MessageId,
+    pub expires: Timestamp,
+    pub body: u64,
+}
+
+/// The key of a dedup id in a queue.
+pub(crate) fn key(queue: QueueId, dedup_id: &str) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..4].copy_from_slice(&queue.0.to_be_bytes());
+    key[4..].copy_from_slice(&xxh3_128(dedup_id.as_bytes()).to_be_bytes());
+    key
+}
+
+/// The message first sent with this id, if that was within the window.
+pub(crate) fn find(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &[u8; 20],
+    now: Timestamp,
+) -> Result<Option<First>, StorageError> {
+    let Some(stored) = table.get(key.as_slice())? else {
+        return Ok(None);
+    };
+    let sound = check::open(check::key(key), stored.value()).ok();
+    let Some(value) = sound.and_then(|row| <[u8; 32]>::try_from(row).ok()) else {
+        // Twice is better than never.
+        tracing::error!("the row of a dedup id is damaged; its message may be accepted twice");
+        return Ok(None);
+    };
+    let number = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&value[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    };
+    let mut id = [0; 16];
+    id.copy_from_slice(&value[8..24]);
+    let first = First {
+        id: MessageId::from_bytes(id),
+        expires: Timestamp::from_unix_ms(number(0)),
+        body: number(24),
+    };
+    // The window is half-open: at its very end the id is free again.
+    Ok((first.expires > now).then_some(first))
+}
+
+/// Remembers an id.
+pub(crate) fn insert(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    expiry: &mut Table<'_, (u64, &'static [u8]), ()>,
+    key: &[u8; 20],
+    first: First,
+) -> Result<(), StorageError> {
+    let mut value = [0; 32];
+    value[..8].copy_from_slice(&first.expires.unix_ms().to_le_bytes());
+    value[8..24].copy_from_slice(&first.id.to_bytes());
+    value[24..].copy_from_slice(&first.body.to_le_bytes());
+    let mut value = value.to_vec();
+    check::seal(check::key(key), &mut value);
+    table.insert(key.as_slice(), value.as_slice())?;
+    expiry.insert((first.expires.unix_ms(), key.as_slice()), ())?;
+    Ok(())
+}
+
+/// Forgets ids whose window has ended, at most `most` of them. Says how many there were.
+pub(crate) fn forget(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    expiry: &mut Table<'_, (u64, &'static [u8]), ()>,
+    now: Timestamp,
+    most: usize,
+) -> Result<usize, StorageError> {
+    let mut ended = Vec::new();
+    for entry in expiry
+        .range((0, [].as_slice())..(now.unix_ms() + 1, [].as_slice()))?
+        .take(most)
+    {
+        let (entry, _) = entry?;
+        let (expires, key) = entry.value();
+        ended.push((expires, key.to_vec()));
+    }
+    for (expires, key) in &ended {
+        expiry.remove((*expires, key.as_slice()))?;
+        // The id may have been used again since; then its row has a later end.
+        let stale = table
+            .get(key.as_slice())?
+            .is_some_and(|row| row.value().starts_with(&expires.to_le_bytes()));
+        if stale {
+            table.remove(key.as_slice())?;
+        }
+    }
+    Ok(ended.len())
+}

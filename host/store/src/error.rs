@@ -1,0 +1,145 @@
+//! What can go wrong, as types.
+
+use std::path::PathBuf;
+
+use gristmill_queue::board::QueueFull;
+use gristmill_queue::message::InvalidMessage;
+use gristmill_queue::{MessageId, QueueName};
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the data folder {folder} is in use by {holder}: stop that process, or use another data_dir", folder = .folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// Who, as far as it can be told.
+        holder: String,
+    },
+    /// It was written by a newer Gristmill.
+    #[error("the store {file} has format {found}, but this build knows only up to {known}: use a newer gristmill, or another data_dir", file = .file.display())]
+    NewerFormat {
+        /// The file.
+        file: PathBuf,
+        /// Its format.
+        found: u64,
+        /// The newest known.
+        known: u64,
+    },
+    /// The file is not a store of Gristmill.
+    #[error("{file} is not a store of Gristmill: it has no format version; move it away, or use another data_dir", file = .file.display())]
+    NotAStore {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The folder cannot be used.
+    #[error("the data folder {folder} cannot be used: {source}; check that it exists and that you may write to it", folder = .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file cannot be read.
+    #[error("the store {file} cannot be opened: {source}; if the disk is sound, restore a backup", file = .file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: redb::Error,
+    },
+}
+
+/// Why a message was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// There is no such queue.
+    #[error("there is no queue {0}: declare it with [queue.{0}] in the configuration")]
+    UnknownQueue(QueueName),
+    /// A limit on messages is broken.
+    #[error("the message to queue {queue} is refused: {problem}")]
+    Invalid {
+        /// The queue.
+        queue: QueueName,
+        /// Which.
+        problem: InvalidMessage,
+    },
+    /// The queue is full.
+    #[error(transparent)]
+    Full(#[from] QueueFull),
+    /// More is waiting to be written than may wait.
+    #[error("the store is busy: {waiting} operations wait to be written; try again shortly")]
+    Busy {
+        /// How many.
+        waiting: usize,
+    },
+    /// Whether it was accepted is not known.
+    #[error(
+        "it is not known whether the message was accepted, because the store failed or closed: send it again with the same dedup id"
+    )]
+    Unknown,
+}
+
+/// The store failed; nothing definite can be said about what was under way.
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed while {doing}: {source}")]
+pub struct Fatal {
+    /// What was under way.
+    pub doing: &'static str,
+    /// Why.
+    #[source]
+    pub source: redb::Error,
+}
+
+/// Why something cannot be read or changed by an operator.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// There is no such queue.
+    #[error("there is no queue {0}")]
+    UnknownQueue(QueueName),
+    /// There is no such message.
+    #[error(
+        "there is no message {0} here: it was handled, purged or has expired, or its id is mistyped"
+    )]
+    UnknownMessage(MessageId),
+    /// The record does not have the content that was written.
+    #[error("the record of message number {0} is damaged")]
+    Damaged(u64),
+    /// The store cannot be read.
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] redb::Error),
+    /// The store closed before it answered.
+    #[error("the store closed before it answered; whether the change was made is not known")]
+    Closed,
+}
+
+/// What a panic said, as an error: redb panics over some damaged pages.
+pub(crate) fn panicked(cause: &(dyn std::any::Any + Send)) -> redb::Error {
+    let words = cause
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| cause.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word");
+    redb::Error::Corrupted(format!("panic: {words}"))
+}
+
+/// Reads, and turns a panic of redb over a damaged page into an error.
+pub(crate) fn guarded<T, E: From<redb::Error>>(
+    read: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    read.unwrap_or_else(|cause| Err(panicked(cause.as_ref()).into()))
+}
+
+macro_rules! from_redb {
+    ($($error:ty),*) => {$(
+        impl From<$error> for AdminError {
+            fn from(error: $error) -> Self {
+                AdminError::Store(error.into())
+            }
+        }
+    )*};
+}
+
+from_redb!(redb::TransactionError, redb::TableError, redb::StorageError);

@@ -1,0 +1,40 @@
+//! The store of Gristmill: one redb file, one writer, group commit.
+//!
+//! It records what the core (`gristmill-queue`) decides. It knows no Wasm and no HTTP.
+//!
+//! - A [`Store`] is a handle; all changes go to the one writer thread, which commits everything
+//!   that waits as one group and answers only after the fsync of the commit has returned.
+//! - The ready order and the leases of handlers live in memory. The order is rebuilt when the file
+//!   is opened; the leases end with the process, and the in-flight file remembers whom to suspect.
+//! - If a commit fails, its outcome is unknown: nobody in the group is answered, and the process is
+//!   told to exit ([`Options::on_fatal`]).
+
+mod check;
+mod clock;
+mod dead;
+mod dedup;
+mod error;
+mod inbox;
+mod inflight;
+mod lock;
+mod open;
+mod ops;
+mod read;
+mod record;
+mod restore;
+mod row;
+mod state;
+mod store;
+mod tables;
+mod tlv;
+mod writer;
+
+pub use clock::Clock;
+pub use dead::{DeadLetter, DeadSummary};
+pub use error::{AdminError, Fatal, OpenError, SendError};
+pub use ops::{
+    Accepted, DeadFilter, Declaration, Evidence, Leased, Outgoing, PurgeStates, Settle, Sink,
+};
+pub use read::{DeadGroup, Peeked};
+pub use store::{Create, Options, Recovery, Store};
+pub use writer::OnFatal;

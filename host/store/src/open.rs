@@ -1,0 +1,279 @@
+//! Opening the file: whose it may be, its format, and the boot transaction.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::ops::Deref;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Arc;
+
+use gristmill_queue::{Board, IdSource, Timestamp};
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+use crate::clock::RunningClock;
+use crate::error::{OpenError, panicked};
+use crate::inbox::Inbox;
+use crate::inflight::InFlightFile;
+use crate::lock::FolderLock;
+use crate::store::{Options, Recovery};
+use crate::tables::{
+    CLOCK_KEY, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HISTORY, INDEX, MESSAGE, META,
+    QUARANTINE, QUEUE, STATE,
+};
+use crate::writer::group::{self, decode_clock};
+use crate::writer::{Hot, Writer};
+
+/// The open file, and the lock on its folder, which is let go of when the last user of the file is
+/// gone and it is closed.
+pub(crate) struct Opened {
+    /// There until the end.
+    database: Option<Database>,
+    _lock: FolderLock,
+}
+
+impl Deref for Opened {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        self.database
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("it is taken by drop only"))
+    }
+}
+
+impl Drop for Opened {
+    /// Whoever is the last to let go does not deserve a panic of redb over a damaged page: what is
+    /// committed is committed.
+    fn drop(&mut self) {
+        let database = self.database.take();
+        let closed = std::panic::catch_unwind(AssertUnwindSafe(|| drop(database)));
+        if let Err(cause) = closed {
+            let error = panicked(cause.as_ref());
+            tracing::error!(%error, "the store could not be closed cleanly");
+        }
+    }
+}
+
+/// The name of the file in its folder.
+const FILE: &str = "store.redb";
+
+/// What `meta` and the clock row say.
+struct Header {
+    boot: u64,
+    salt: u64,
+    seen: Timestamp,
+    next_sequence: u64,
+    next_ordinal: u64,
+}
+
+/// Opens the store in `folder`, which is locked, and makes its writer. A panic of redb over a damaged
+/// page is an error like others.
+pub(crate) fn open(
+    folder: &Path,
+    lock: FolderLock,
+    options: &mut Options,
+) -> Result<(Writer, Recovery), OpenError> {
+    let opened = std::panic::catch_unwind(AssertUnwindSafe(|| open_sound(folder, lock, options)));
+    opened.unwrap_or_else(|cause| {
+        Err(OpenError::Damaged {
+            file: folder.join(FILE),
+            source: panicked(cause.as_ref()),
+        })
+    })
+}
+
+fn open_sound(
+    folder: &Path,
+    lock: FolderLock,
+    options: &mut Options,
+) -> Result<(Writer, Recovery), OpenError> {
+    let file = folder.join(FILE);
+    let damaged = |source: redb::Error| OpenError::Damaged {
+        file: file.clone(),
+        source,
+    };
+    let fresh = !file.exists();
+    let handle = create_private(folder, &file, fresh).map_err(|source| OpenError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })?;
+    let mut builder = Database::builder();
+    builder.set_cache_size(options.cache_bytes);
+    let database = match options.create.take() {
+        Some(create) => create(&builder, handle),
+        None => builder.create(&file),
+    };
+    let database = database.map_err(|error| damaged(error.into()))?;
+    check_format(&database, &file, fresh)?;
+    let header = boot(&database).map_err(damaged)?;
+    let clock = RunningClock::start(options.clock.clone(), header.seen);
+    let inflight = InFlightFile::open(&folder.join("inflight"));
+    let (inflight, named) = inflight.map_err(|source| OpenError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })?;
+    let mut writer = Writer {
+        database: Arc::new(Opened {
+            database: Some(database),
+            _lock: lock,
+        }),
+        inbox: Arc::new(Inbox::default()),
+        board: Board::new(header.boot),
+        ids: Arc::new(IdSource::new(header.next_sequence, header.salt)),
+        last_now: clock.now(),
+        clock,
+        inflight,
+        next_ordinal: header.next_ordinal,
+        hot: Hot::new(options.hot_bytes),
+        sinks: HashMap::new(),
+        leased: HashMap::new(),
+        forget: BTreeSet::new(),
+        on_fatal: options.on_fatal.take(),
+        next_housekeeping: Timestamp::ZERO,
+        todo: Vec::new(),
+        answers: Vec::new(),
+        ended_slots: Vec::new(),
+        fresh_next: HashSet::new(),
+    };
+    writer
+        .restore_queues(options)
+        .map_err(|fatal| damaged(fatal.source))?;
+    let suspects = writer
+        .charge(&named)
+        .map_err(|fatal| damaged(fatal.source))?;
+    let (waiting, quarantined) = writer.restore_messages().map_err(damaged)?;
+    writer
+        .inflight
+        .clear()
+        .map_err(|source| OpenError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })?;
+    Ok((
+        writer,
+        Recovery {
+            boot: header.boot,
+            waiting,
+            suspects,
+            quarantined,
+        },
+    ))
+}
+
+/// Bodies are private to whoever runs the host, from the first moment on. That there is a file must
+/// be durable before anything in it is.
+fn create_private(folder: &Path, file: &Path, fresh: bool) -> std::io::Result<File> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let handle = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(file)?;
+    handle.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    if fresh {
+        File::open(folder)?.sync_all()?;
+        if let Some(parent) = folder.canonicalize()?.parent() {
+            // Not everybody may open the folder above; then it is not ours that was just made.
+            let _ = File::open(parent).and_then(|parent| parent.sync_all());
+        }
+    }
+    Ok(handle)
+}
+
+fn check_format(database: &Database, file: &Path, fresh: bool) -> Result<(), OpenError> {
+    let damaged = |source: redb::Error| OpenError::Damaged {
+        file: file.to_owned(),
+        source,
+    };
+    let read = || -> Result<Option<u64>, redb::Error> {
+        let transaction = database.begin_read()?;
+        match transaction.open_table(META) {
+            Ok(meta) => Ok(meta.get("format")?.map(|format| format.value())),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    };
+    match read().map_err(damaged)? {
+        Some(FORMAT) => Ok(()),
+        Some(found) => Err(OpenError::NewerFormat {
+            file: file.to_owned(),
+            found,
+            known: FORMAT,
+        }),
+        None if fresh => Ok(()),
+        None => {
+            // Made, but not yet written by us: a host that died in its first moment.
+            let empty = database
+                .begin_read()
+                .map_err(|error| damaged(error.into()))?;
+            let mut tables = empty.list_tables().map_err(|error| damaged(error.into()))?;
+            if tables.next().is_none() {
+                Ok(())
+            } else {
+                Err(OpenError::NotAStore {
+                    file: file.to_owned(),
+                })
+            }
+        }
+    }
+}
+
+/// The boot transaction: makes what is missing, and counts this start, so that all leases of
+/// earlier ones are void.
+fn boot(database: &Database) -> Result<Header, redb::Error> {
+    let transaction = group::begin(database).map_err(|fatal| fatal.source)?;
+    let header;
+    {
+        let mut meta = transaction.open_table(META)?;
+        let number = |meta: &redb::Table<'_, &'static str, u64>,
+                      name: &str|
+         -> Result<Option<u64>, redb::Error> {
+            Ok(meta.get(name)?.map(|value| value.value()))
+        };
+        let boot = number(&meta, "boot")?.unwrap_or(0).checked_add(1);
+        let boot = boot.ok_or_else(|| redb::Error::Corrupted("the boot number".into()))?;
+        let salt = number(&meta, "salt")?.unwrap_or_else(draw_salt);
+        meta.insert("format", FORMAT)?;
+        meta.insert("boot", boot)?;
+        meta.insert("salt", salt)?;
+        let messages = transaction.open_table(MESSAGE)?;
+        let index = transaction.open_table(INDEX)?;
+        let dead = transaction.open_table(DEAD)?;
+        transaction.open_table(HISTORY)?;
+        transaction.open_table(DEAD_INDEX)?;
+        transaction.open_table(STATE)?;
+        transaction.open_table(DEDUP)?;
+        transaction.open_table(DEDUP_EXPIRY)?;
+        transaction.open_table(QUEUE)?;
+        transaction.open_table(QUARANTINE)?;
+        let clock = index
+            .get(CLOCK_KEY)?
+            .map(|bytes| decode_clock(bytes.value()))
+            .transpose()
+            .map_err(|_| redb::Error::Corrupted("the row of the clock".into()))?;
+        let (seen, next_sequence, next_ordinal) = clock.unwrap_or((Timestamp::ZERO, 1, 1));
+        // The clock row tells; what stands in the tables must not be overtaken in any case.
+        let last = [
+            messages.last()?.map(|(key, _)| key.value()),
+            dead.last()?.map(|(key, _)| key.value()),
+        ];
+        let last = last.into_iter().flatten().max().unwrap_or(0);
+        header = Header {
+            boot,
+            salt,
+            seen,
+            next_sequence: next_sequence.max(last + 1),
+            next_ordinal,
+        };
+    }
+    transaction.commit()?;
+    Ok(header)
+}
+
+/// Drawn once for each store; only has to differ from store to store.
+fn draw_salt() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}

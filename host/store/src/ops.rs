@@ -1,0 +1,223 @@
+//! What the writer is asked to do, and who asks.
+
+use std::sync::Arc;
+
+use gristmill_queue::board::QueueView;
+use gristmill_queue::effects::Write;
+use gristmill_queue::outcome::{Diagnostics, Usage};
+use gristmill_queue::{
+    Effects, Fence, Message, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason,
+    Timestamp,
+};
+use tokio::sync::oneshot;
+
+use crate::{AdminError, SendError};
+
+/// A message and the queue it is sent to.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Where to.
+    pub queue: QueueName,
+    /// What.
+    pub message: NewMessage,
+}
+
+/// A message that is durable in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its id; the first one's if this one is a duplicate.
+    pub id: MessageId,
+    /// A message with the same dedup id had been accepted within the window; no second was made.
+    pub duplicate: bool,
+    /// It is a duplicate, but its body differs from the first one's.
+    pub conflict: bool,
+}
+
+/// A message that a handler is to start on now.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// The proof of the lease; settling needs it.
+    pub fence: Fence,
+    /// The message.
+    pub message: Arc<Message>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// How many attempts it gets.
+    pub max_attempts: u32,
+    /// Why the attempt before failed.
+    pub previous_failure: Option<String>,
+    /// Run it in a fresh instance: it is suspected, or follows a conflict.
+    pub fresh: bool,
+    /// When the lease was granted.
+    pub leased_at: Timestamp,
+}
+
+/// Takes the messages of a queue as they are leased. Called by the writer, so it must only pass
+/// them on.
+pub trait Sink: Send + Sync {
+    /// Starts on these messages. Each has to be settled, if only by handing it back.
+    fn deliver(self: Arc<Self>, leased: Vec<Leased>);
+}
+
+/// What is known about an ended attempt beside its outcome.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// What it used.
+    pub usage: Usage,
+    /// What the sandbox left behind.
+    pub diagnostics: Option<Diagnostics>,
+    /// SHA-256 of the handler's module, in hexadecimal.
+    pub module: Arc<str>,
+    /// The fingerprint of the handler's configuration.
+    pub config: Arc<str>,
+    /// The handler's name, under which its state is kept.
+    pub handler: Arc<str>,
+}
+
+/// The end of an attempt.
+#[derive(Debug)]
+pub struct Settle {
+    /// Whose lease.
+    pub fence: Fence,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What is to happen with the ack.
+    pub effects: Effects,
+    /// What is known about it.
+    pub evidence: Evidence,
+}
+
+/// What of a queue is purged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PurgeStates {
+    /// Messages that are due.
+    pub ready: bool,
+    /// Messages that are due later.
+    pub scheduled: bool,
+    /// Dead letters.
+    pub dead: bool,
+}
+
+/// Which dead letters are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadFilter {
+    /// Only these; all if empty.
+    pub ids: Vec<MessageId>,
+    /// Only those that died of this.
+    pub reason: Option<Reason>,
+    /// Only those that died alike.
+    pub fingerprint: Option<u64>,
+}
+
+/// A queue as the configuration declares it.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    /// Its name.
+    pub name: QueueName,
+    /// What is configured for it.
+    pub policy: QueuePolicy,
+}
+
+pub(crate) type Reply<T> = oneshot::Sender<T>;
+
+pub(crate) enum Op {
+    Send {
+        batch: Vec<Outgoing>,
+        reply: Reply<Result<Vec<Accepted>, SendError>>,
+    },
+    Settle(Box<Settle>),
+    Declare {
+        queues: Vec<Declaration>,
+        reply: Reply<()>,
+    },
+    Attach {
+        queue: QueueName,
+        slots: u32,
+        sink: Arc<dyn Sink>,
+    },
+    Detach {
+        queue: QueueName,
+        reply: Reply<()>,
+    },
+    SetPaused {
+        queue: QueueName,
+        paused: bool,
+        reply: Reply<Result<(), AdminError>>,
+    },
+    Views {
+        reply: Reply<Vec<QueueView>>,
+    },
+    Waiting {
+        queue: QueueName,
+        limit: usize,
+        reply: Reply<Result<Vec<u64>, AdminError>>,
+    },
+    Purge(Purge),
+    Redrive(Redrive),
+    Quarantine {
+        sequence: u64,
+    },
+    Tick {
+        reply: Reply<()>,
+    },
+    Close {
+        reply: Reply<()>,
+    },
+}
+
+/// A purge under way; it goes on group by group.
+pub(crate) struct Purge {
+    pub queue: QueueName,
+    pub states: PurgeStates,
+    pub filter: DeadFilter,
+    pub done: u64,
+    /// What was accepted later stays.
+    pub before: Option<u64>,
+    pub reply: Reply<Result<u64, AdminError>>,
+}
+
+/// A redrive under way; it goes on group by group.
+pub(crate) struct Redrive {
+    pub queue: QueueName,
+    pub filter: DeadFilter,
+    pub after: u64,
+    pub until: Option<u64>,
+    pub done: u64,
+    pub reply: Reply<Result<u64, AdminError>>,
+}
+
+/// What a message costs to keep beside its body and attributes, roughly.
+const MESSAGE_OVERHEAD: usize = 256;
+
+fn weight(message: &NewMessage) -> usize {
+    let attributes = message.envelope.attributes.iter();
+    let attributes: usize = attributes
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    message.body.len() + attributes + MESSAGE_OVERHEAD
+}
+
+impl Op {
+    /// Roughly how many bytes the operation keeps while it waits.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Op::Send { batch, .. } => batch.iter().map(|sent| weight(&sent.message)).sum(),
+            Op::Settle(settle) => {
+                let sends = settle.effects.sends.iter();
+                let sends: usize = sends.map(|send| weight(&send.message)).sum();
+                let writes = settle
+                    .effects
+                    .writes
+                    .iter()
+                    .map(|(key, write)| match write {
+                        Write::Set { value, .. } => key.len() + value.len(),
+                        Write::Remove | Write::Add(_) => key.len(),
+                    });
+                sends + writes.sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What the writer holds in memory, rebuilt from the tables when the file is opened: the queues, who
+//! waits, who was being handled when the host died, and when which dead letter is forgotten.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gristmill_queue::board::{AfterCrash, QueueId, Row};
+use gristmill_queue::outcome::{AttemptRecord, Usage};
+use gristmill_queue::{QueueName, Reason, Settlement, Timestamp};
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+
+use crate::error::Fatal;
+use crate::inflight::Named;
+use crate::store::Options;
+use crate::tables::{CLOCK_KEY, DEAD_INDEX, INDEX, MESSAGE, QUARANTINE, QUEUE};
+use crate::writer::Writer;
+use crate::writer::bury::Cause;
+use crate::writer::extend_history;
+use crate::writer::group::{self, Group};
+use crate::{dead, row};
+
+impl Writer {
+    pub(crate) fn restore_queues(&mut self, options: &Options) -> Result<(), Fatal> {
+        let fail = |source: redb::Error| Fatal {
+            doing: "reading the queues",
+            source,
+        };
+        for (name, _, paused, dead) in self.read_queues().map_err(fail)? {
+            self.board.add_queue(name, paused, dead);
+        }
+        let database = Arc::clone(&self.database);
+        let transaction = group::begin(&database)?;
+        let mut group = Group::open(&transaction)?;
+        let (reply, _) = tokio::sync::oneshot::channel();
+        self.declare(&options.queues, reply, &mut group)?;
+        self.answers.clear();
+        let now = self.last_now;
+        let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
+        group::end(transaction, changed)
+    }
+
+    /// The queues in the order of their numbers, which are those that the board is going to give.
+    fn read_queues(&mut self) -> Result<Vec<(QueueName, u32, bool, u64)>, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let mut queues = Vec::new();
+        for entry in transaction.open_table(QUEUE)?.iter()? {
+            let (name, value) = entry?;
+            let (number, paused) = value.value();
+            let name = QueueName::new(name.value())
+                .map_err(|error| redb::Error::Corrupted(error.to_string()))?;
+            queues.push((name, number, paused, 0));
+        }
+        queues.sort_by_key(|&(_, number, _, _)| number);
+        if (0..).zip(&queues).any(|(number, queue)| number != queue.1) {
+            return Err(redb::Error::Corrupted("the numbers of the queues".into()));
+        }
+        for entry in transaction.open_table(DEAD_INDEX)?.iter()? {
+            let (key, bytes) = entry?;
+            let (number, sequence) = key.value();
+            let Some(queue) = queues.get_mut(number as usize) else {
+                tracing::error!(
+                    message = sequence,
+                    "a dead letter is of no queue; it is left alone"
+                );
+                continue;
+            };
+            queue.3 += 1;
+            if let Ok(summary) = dead::decode_summary(sequence, bytes.value())
+                && let Some(time) = summary.forget_at
+            {
+                self.forget.insert((time, QueueId(number), sequence));
+            }
+        }
+        Ok(queues)
+    }
+
+    /// Charges the messages that were being handled when the host died. They are suspects and run
+    /// alone before the rest goes on; one that was a suspect already is charged for certain.
+    pub(crate) fn charge(&mut self, named: &[Named]) -> Result<u64, Fatal> {
+        let database = Arc::clone(&self.database);
+        let transaction = group::begin(&database)?;
+        let mut group = Group::open(&transaction)?;
+        // A slot that was not cleared in time may name a message a second time.
+        let mut open: BTreeMap<u64, Row> = BTreeMap::new();
+        for named in named {
+            // Settled since, if its attempts have moved on or it is gone.
+            if let Some(row) = group
+                .row(named.sequence)?
+                .filter(|row| row.counters.attempts == named.attempts && self.board.has(row.queue))
+            {
+                open.insert(named.sequence, row);
+            }
+        }
+        let now = self.last_now;
+        for row in open.values() {
+            self.charge_one(row, &mut group, now)?;
+        }
+        let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
+        group::end(transaction, changed)?;
+        Ok(open.len() as u64)
+    }
+
+    fn charge_one(
+        &mut self,
+        row: &Row,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        let error = "the host died while it handled this message".to_owned();
+        let attempt = AttemptRecord {
+            attempt: row.counters.next_attempt(),
+            started_at: now,
+            reason: Reason::HostCrash,
+            error: error.clone(),
+            usage: Usage::default(),
+            handler: String::new(),
+        };
+        match row.after_crash(self.board.policy(row.queue), now) {
+            AfterCrash::RunAlone(charged) => {
+                let mut history = group.history(row.place.sequence)?;
+                extend_history(&mut history, false, Some(attempt));
+                group.put_history(row.place.sequence, &history)?;
+                group.put_row(&charged);
+                Ok(())
+            }
+            AfterCrash::Settle(Settlement::Dead { reason, counters }) => {
+                let Some(message) = self.sound_message(row, group)? else {
+                    return self.quarantine(row.place.sequence, group);
+                };
+                let cause = Cause {
+                    reason,
+                    error,
+                    counters,
+                    refunded: false,
+                    attempt: Some(attempt),
+                    evidence: None,
+                };
+                self.board.note_dead(row.queue);
+                self.bury(row, message, cause, group, now)
+            }
+            AfterCrash::Settle(_) => group.remove_message(row.place.sequence, true),
+        }
+    }
+
+    /// Rebuilds the ready order from the index. Rows of groups come in order of acceptance.
+    pub(crate) fn restore_messages(&mut self) -> Result<(u64, u64), redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let index = transaction.open_table(INDEX)?;
+        let now = self.last_now;
+        let messages = transaction.open_table(MESSAGE)?;
+        let (mut grouped, mut waiting, mut damaged) = (Vec::new(), 0, Vec::new());
+        for entry in index.range(..CLOCK_KEY)? {
+            let (key, bytes) = entry?;
+            let row = row::decode(key.value(), bytes.value()).ok();
+            let Some(row) = row.filter(|row| self.board.has(row.queue)) else {
+                damaged.push(key.value());
+                continue;
+            };
+            waiting += 1;
+            // The clock row tells; what stands in the table must not be overtaken in any case.
+            self.next_ordinal = self.next_ordinal.max(row.place.ordinal.saturating_add(1));
+            if row.place.group.is_some() {
+                grouped.push(row);
+            } else {
+                self.board.restore(&row, now);
+            }
+        }
+        if messages.len()? != waiting + damaged.len() as u64 {
+            for entry in messages.iter()? {
+                let sequence = entry?.0.value();
+                if index.get(sequence)?.is_none() {
+                    damaged.push(sequence);
+                }
+            }
+        }
+        grouped.sort_unstable_by_key(|row| row.place.ordinal);
+        for row in &grouped {
+            self.board.restore(row, now);
+        }
+        let quarantined = transaction.open_table(QUARANTINE)?.len()? + damaged.len() as u64;
+        self.todo.extend(
+            damaged
+                .into_iter()
+                .map(|sequence| crate::ops::Op::Quarantine { sequence }),
+        );
+        Ok((waiting, quarantined))
+    }
+}

@@ -1,0 +1,306 @@
+//! The handle that everybody holds.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use gristmill_queue::board::QueueView;
+use gristmill_queue::effects::StateReader;
+use gristmill_queue::{IdSource, QueueName, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::clock::{Clock, RunningClock};
+use crate::error::{AdminError, OpenError, SendError};
+use crate::inbox::{Inbox, Refused};
+use crate::lock;
+use crate::open::{self, Opened};
+use crate::ops::{
+    Accepted, DeadFilter, Declaration, Op, Outgoing, Purge, PurgeStates, Redrive, Settle, Sink,
+};
+use crate::state::HandlerState;
+use crate::writer::OnFatal;
+
+/// How a store is opened.
+pub struct Options {
+    /// Where it takes the time from.
+    pub clock: Clock,
+    /// The queues to declare.
+    pub queues: Vec<Declaration>,
+    /// Bytes of the file that are kept in memory.
+    pub cache_bytes: usize,
+    /// Bytes of messages that are kept in memory between being accepted and being delivered.
+    pub hot_bytes: usize,
+    /// Called once if the store fails: the process has to exit, since what was under way is
+    /// neither done nor undone for certain.
+    pub on_fatal: Option<OnFatal>,
+    /// Makes the database of the open file in another way than usual: for tests that let the disk
+    /// fail.
+    pub create: Option<Create>,
+}
+
+/// Makes a database of a file.
+pub type Create =
+    Box<dyn FnOnce(&redb::Builder, File) -> Result<redb::Database, redb::DatabaseError> + Send>;
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            clock: Clock::System,
+            queues: Vec::new(),
+            cache_bytes: 64 * 1024 * 1024,
+            hot_bytes: 32 * 1024 * 1024,
+            on_fatal: None,
+            create: None,
+        }
+    }
+}
+
+/// What was found when the store was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// How often the store has been opened.
+    pub boot: u64,
+    /// Messages that wait.
+    pub waiting: u64,
+    /// Messages that were being handled when the host died.
+    pub suspects: u64,
+    /// Records in quarantine.
+    pub quarantined: u64,
+}
+
+/// A store that is open. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub database: Mutex<Option<Arc<Opened>>>,
+    inbox: Arc<Inbox>,
+    ids: Arc<IdSource>,
+    clock: RunningClock,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Shared {
+    /// The last handle is gone: what waits is still committed, and the file is closed.
+    fn drop(&mut self) {
+        let (reply, _) = oneshot::channel();
+        let _ = self.inbox.push(Op::Close { reply });
+    }
+}
+
+impl Store {
+    /// Opens the store in `folder`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When another process has it open, it cannot be read, or is of a newer format.
+    pub fn open(folder: &Path, mut options: Options) -> Result<(Store, Recovery), OpenError> {
+        let lock = lock::lock(folder)?;
+        let (writer, recovery) = open::open(folder, lock, &mut options)?;
+        let shared = Arc::new(Shared {
+            database: Mutex::new(Some(Arc::clone(&writer.database))),
+            inbox: Arc::clone(&writer.inbox),
+            ids: Arc::clone(&writer.ids),
+            clock: writer.clock.clone(),
+            writer: Mutex::new(None),
+        });
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Folder {
+                folder: folder.to_owned(),
+                source,
+            })?;
+        *shared.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok((Store { shared }, recovery))
+    }
+
+    /// The time of the queues.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Where message ids come from.
+    #[must_use]
+    pub fn ids(&self) -> Arc<IdSource> {
+        Arc::clone(&self.shared.ids)
+    }
+
+    /// The committed state of a handler; unavailable after [`Store::close`].
+    #[must_use]
+    pub fn state(&self, handler: Arc<str>) -> Arc<dyn StateReader> {
+        Arc::new(HandlerState {
+            store: self.clone(),
+            handler,
+        })
+    }
+
+    /// Sends messages: all of them are durable when this returns, or none is.
+    ///
+    /// # Errors
+    /// When a message is refused, or it is not known whether they were accepted.
+    pub async fn send(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
+        let (reply, answer) = oneshot::channel();
+        match self.shared.inbox.push(Op::Send { batch, reply }) {
+            Ok(()) => answer.await.unwrap_or(Err(SendError::Unknown)),
+            Err(Refused::Full { waiting }) => Err(SendError::Busy { waiting }),
+            Err(Refused::Closed) => Err(SendError::Unknown),
+        }
+    }
+
+    /// Ends an attempt. If the lease is lost, nothing happens.
+    pub fn settle(&self, settle: Settle) {
+        // After the store has closed the lease is void anyway.
+        let _ = self.shared.inbox.push(Op::Settle(Box::new(settle)));
+    }
+
+    /// Declares exactly these queues; others keep their messages and take no more.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn declare(&self, queues: Vec<Declaration>) -> Result<(), AdminError> {
+        self.ask(|reply| Op::Declare { queues, reply }).await
+    }
+
+    /// Delivers the messages of a queue to `sink`, at most `slots` at once.
+    pub fn attach(&self, queue: QueueName, slots: u32, sink: Arc<dyn Sink>) {
+        let _ = self.shared.inbox.push(Op::Attach { queue, slots, sink });
+    }
+
+    /// Delivers no more messages of a queue. What is leased stays leased until it is settled.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn detach(&self, queue: QueueName) -> Result<(), AdminError> {
+        self.ask(|reply| Op::Detach { queue, reply }).await
+    }
+
+    /// Stops or resumes leasing; lasts over restarts.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn set_paused(&self, queue: QueueName, paused: bool) -> Result<(), AdminError> {
+        self.ask(|reply| Op::SetPaused {
+            queue,
+            paused,
+            reply,
+        })
+        .await?
+    }
+
+    /// All queues as they are now.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn views(&self) -> Result<Vec<QueueView>, AdminError> {
+        self.ask(|reply| Op::Views { reply }).await
+    }
+
+    /// The numbers of the next messages of a queue, in the order in which they are due.
+    pub(crate) async fn waiting(
+        &self,
+        queue: QueueName,
+        limit: usize,
+    ) -> Result<Vec<u64>, AdminError> {
+        self.ask(|reply| Op::Waiting {
+            queue,
+            limit,
+            reply,
+        })
+        .await?
+    }
+
+    /// Removes waiting messages or dead letters. What is in flight stays. Says how many.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn purge(
+        &self,
+        queue: QueueName,
+        states: PurgeStates,
+        filter: DeadFilter,
+    ) -> Result<u64, AdminError> {
+        self.ask(|reply| {
+            Op::Purge(Purge {
+                queue,
+                states,
+                filter,
+                done: 0,
+                before: None,
+                reply,
+            })
+        })
+        .await?
+    }
+
+    /// Takes dead letters back into their queue, in original order. Says how many.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn redrive(&self, queue: QueueName, filter: DeadFilter) -> Result<u64, AdminError> {
+        self.ask(|reply| {
+            Op::Redrive(Redrive {
+                queue,
+                filter,
+                after: 0,
+                until: None,
+                done: 0,
+                reply,
+            })
+        })
+        .await?
+    }
+
+    /// Lets the writer look at the clock. Only a manual clock needs it.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn tick(&self) -> Result<(), AdminError> {
+        self.ask(|reply| Op::Tick { reply }).await
+    }
+
+    /// Commits what waits, closes the file and lets go of the folder, as soon as nobody reads.
+    /// Who asks for something meanwhile, is answered or told that it is not known.
+    pub async fn close(&self) {
+        // Refused if the store has failed or another has closed it.
+        let _ = self.ask(|reply| Op::Close { reply }).await;
+        self.shared
+            .database
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let thread = self
+            .shared
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // It takes nothing more in, so it ends at once.
+            let _ = thread.join();
+        }
+    }
+
+    async fn ask<T>(&self, op: impl FnOnce(oneshot::Sender<T>) -> Op) -> Result<T, AdminError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared
+            .inbox
+            .push(op(reply))
+            .map_err(|_| AdminError::Closed)?;
+        answer.await.map_err(|_| AdminError::Closed)
+    }
+
+    pub(crate) fn database(&self) -> Result<Arc<Opened>, AdminError> {
+        self.shared
+            .database
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .ok_or(AdminError::Closed)
+    }
+}

@@ -1,0 +1,44 @@
+//! The tables of the file, and its format version.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `message` | sequence | the record of a message that is not dead ([`record`](crate::record)) |
+//! | `index` | sequence | its row ([`row`](crate::row)); under [`CLOCK_KEY`] what is persisted with every commit |
+//! | `history` | sequence | its ended attempts, if any ([`dead`](crate::dead)) |
+//! | `dead` | sequence | a dead letter, its message record within ([`dead`](crate::dead)) |
+//! | `dead_index` | queue, sequence | when it died and is forgotten, why, and its fingerprint |
+//! | `state` | handler, 0, key | version, kind and value ([`state`](crate::state)) |
+//! | `dedup` | queue, hash of the id | until when, which message ([`dedup`](crate::dedup)) |
+//! | `dedup_expiry` | until when, queue, hash | nothing |
+//! | `queue` | name | number and whether it is paused |
+//! | `quarantine` | sequence | a record that failed its checksum, as it was found |
+//! | `meta` | name | format version, salt, boot number |
+//!
+//! Everything about one message is keyed by its sequence, which grows, so that a commit touches
+//! few pages however many queues there are.
+//!
+//! **Changing the format.** Raise [`FORMAT`], and have `open` take the step that leads from the version
+//! before, written beside the tables here; never change what an old version means. There is one
+//! version so far, so there is no step yet.
+
+use redb::TableDefinition;
+
+/// The version of the format that this build writes.
+pub(crate) const FORMAT: u64 = 1;
+
+/// The key in `index` under which the clock and the next numbers stand.
+pub(crate) const CLOCK_KEY: u64 = u64::MAX;
+
+pub(crate) const MESSAGE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("message");
+pub(crate) const INDEX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("index");
+pub(crate) const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
+pub(crate) const DEAD: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("dead");
+pub(crate) const DEAD_INDEX: TableDefinition<'_, (u32, u64), &[u8]> =
+    TableDefinition::new("dead_index");
+pub(crate) const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
+pub(crate) const DEDUP: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("dedup");
+pub(crate) const DEDUP_EXPIRY: TableDefinition<'_, (u64, &[u8]), ()> =
+    TableDefinition::new("dedup_expiry");
+pub(crate) const QUEUE: TableDefinition<'_, &str, (u32, bool)> = TableDefinition::new("queue");
+pub(crate) const QUARANTINE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("quarantine");
+pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");

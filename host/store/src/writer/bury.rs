@@ -1,0 +1,229 @@
+//! Death: into the dead store, by expiry, out of retention, and aside when a record is damaged.
+
+use gristmill_queue::board::{Removal, Row};
+use gristmill_queue::outcome::{AttemptRecord, Diagnostics, cut, fingerprint};
+use gristmill_queue::settle::{Counters, settle_expired};
+use gristmill_queue::{Message, Reason, Settlement, Timestamp, limits};
+
+use super::Writer;
+use super::group::{Group, fatal};
+use super::settle::{extend_history, has_history};
+use crate::dead::{self, DeadLetter, DeadSummary};
+use crate::error::Fatal;
+use crate::ops::Evidence;
+use crate::record;
+
+/// Said of what expired without a failure of its own to tell of.
+pub(super) const EXPIRED: &str = "the message expired before it was handled";
+
+/// Why a message dies.
+pub(crate) struct Cause {
+    pub reason: Reason,
+    pub error: String,
+    pub counters: Counters,
+    /// The charge for the last crash was taken back.
+    pub refunded: bool,
+    /// The attempt that ended with it.
+    pub attempt: Option<AttemptRecord>,
+    pub evidence: Option<Evidence>,
+}
+
+impl Writer {
+    /// Moves a message to the dead store of its queue. Dying never fails and never blocks: the
+    /// dead store has no capacity.
+    pub(crate) fn bury(
+        &mut self,
+        row: &Row,
+        message: Message,
+        cause: Cause,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        let sequence = row.place.sequence;
+        let record = record::encode(&message);
+        let mut attempts = if has_history(row) {
+            group.history(sequence)?
+        } else {
+            Vec::new()
+        };
+        extend_history(&mut attempts, cause.refunded, cause.attempt);
+        let (diagnostics, module, config) = match cause.evidence {
+            Some(evidence) => (
+                evidence.diagnostics.unwrap_or_default(),
+                evidence.module.to_string(),
+                evidence.config.to_string(),
+            ),
+            None => (Diagnostics::default(), String::new(), String::new()),
+        };
+        let letter = DeadLetter {
+            message,
+            died_at: now,
+            reason: cause.reason,
+            fingerprint: fingerprint(cause.reason, &cause.error, &diagnostics.backtrace),
+            error: cut(&cause.error, limits::MAX_REASON),
+            counters: cause.counters,
+            attempts,
+            diagnostics,
+            handler: module,
+            config,
+        };
+        group.remove_message(sequence, has_history(row))?;
+        self.put_dead(row, &letter, &record, group, now)
+    }
+
+    fn put_dead(
+        &mut self,
+        row: &Row,
+        letter: &DeadLetter,
+        record: &[u8],
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        let sequence = row.place.sequence;
+        let forget_at = self
+            .board
+            .policy(row.queue)
+            .dead_retention
+            .map(|keep| now.after(keep));
+        let summary = DeadSummary {
+            sequence,
+            died_at: now,
+            forget_at,
+            reason: letter.reason,
+            fingerprint: letter.fingerprint,
+        };
+        let bytes = dead::encode(letter, record);
+        group
+            .dead()?
+            .insert(sequence, bytes.as_slice())
+            .map_err(fatal("writing a dead letter"))?;
+        let bytes = dead::encode_summary(&summary);
+        group
+            .dead_index()?
+            .insert((row.queue.0, sequence), bytes.as_slice())
+            .map_err(fatal("writing the index of the dead"))?;
+        if let Some(time) = forget_at {
+            self.forget.insert((time, row.queue, sequence));
+        }
+        Ok(())
+    }
+
+    /// Forgets what is kept in memory about a message that leaves while it waits.
+    pub(super) fn let_go(&mut self, sequence: u64) {
+        self.hot.take(sequence);
+        self.fresh_next.remove(&sequence);
+    }
+
+    /// Settles a message that expired while it waited.
+    pub(super) fn expire_one(
+        &mut self,
+        row: &Row,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        let sequence = row.place.sequence;
+        self.let_go(sequence);
+        let settlement = settle_expired(self.board.policy(row.queue), row.counters);
+        let removal = if let Settlement::Dead { reason, counters } = settlement {
+            if let Some(message) = self.sound_message(row, group)? {
+                let cause = Cause {
+                    reason,
+                    error: EXPIRED.to_owned(),
+                    counters,
+                    refunded: false,
+                    attempt: None,
+                    evidence: None,
+                };
+                self.bury(row, message, cause, group, now)?;
+                Removal::ExpiredToDead
+            } else {
+                self.quarantine(sequence, group)?;
+                Removal::Damaged
+            }
+        } else {
+            group.remove_message(sequence, has_history(row))?;
+            Removal::ExpiredAndDropped
+        };
+        self.board.remove(row, removal, now);
+        Ok(())
+    }
+
+    /// Forgets dead letters whose retention has ended.
+    pub(super) fn forget_dead(
+        &mut self,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        const MOST: usize = 1000;
+        for _ in 0..MOST {
+            let Some(&(time, queue, sequence)) = self.forget.first() else {
+                return Ok(());
+            };
+            if time > now {
+                return Ok(());
+            }
+            self.forget.pop_first();
+            if self.remove_dead(queue, sequence, group)? {
+                self.board.forget_dead(queue, 1, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a dead letter. Says whether it was there.
+    pub(super) fn remove_dead(
+        &mut self,
+        queue: gristmill_queue::board::QueueId,
+        sequence: u64,
+        group: &mut Group<'_>,
+    ) -> Result<bool, Fatal> {
+        group
+            .dead()?
+            .remove(sequence)
+            .map_err(fatal("removing a dead letter"))?;
+        let index = group.dead_index()?;
+        let found = index
+            .remove((queue.0, sequence))
+            .map_err(fatal("removing from the index of the dead"))?
+            .map(|bytes| dead::decode_summary(sequence, bytes.value()));
+        let Some(summary) = found else {
+            return Ok(false);
+        };
+        group.changes();
+        if let Some(time) = summary.ok().and_then(|summary| summary.forget_at) {
+            self.forget.remove(&(time, queue, sequence));
+        }
+        Ok(true)
+    }
+
+    /// The message of a row, if its record is sound.
+    pub(crate) fn sound_message(
+        &self,
+        row: &Row,
+        group: &Group<'_>,
+    ) -> Result<Option<Message>, Fatal> {
+        let sequence = row.place.sequence;
+        let name = self.board.name(row.queue).clone();
+        let record = group.record(sequence)?;
+        Ok(record.and_then(|record| record::decode(sequence, name, &record).ok()))
+    }
+
+    /// Puts a damaged message aside: its record, or its row if it has none. It is never delivered,
+    /// and never thrown away.
+    pub(crate) fn quarantine(&mut self, sequence: u64, group: &mut Group<'_>) -> Result<(), Fatal> {
+        let found = match group.record(sequence)? {
+            Some(record) => Some(record),
+            None => group.row_bytes(sequence)?,
+        };
+        let Some(found) = found else {
+            return Ok(());
+        };
+        tracing::error!(
+            message = sequence,
+            "the record of a message is damaged; it is kept in quarantine and not delivered"
+        );
+        self.let_go(sequence);
+        group.put_quarantine(sequence, &found)?;
+        group.remove_message(sequence, true)
+    }
+}

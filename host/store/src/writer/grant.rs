@@ -1,0 +1,191 @@
+//! Granting leases, after the commit: what was accepted in it is already among what may start.
+
+use std::sync::Arc;
+
+use gristmill_queue::board::{Claim, QueueId, Row};
+use gristmill_queue::message::Priority;
+use gristmill_queue::ready::Place;
+use gristmill_queue::settle::Counters;
+use gristmill_queue::{Message, Outcome, Timestamp};
+use redb::{ReadOnlyTable, ReadableDatabase};
+
+use super::group::fatal;
+use super::settle::has_history;
+use super::{InHand, Writer};
+use crate::error::Fatal;
+use crate::inflight::Named;
+use crate::ops::{Leased, Op};
+use crate::tables::{HISTORY, INDEX, MESSAGE};
+use crate::{dead, record, row};
+
+/// Open only while leases are granted.
+struct Reading {
+    message: ReadOnlyTable<u64, &'static [u8]>,
+    index: ReadOnlyTable<u64, &'static [u8]>,
+    history: ReadOnlyTable<u64, &'static [u8]>,
+}
+
+impl Writer {
+    /// Frees the slots of attempts whose end is durable.
+    pub(super) fn end_slots(&mut self) {
+        for slot in self.ended_slots.drain(..) {
+            self.inflight.end(slot);
+        }
+    }
+
+    /// Leases what may start, and passes it on.
+    pub(super) fn grant(&mut self) -> Result<(), Fatal> {
+        let now = self.last_now;
+        let mut reading = None;
+        let mut batches: Vec<(QueueId, Vec<Leased>)> = Vec::new();
+        while let Some(claim) = self.board.claim(now) {
+            let (message, row) = match self.fetch(claim, &mut reading)? {
+                Ok(found) => found,
+                Err(row) => {
+                    self.board.abandon(claim, &row, now);
+                    self.todo.push(Op::Quarantine {
+                        sequence: claim.sequence,
+                    });
+                    continue;
+                }
+            };
+            let previous_failure = if has_history(&row) {
+                self.previous_failure(claim.sequence, &mut reading)?
+            } else {
+                None
+            };
+            let leased = self.lease(claim, row, message, previous_failure, now);
+            match batches.iter_mut().find(|(queue, _)| *queue == claim.queue) {
+                Some((_, batch)) => batch.push(leased),
+                None => batches.push((claim.queue, vec![leased])),
+            }
+        }
+        if let Err(error) = self.inflight.write() {
+            tracing::warn!(%error, "the in-flight file cannot be written: a message that kills the host would not be charged");
+        }
+        for (queue, batch) in batches {
+            if let Some(sink) = self.sinks.get(&queue) {
+                Arc::clone(sink).deliver(batch);
+            }
+        }
+        Ok(())
+    }
+
+    fn lease(
+        &mut self,
+        claim: Claim,
+        row: Row,
+        message: Arc<Message>,
+        previous_failure: Option<String>,
+        now: Timestamp,
+    ) -> Leased {
+        let fence = self.board.lease(claim, row);
+        let named = Named {
+            sequence: claim.sequence,
+            attempts: row.counters.attempts,
+            lease: fence.lease,
+        };
+        let slot = self.inflight.start(named);
+        self.leased.insert(
+            claim.sequence,
+            InHand {
+                message: Arc::clone(&message),
+                slot,
+            },
+        );
+        Leased {
+            fence,
+            message,
+            attempt: row.counters_after(&Outcome::Done).next_attempt(),
+            max_attempts: self.board.policy(claim.queue).retry.max_attempts,
+            previous_failure,
+            fresh: self.fresh_next.remove(&claim.sequence) || claim.alone || claim.conflicts > 0,
+            leased_at: now,
+        }
+    }
+
+    /// The message and its row, from memory or from the store; if damaged, what is known of the row.
+    fn fetch(
+        &mut self,
+        claim: Claim,
+        reading: &mut Option<Reading>,
+    ) -> Result<Result<(Arc<Message>, Row), Row>, Fatal> {
+        let sequence = claim.sequence;
+        if let Some(hot) = self.hot.take(sequence) {
+            return Ok(Ok(hot));
+        }
+        let name = self.board.name(claim.queue).clone();
+        let reading = self.reading(reading)?;
+        let found = reading
+            .index
+            .get(sequence)
+            .map_err(fatal("reading a row"))?;
+        let row = found.and_then(|bytes| row::decode(sequence, bytes.value()).ok());
+        let found = reading
+            .message
+            .get(sequence)
+            .map_err(fatal("reading a message"))?;
+        let message = found.and_then(|bytes| record::decode(sequence, name, bytes.value()).ok());
+        let row = row.ok_or_else(|| unknown_row(claim));
+        Ok(row.and_then(|row| message.map(|message| (Arc::new(message), row)).ok_or(row)))
+    }
+
+    fn previous_failure(
+        &self,
+        sequence: u64,
+        reading: &mut Option<Reading>,
+    ) -> Result<Option<String>, Fatal> {
+        let found = self
+            .reading(reading)?
+            .history
+            .get(sequence)
+            .map_err(fatal("reading a history"))?;
+        let history = found
+            .and_then(|bytes| dead::decode_history(sequence, bytes.value()).ok())
+            .unwrap_or_default();
+        Ok(history.last().map(|attempt| attempt.error.clone()))
+    }
+
+    fn reading<'r>(&self, reading: &'r mut Option<Reading>) -> Result<&'r Reading, Fatal> {
+        if reading.is_none() {
+            let transaction = self
+                .database
+                .begin_read()
+                .map_err(fatal("beginning to read"))?;
+            *reading = Some(Reading {
+                message: transaction
+                    .open_table(MESSAGE)
+                    .map_err(fatal("opening table message"))?,
+                index: transaction
+                    .open_table(INDEX)
+                    .map_err(fatal("opening table index"))?,
+                history: transaction
+                    .open_table(HISTORY)
+                    .map_err(fatal("opening table history"))?,
+            });
+        }
+        reading
+            .as_ref()
+            .ok_or_else(|| unreachable!("it was just opened"))
+    }
+}
+
+/// Stands in for a row that is damaged: enough to let go of the claim.
+fn unknown_row(claim: Claim) -> Row {
+    let place = Place {
+        sequence: claim.sequence,
+        due: Timestamp::ZERO,
+        priority: Priority::DEFAULT,
+        group: None,
+        ordinal: 0,
+    };
+    Row {
+        queue: claim.queue,
+        place,
+        counters: Counters::default(),
+        enqueued_at: Timestamp::ZERO,
+        expires_at: None,
+        size: 0,
+        suspect: false,
+    }
+}

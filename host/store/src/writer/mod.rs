@@ -1,0 +1,279 @@
+//! The one writer: a thread that owns the board and every write transaction.
+//!
+//! It takes what waits, applies each operation to the board and to one transaction, commits, and
+//! only then answers and grants leases. There is no timer: what arrives during the fsync is the
+//! next group. If the commit fails, nothing definite can be said about the group, so nothing is
+//! answered and the process is told to exit.
+
+mod admin;
+pub(crate) mod bury;
+mod grant;
+pub(crate) mod group;
+mod redrive;
+mod send;
+mod settle;
+mod sweep;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gristmill_queue::board::{QueueId, Row};
+use gristmill_queue::{Board, IdSource, Message, Timestamp};
+
+use crate::clock::RunningClock;
+use crate::error::{Fatal, panicked};
+use crate::inbox::Inbox;
+use crate::inflight::InFlightFile;
+use crate::open::Opened;
+use crate::ops::{Op, Reply, Sink};
+use group::Group;
+pub(crate) use settle::extend_history;
+
+/// How often ids whose dedup window has ended are looked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+
+/// Called once, when the store failed and the process has to exit.
+pub type OnFatal = Box<dyn FnOnce(&Fatal) + Send>;
+
+pub(crate) struct Writer {
+    pub database: Arc<Opened>,
+    pub inbox: Arc<Inbox>,
+    pub board: Board,
+    pub ids: Arc<IdSource>,
+    pub clock: RunningClock,
+    pub inflight: InFlightFile,
+    pub next_ordinal: u64,
+    pub hot: Hot,
+    pub sinks: HashMap<QueueId, Arc<dyn Sink>>,
+    pub leased: HashMap<u64, InHand>,
+    /// When which dead letter is forgotten.
+    pub forget: BTreeSet<(Timestamp, QueueId, u64)>,
+    pub on_fatal: Option<OnFatal>,
+    pub last_now: Timestamp,
+    pub next_housekeeping: Timestamp,
+    /// What is to be done in the next group.
+    pub todo: Vec<Op>,
+    pub answers: Vec<Answer>,
+    pub ended_slots: Vec<usize>,
+    /// Failed in an instance that had served others; they run in a fresh one next.
+    pub fresh_next: HashSet<u64>,
+}
+
+pub(crate) type Answer = Box<dyn FnOnce() + Send>;
+
+/// A leased message.
+pub(crate) struct InHand {
+    pub message: Arc<Message>,
+    pub slot: usize,
+}
+
+/// Messages that were just accepted, so that delivering them at once needs no read.
+pub(crate) struct Hot {
+    messages: HashMap<u64, (Arc<Message>, Row)>,
+    bytes: usize,
+    limit: usize,
+}
+
+/// What a message in memory costs beside its body, roughly.
+const HOT_OVERHEAD: usize = 400;
+
+impl Hot {
+    pub fn new(limit: usize) -> Self {
+        Hot {
+            messages: HashMap::new(),
+            bytes: 0,
+            limit,
+        }
+    }
+
+    /// Keeps a message if there is room.
+    pub fn keep(&mut self, message: Arc<Message>, row: Row) {
+        let bytes = message.body.len() + HOT_OVERHEAD;
+        if self.bytes + bytes <= self.limit
+            && self
+                .messages
+                .insert(row.place.sequence, (message, row))
+                .is_none()
+        {
+            self.bytes += bytes;
+        }
+    }
+
+    /// Takes a message out.
+    pub fn take(&mut self, sequence: u64) -> Option<(Arc<Message>, Row)> {
+        let found = self.messages.remove(&sequence)?;
+        self.bytes -= found.0.body.len() + HOT_OVERHEAD;
+        Some(found)
+    }
+}
+
+impl Writer {
+    /// Runs until it is told to close, or the store fails.
+    pub fn run(mut self) {
+        match self.work_or_panic() {
+            Ok(closing) => {
+                self.inbox.close();
+                let ended = self.inflight.clear();
+                if let Err(error) = ended {
+                    tracing::warn!(%error, "the in-flight file could not be cleared");
+                }
+                // The database is closed cleanly before anyone hears of it.
+                drop(self);
+                for reply in closing {
+                    let _ = reply.send(());
+                }
+            }
+            Err(fatal) => {
+                self.inbox.close();
+                self.answers.clear();
+                // It is not the fault of what is in flight that the host has to stop.
+                let _ = self.inflight.clear();
+                tracing::error!(error = %fatal, "the store failed; nothing under way is answered");
+                if let Some(on_fatal) = self.on_fatal.take() {
+                    on_fatal(&fatal);
+                }
+            }
+        }
+    }
+
+    /// A panic, be it ours or redb's over a damaged page, ends the writer like a failed commit:
+    /// nobody must wait for ever for an answer, and the process must not go on without a writer.
+    fn work_or_panic(&mut self) -> Result<Vec<Reply<()>>, Fatal> {
+        let worked = std::panic::catch_unwind(AssertUnwindSafe(|| self.work()));
+        worked.unwrap_or_else(|cause| {
+            Err(Fatal {
+                doing: "writing",
+                source: panicked(cause.as_ref()),
+            })
+        })
+    }
+
+    fn work(&mut self) -> Result<Vec<Reply<()>>, Fatal> {
+        self.next_housekeeping = self.now().after(HOUSEKEEPING);
+        loop {
+            let mut ops = std::mem::take(&mut self.todo);
+            let patience = if ops.is_empty() {
+                self.patience()
+            } else {
+                Some(Duration::ZERO)
+            };
+            ops.extend(self.inbox.take(patience));
+            let closing = self.run_group(ops)?;
+            for answer in self.answers.drain(..) {
+                answer();
+            }
+            if !closing.is_empty() {
+                return Ok(closing);
+            }
+            self.end_slots();
+            self.grant()?;
+        }
+    }
+
+    /// How long there is nothing to do, if nothing arrives.
+    fn patience(&self) -> Option<Duration> {
+        let next = [
+            self.board.next_wake(),
+            self.forget.first().map(|&(time, ..)| time),
+            Some(self.next_housekeeping),
+        ];
+        next.into_iter()
+            .flatten()
+            .min()
+            .and_then(|time| self.clock.until(time))
+    }
+
+    /// The time, which never runs backwards.
+    fn now(&mut self) -> Timestamp {
+        self.last_now = self.clock.now().max(self.last_now);
+        self.last_now
+    }
+
+    /// Applies a group of operations and commits them together.
+    fn run_group(&mut self, ops: Vec<Op>) -> Result<Vec<Reply<()>>, Fatal> {
+        let now = self.now();
+        self.board.advance(now);
+        let database = Arc::clone(&self.database);
+        let transaction = group::begin(&database)?;
+        let mut group = Group::open(&transaction)?;
+        let mut closing = Vec::new();
+        for op in ops {
+            match op {
+                Op::Close { reply } => closing.push(reply),
+                op => self.apply(op, &mut group, now)?,
+            }
+        }
+        self.expire(&mut group, now)?;
+        self.forget_dead(&mut group, now)?;
+        self.housekeeping(&mut group, now)?;
+        let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
+        group::end(transaction, changed)?;
+        Ok(closing)
+    }
+
+    fn apply(&mut self, op: Op, group: &mut Group<'_>, now: Timestamp) -> Result<(), Fatal> {
+        match op {
+            Op::Send { batch, reply } => self.send(batch, reply, group, now),
+            Op::Settle(settle) => self.settle(*settle, group, now),
+            Op::Purge(purge) => self.purge(purge, group, now),
+            Op::Redrive(redrive) => self.redrive(redrive, group, now),
+            Op::Quarantine { sequence } => self.quarantine(sequence, group),
+            Op::Declare { queues, reply } => self.declare(&queues, reply, group),
+            Op::SetPaused {
+                queue,
+                paused,
+                reply,
+            } => self.set_paused(queue, paused, reply, group),
+            Op::Attach { queue, slots, sink } => {
+                self.attach(&queue, slots, sink);
+                Ok(())
+            }
+            Op::Detach { queue, reply } => {
+                self.detach(&queue);
+                self.answer(reply, ());
+                Ok(())
+            }
+            Op::Views { reply } => {
+                let views = self
+                    .board
+                    .ids()
+                    .map(|queue| self.board.view(queue, now))
+                    .collect();
+                self.answer(reply, views);
+                Ok(())
+            }
+            Op::Waiting {
+                queue,
+                limit,
+                reply,
+            } => {
+                self.waiting(queue, limit, reply);
+                Ok(())
+            }
+            Op::Tick { reply } => {
+                self.answer(reply, ());
+                Ok(())
+            }
+            Op::Close { .. } => unreachable!("closing is handled by run_group"),
+        }
+    }
+
+    /// Answers once the group is durable. The asker may be gone; that changes nothing.
+    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, value: T) {
+        self.answers.push(Box::new(move || {
+            let _ = reply.send(value);
+        }));
+    }
+
+    fn housekeeping(&mut self, group: &mut Group<'_>, now: Timestamp) -> Result<(), Fatal> {
+        if now < self.next_housekeeping {
+            return Ok(());
+        }
+        // What is more than one group should bear is left for the next.
+        let more = group.forget_dedup(now)?;
+        self.next_housekeeping = if more { now } else { now.after(HOUSEKEEPING) };
+        Ok(())
+    }
+}

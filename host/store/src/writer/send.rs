@@ -1,0 +1,216 @@
+//! Accepting messages: from outside, and from handlers with their ack.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use gristmill_queue::board::{QueueFull, QueueId, Row};
+use gristmill_queue::ready::Place;
+use gristmill_queue::{Counters, Message, MessageId, NewMessage, Timestamp};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Writer;
+use super::group::{Group, fatal};
+use crate::dedup;
+use crate::error::{Fatal, SendError};
+use crate::ops::{Accepted, Outgoing, Reply};
+use crate::record;
+
+impl Writer {
+    /// Accepts all messages of a batch, or none.
+    pub(super) fn send(
+        &mut self,
+        batch: Vec<Outgoing>,
+        reply: Reply<Result<Vec<Accepted>, SendError>>,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        let queues = match self.check_batch(&batch, group, now)? {
+            Ok(queues) => queues,
+            Err(error) => {
+                self.answer(reply, Err(error));
+                return Ok(());
+            }
+        };
+        let mut accepted = Vec::with_capacity(batch.len());
+        for (outgoing, queue) in batch.into_iter().zip(queues) {
+            accepted.push(self.accept_once(queue, None, outgoing.message, group, now)?);
+        }
+        self.answer(reply, Ok(accepted));
+        Ok(())
+    }
+
+    /// Checks everything about a batch before anything of it is applied.
+    fn check_batch(
+        &self,
+        batch: &[Outgoing],
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<Result<Vec<QueueId>, SendError>, Fatal> {
+        let queues = match self.check_messages(batch, now) {
+            Ok(queues) => queues,
+            Err(error) => return Ok(Err(error)),
+        };
+        let messages = batch.iter().map(|outgoing| &outgoing.message);
+        let room = self.check_room(queues.iter().copied().zip(messages), group, now)?;
+        Ok(room.map(|()| queues).map_err(SendError::Full))
+    }
+
+    fn check_messages(
+        &self,
+        batch: &[Outgoing],
+        now: Timestamp,
+    ) -> Result<Vec<QueueId>, SendError> {
+        let mut queues = Vec::with_capacity(batch.len());
+        for outgoing in batch {
+            let queue = self
+                .board
+                .find(outgoing.queue.as_str())
+                .filter(|&queue| self.board.is_declared(queue))
+                .ok_or_else(|| SendError::UnknownQueue(outgoing.queue.clone()))?;
+            let policy = self.board.policy(queue);
+            outgoing
+                .message
+                .check(policy.max_body, now)
+                .map_err(|problem| SendError::Invalid {
+                    queue: outgoing.queue.clone(),
+                    problem,
+                })?;
+            queues.push(queue);
+        }
+        Ok(queues)
+    }
+
+    /// Whether all destinations have room for what goes to them together. A repeat needs none: it
+    /// is told the id of the first one, however full the queue is.
+    pub(super) fn check_room<'m>(
+        &self,
+        sends: impl Iterator<Item = (QueueId, &'m NewMessage)>,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<Result<(), QueueFull>, Fatal> {
+        let mut repeated = HashSet::new();
+        let mut news: Vec<(QueueId, u64)> = Vec::new();
+        for (queue, message) in sends {
+            if let Some(dedup_id) = &message.dedup_id {
+                let key = dedup::key(queue, dedup_id);
+                let first = dedup::find(group.dedup()?, &key, now);
+                let first = first.map_err(fatal("reading a dedup id"))?;
+                if first.is_some() || !repeated.insert(key) {
+                    continue;
+                }
+            }
+            news.push((queue, message.body.len() as u64));
+        }
+        news.sort_unstable_by_key(|&(queue, _)| queue);
+        let mut queues = news.chunk_by(|a, b| a.0 == b.0);
+        Ok(queues.try_for_each(|news| {
+            let bytes = news.iter().map(|&(_, bytes)| bytes).sum();
+            self.board.check_room(news[0].0, news.len() as u64, bytes)
+        }))
+    }
+
+    /// Accepts a message unless its dedup id was seen within the window.
+    pub(super) fn accept_once(
+        &mut self,
+        queue: QueueId,
+        id: Option<MessageId>,
+        message: NewMessage,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<Accepted, Fatal> {
+        let Some(dedup_id) = &message.dedup_id else {
+            let id = self.accept(queue, id, message, group, now)?;
+            return Ok(Accepted {
+                id,
+                duplicate: false,
+                conflict: false,
+            });
+        };
+        let key = dedup::key(queue, dedup_id);
+        let body = xxh3_64(&message.body);
+        if let Some(first) =
+            dedup::find(group.dedup()?, &key, now).map_err(fatal("reading a dedup id"))?
+        {
+            return Ok(Accepted {
+                id: first.id,
+                duplicate: true,
+                conflict: first.body != body,
+            });
+        }
+        let window = self.board.policy(queue).dedup_window;
+        let id = self.accept(queue, id, message, group, now)?;
+        group.put_dedup(
+            &key,
+            dedup::First {
+                id,
+                expires: now.after(window),
+                body,
+            },
+        )?;
+        Ok(Accepted {
+            id,
+            duplicate: false,
+            conflict: false,
+        })
+    }
+
+    fn accept(
+        &mut self,
+        queue: QueueId,
+        id: Option<MessageId>,
+        message: NewMessage,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<MessageId, Fatal> {
+        let id = id.unwrap_or_else(|| self.ids.mint(now));
+        let due = message.due_at(now);
+        // A queue's own time-to-live counts from when the message is due: a delay must not eat it.
+        let default_expiry = self
+            .board
+            .policy(queue)
+            .default_ttl
+            .map(|ttl| due.after(ttl));
+        let expires_at = message.expires_at(now).or(default_expiry);
+        let row = Row {
+            queue,
+            place: Place {
+                sequence: id.sequence(),
+                due,
+                priority: message.envelope.priority,
+                group: message.envelope.group.as_deref().map(group_hash),
+                ordinal: self.ordinal(),
+            },
+            counters: Counters::default(),
+            enqueued_at: now,
+            expires_at,
+            size: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
+            suspect: false,
+        };
+        let message = Message {
+            id,
+            queue: self.board.name(queue).clone(),
+            enqueued_at: now,
+            expires_at,
+            envelope: message.envelope,
+            body: message.body,
+        };
+        group.insert_message(&row, record::encode(&message));
+        self.board.accept(&row, now);
+        if row.place.due <= now {
+            self.hot.keep(Arc::new(message), row);
+        }
+        Ok(id)
+    }
+
+    /// The next number in the order of acceptance.
+    pub(super) fn ordinal(&mut self) -> u64 {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        ordinal
+    }
+}
+
+/// Groups are told apart by 64 bits; should two ever share them, they merely take turns.
+pub(super) fn group_hash(group: &str) -> u64 {
+    xxh3_64(group.as_bytes())
+}

@@ -1,0 +1,256 @@
+//! Ending attempts: the ack with its effects, the retry, death.
+
+use std::sync::Arc;
+
+use gristmill_queue::board::Row;
+use gristmill_queue::effects::Effects;
+use gristmill_queue::outcome::{AttemptRecord, HandedBack, cut};
+use gristmill_queue::retry::Roll;
+use gristmill_queue::settle::Counters;
+use gristmill_queue::{Fence, Outcome, Reason, Settlement, Timestamp, limits};
+
+use super::Writer;
+use super::bury::{Cause, EXPIRED};
+use super::group::{Group, fatal};
+use crate::error::Fatal;
+use crate::ops::{Evidence, Settle};
+use crate::state;
+
+impl Writer {
+    /// Ends an attempt. A stale fence changes nothing.
+    pub(super) fn settle(
+        &mut self,
+        request: Settle,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        let Settle {
+            fence,
+            mut outcome,
+            effects,
+            evidence,
+        } = request;
+        let Ok(&row) = self.board.leased(fence) else {
+            tracing::warn!(
+                message = fence.sequence,
+                "a settlement came after its lease was lost; it is refused"
+            );
+            return Ok(());
+        };
+        if outcome == Outcome::Done
+            && let Err(instead) = self.apply_effects(effects, &evidence, group, now)?
+        {
+            outcome = instead;
+        }
+        let before = row.counters_after(&outcome);
+        let roll = Roll::of(
+            self.board.name(row.queue).as_str(),
+            self.message_id(fence),
+            before.next_attempt(),
+        );
+        let settlement = row.settle(self.board.policy(row.queue), &outcome, now, roll);
+        self.record(fence, &row, &outcome, &settlement, evidence, group, now)?;
+        let ended = self.board.end(fence, &outcome, &settlement, now);
+        debug_assert!(ended.is_ok(), "the lease was held a moment ago");
+        if outcome == Outcome::HandedBack(HandedBack::ReusedInstance) {
+            self.fresh_next.insert(fence.sequence);
+        }
+        self.release(fence, ended.ok().flatten(), now);
+        Ok(())
+    }
+
+    /// Sends and stores what a handler asked for, all or nothing. If that cannot be, says how the
+    /// attempt ends instead.
+    fn apply_effects(
+        &mut self,
+        effects: Effects,
+        evidence: &Evidence,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<Result<(), Outcome>, Fatal> {
+        let handler = evidence.handler.as_ref();
+        if !effects.reads.is_empty() {
+            let unchanged = state::still_so(group.state()?, handler, &effects.reads)
+                .map_err(fatal("checking what was read"))?;
+            if !unchanged {
+                return Ok(Err(Outcome::HandedBack(HandedBack::Conflict)));
+            }
+        }
+        let mut queues = Vec::with_capacity(effects.sends.len());
+        for send in &effects.sends {
+            match self
+                .board
+                .find(send.to.as_str())
+                .filter(|&queue| self.board.is_declared(queue))
+            {
+                Some(queue) => queues.push(queue),
+                None => return Ok(Err(no_such_destination(send.to.as_str()))),
+            }
+        }
+        let messages = effects.sends.iter().map(|send| &send.message);
+        let room = self.check_room(queues.iter().copied().zip(messages), group, now)?;
+        if let Err(full) = room {
+            tracing::debug!(queue = %full.queue, "a handler's send waits, because the queue is full");
+            return Ok(Err(Outcome::HandedBack(HandedBack::DestinationFull)));
+        }
+        for (send, queue) in effects.sends.into_iter().zip(queues) {
+            self.accept_once(queue, Some(send.id), send.message, group, now)?;
+        }
+        for (key, write) in &effects.writes {
+            let version = self.ordinal();
+            group.changes();
+            state::write(group.state()?, handler, key, write, version)
+                .map_err(fatal("writing state"))?;
+        }
+        Ok(Ok(()))
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each says something else about the one attempt"
+    )]
+    fn record(
+        &mut self,
+        fence: Fence,
+        row: &Row,
+        outcome: &Outcome,
+        settlement: &Settlement,
+        evidence: Evidence,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        let sequence = fence.sequence;
+        match *settlement {
+            Settlement::Ack | Settlement::Drop { .. } => {
+                group.remove_message(sequence, has_history(row))
+            }
+            Settlement::Requeue { .. } => {
+                let attempt = attempt_record(row, outcome, &evidence);
+                let refunded = is_refunded(row, outcome);
+                if refunded || attempt.is_some() {
+                    let mut history = group.history(sequence)?;
+                    extend_history(&mut history, refunded, attempt);
+                    group.put_history(sequence, &history)?;
+                }
+                if let Some(stays) = row.after(outcome, settlement)
+                    && stays != *row
+                {
+                    group.put_row(&stays);
+                }
+                Ok(())
+            }
+            Settlement::Dead { reason, counters } => {
+                let attempt = attempt_record(row, outcome, &evidence);
+                let error = match outcome {
+                    Outcome::Failed { error, .. } | Outcome::Rejected { error } => error.clone(),
+                    Outcome::Postponed { .. } | Outcome::HandedBack(_)
+                        if reason == Reason::Expired =>
+                    {
+                        EXPIRED.to_owned()
+                    }
+                    Outcome::Postponed { .. } => {
+                        format!("postponed more than {} times", limits::MAX_POSTPONED)
+                    }
+                    Outcome::Done | Outcome::HandedBack(_) => String::new(),
+                };
+                let message = self.leased[&sequence].message.as_ref().clone();
+                let cause = Cause {
+                    reason,
+                    error,
+                    counters,
+                    refunded: is_refunded(row, outcome),
+                    attempt,
+                    evidence: Some(evidence),
+                };
+                self.bury(row, message, cause, group, now)
+            }
+        }
+    }
+
+    /// Lets go of a message that is no longer leased.
+    fn release(&mut self, fence: Fence, stays: Option<Row>, now: Timestamp) {
+        let Some(hand) = self.leased.remove(&fence.sequence) else {
+            return;
+        };
+        self.ended_slots.push(hand.slot);
+        if let Some(row) = stays.filter(|row| row.place.due <= now) {
+            self.hot.keep(Arc::clone(&hand.message), row);
+        }
+    }
+
+    fn message_id(&self, fence: Fence) -> gristmill_queue::MessageId {
+        let zero = gristmill_queue::MessageId::from_bytes([0; 16]);
+        self.leased
+            .get(&fence.sequence)
+            .map_or(zero, |hand| hand.message.id)
+    }
+
+    /// Moves what has expired while it waited.
+    pub(super) fn expire(&mut self, group: &mut Group<'_>, now: Timestamp) -> Result<(), Fatal> {
+        const MOST: usize = 1000;
+        for _ in 0..MOST {
+            let Some(sequence) = self.board.expired(now) else {
+                return Ok(());
+            };
+            let Some(row) = group.row(sequence)? else {
+                // Its row is damaged: it must not keep the others from expiring.
+                self.board.forget(sequence, now);
+                self.quarantine(sequence, group)?;
+                continue;
+            };
+            self.expire_one(&row, group, now)?;
+        }
+        Ok(())
+    }
+}
+
+fn no_such_destination(queue: &str) -> Outcome {
+    let error =
+        format!("queue {queue} is no longer declared: declare it again, or change the handler");
+    Outcome::Failed {
+        reason: Reason::Retry,
+        error,
+        delay: None,
+    }
+}
+
+/// Whether a message may have a row in `history`.
+pub(super) fn has_history(row: &Row) -> bool {
+    row.counters != Counters::default()
+}
+
+/// Whether the charge for a crash is taken back by how the attempt ended.
+fn is_refunded(row: &Row, outcome: &Outcome) -> bool {
+    row.suspect && outcome.clears_suspect()
+}
+
+/// Adds an attempt to a history, in place of a crash whose charge is taken back.
+pub(crate) fn extend_history(
+    history: &mut Vec<AttemptRecord>,
+    refunded: bool,
+    attempt: Option<AttemptRecord>,
+) {
+    if refunded {
+        history.pop_if(|last| last.reason == Reason::HostCrash);
+    }
+    history.extend(attempt);
+    let excess = history.len().saturating_sub(limits::MAX_HISTORY);
+    history.drain(..excess);
+}
+
+/// What is kept of an attempt that failed and counted.
+fn attempt_record(row: &Row, outcome: &Outcome, evidence: &Evidence) -> Option<AttemptRecord> {
+    let (reason, error) = match outcome {
+        Outcome::Failed { reason, error, .. } => (*reason, error),
+        Outcome::Rejected { error } => (Reason::Rejected, error),
+        Outcome::Done | Outcome::Postponed { .. } | Outcome::HandedBack(_) => return None,
+    };
+    Some(AttemptRecord {
+        attempt: row.counters_after(outcome).next_attempt(),
+        started_at: evidence.started_at,
+        reason,
+        error: cut(error, limits::MAX_REASON),
+        usage: evidence.usage,
+        handler: evidence.module.chars().take(16).collect(),
+    })
+}

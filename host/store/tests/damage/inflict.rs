@@ -1,0 +1,69 @@
+//! How a disk damages a file.
+
+const PAGE: usize = 4096;
+const SECTOR: usize = 512;
+
+/// A small generator of numbers, repeatable by seed.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn below(&mut self, most: usize) -> usize {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16;
+        usize::try_from(number).unwrap() % most
+    }
+}
+
+#[derive(Debug)]
+pub enum Damage {
+    FlippedBit(usize, u8),
+    ZeroedSector(usize),
+    /// One page stands where another should.
+    Misplaced {
+        from: usize,
+        to: usize,
+    },
+    /// The rest of a page was never written.
+    TornPage(usize),
+}
+
+impl Damage {
+    /// Some damage to a part of the file that is in use.
+    pub fn draw(random: &mut Random, file: &[u8]) -> Self {
+        let used = |page: &usize| file[page * PAGE..].iter().take(PAGE).any(|byte| *byte != 0);
+        let used: Vec<usize> = (0..file.len() / PAGE).filter(used).collect();
+        let page = used[random.below(used.len())] * PAGE;
+        match random.below(8) {
+            0..4 => {
+                let written = |at: &usize| file[*at] != 0;
+                let written: Vec<usize> = (page..page + PAGE).filter(written).collect();
+                let at = written[random.below(written.len())];
+                Damage::FlippedBit(at, 1 << random.below(8))
+            }
+            4 => Damage::ZeroedSector(page + random.below(PAGE / SECTOR) * SECTOR),
+            5 => Damage::TornPage(page + random.below(PAGE)),
+            _ => Damage::Misplaced {
+                from: used[random.below(used.len())] * PAGE,
+                to: page,
+            },
+        }
+    }
+
+    pub fn inflict(&self, file: &[u8]) -> Vec<u8> {
+        let mut damaged = file.to_vec();
+        match *self {
+            Damage::FlippedBit(at, bit) => damaged[at] ^= bit,
+            Damage::ZeroedSector(at) => damaged[at..at + SECTOR].fill(0),
+            Damage::TornPage(at) => damaged[at..at.next_multiple_of(PAGE)].fill(0),
+            Damage::Misplaced { from, to } => damaged.copy_within(from..from + PAGE, to),
+        }
+        damaged
+    }
+}

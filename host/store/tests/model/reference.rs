@@ -1,0 +1,389 @@
+//! What a store must do, in plain maps: written from the contract (SEMANTICS), not from the code.
+//!
+//! Time is in milliseconds. Messages are known by the number in their id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gristmill_queue::policy::OnExpiry;
+use gristmill_queue::retry::Jitter;
+use gristmill_queue::{MessageId, QueuePolicy, Reason};
+
+use super::state::State;
+
+/// How many policies [`policy`] knows.
+pub const POLICIES: u8 = 6;
+/// The state keys that handlers use.
+pub const KEYS: [&str; 4] = ["k", "k1", "k2", "n"];
+/// How many ended attempts are kept.
+const HISTORY: usize = 20;
+
+/// The policies that queues are declared with.
+pub fn policy(number: u8) -> QueuePolicy {
+    let mut policy = QueuePolicy::default();
+    policy.retry.max_attempts = 3;
+    policy.retry.jitter = Jitter::None;
+    policy.retry.cap = Duration::from_secs(4);
+    policy.concurrency = 2;
+    policy.dedup_window = Duration::from_secs(5);
+    match number {
+        0 => {}
+        1 => (policy.concurrency, policy.max_messages) = (1, Some(3)),
+        2 => {
+            policy.retry.max_attempts = 2;
+            policy.on_expiry = OnExpiry::Drop;
+            policy.default_ttl = Some(Duration::from_secs(5));
+        }
+        3 => {
+            policy.concurrency = 64;
+            policy.max_bytes = Some(60);
+            policy.dedup_window = Duration::from_secs(1);
+        }
+        4 => {
+            policy.dead_retention = Some(Duration::from_secs(4));
+            policy.retry.max_age = Some(Duration::from_secs(6));
+            policy.retry.max_attempts = 9;
+        }
+        _ => {
+            (policy.concurrency, policy.max_body) = (3, 20);
+            policy.dead_retention = None;
+        }
+    }
+    policy
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub attempts: u32,
+    pub postponed: u32,
+    pub crashes: u32,
+    pub redriven: u32,
+}
+
+/// A message that is not dead.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub id: MessageId,
+    pub queue: String,
+    pub body: Vec<u8>,
+    pub group: Option<String>,
+    pub priority: u8,
+    pub due: u64,
+    pub since: u64,
+    /// How long it lives, from acceptance or redrive on.
+    pub lives: Option<u64>,
+    pub expires: Option<u64>,
+    /// The order of acceptance.
+    pub order: u64,
+    pub counts: Counts,
+    pub suspect: bool,
+    pub conflicts: u32,
+    /// Reasons and errors of ended attempts that counted.
+    pub history: Vec<(Reason, String)>,
+    pub in_flight: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Dead {
+    pub message: Message,
+    pub reason: Reason,
+    pub died: u64,
+    pub forgotten: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub declared: bool,
+    pub policy: QueuePolicy,
+    pub paused: bool,
+    pub slots: u32,
+}
+
+/// The first message sent with a dedup id.
+#[derive(Clone, Debug)]
+pub struct First {
+    pub id: MessageId,
+    pub body: Vec<u8>,
+    pub until: u64,
+}
+
+#[derive(Default)]
+pub struct Reference {
+    pub now: u64,
+    pub queues: BTreeMap<String, Queue>,
+    pub messages: BTreeMap<u64, Message>,
+    pub dead: BTreeMap<u64, Dead>,
+    pub firsts: BTreeMap<(String, String), First>,
+    pub state: State,
+    pub ids: BTreeSet<MessageId>,
+    /// The suspect that runs alone.
+    pub alone: Option<u64>,
+    pub orders: u64,
+}
+
+/// How an attempt ends, with what the contract needs to know of it.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    Done,
+    Failed {
+        reason: Reason,
+        error: String,
+        delay: Option<u64>,
+    },
+    Rejected(String),
+    Postponed(u64),
+    /// Uncounted, after a wait; and whether it shows that the message does not kill the host.
+    Back {
+        wait: u64,
+        conflict: bool,
+        shows: bool,
+    },
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("short")
+}
+
+impl Reference {
+    pub fn of_queue(&self, queue: &str) -> impl Iterator<Item = &Message> {
+        self.messages.values().filter(move |m| m.queue == queue)
+    }
+
+    pub fn flying(&self, queue: &str) -> usize {
+        self.of_queue(queue).filter(|m| m.in_flight).count()
+    }
+
+    /// Whether no other message of its group is before it.
+    pub fn has_turn(&self, message: &Message) -> bool {
+        message.group.is_none()
+            || !self
+                .of_queue(&message.queue)
+                .any(|other| other.group == message.group && other.order < message.order)
+    }
+
+    /// Whether it counts as scheduled: it waits for its time, not for its turn.
+    pub fn is_scheduled(&self, message: &Message) -> bool {
+        !message.in_flight && message.due > self.now && self.has_turn(message)
+    }
+
+    fn could_run(&self, message: &Message) -> bool {
+        let queue = &self.queues[&message.queue];
+        queue.declared
+            && !queue.paused
+            && queue.slots > 0
+            && !message.in_flight
+            && message.due <= self.now
+            && self.has_turn(message)
+    }
+
+    /// The messages one of which must start next, if any must.
+    pub fn next(&self) -> Vec<u64> {
+        let suspects: Vec<&Message> = self
+            .messages
+            .values()
+            .filter(|m| m.suspect && self.could_run(m))
+            .collect();
+        if self.alone.is_some() {
+            return Vec::new();
+        }
+        if !suspects.is_empty() {
+            let idle = self.messages.values().all(|m| !m.in_flight);
+            let all = suspects.iter().map(|m| m.id.sequence());
+            return if idle { all.collect() } else { Vec::new() };
+        }
+        self.queues
+            .keys()
+            .filter_map(|queue| self.next_of(queue))
+            .collect()
+    }
+
+    fn next_of(&self, name: &str) -> Option<u64> {
+        let queue = &self.queues[name];
+        let flying = self.flying(name);
+        let serial = self.of_queue(name).any(|m| m.in_flight && m.conflicts > 10);
+        if serial || flying >= queue.slots.min(queue.policy.concurrency) as usize {
+            return None;
+        }
+        let first = self
+            .of_queue(name)
+            .filter(|m| self.could_run(m))
+            .min_by_key(|m| (9 - m.priority, m.due, m.id.sequence()))?;
+        (first.conflicts <= 10 || flying == 0).then_some(first.id.sequence())
+    }
+
+    /// Starts a message. Says which attempt it is.
+    pub fn start(&mut self, sequence: u64) -> u32 {
+        let message = self.messages.get_mut(&sequence).expect("it waits");
+        message.in_flight = true;
+        if message.suspect {
+            self.alone = Some(sequence);
+        }
+        // The crash that made it a suspect is charged for the time being only.
+        message.counts.attempts + 1 - u32::from(message.suspect)
+    }
+
+    /// Ends an attempt.
+    pub fn end(&mut self, sequence: u64, ended: &Ended) {
+        let now = self.now;
+        self.alone = self.alone.filter(|&alone| alone != sequence);
+        let message = self.messages.get_mut(&sequence).expect("it is in flight");
+        message.in_flight = false;
+        let shows = !matches!(ended, Ended::Back { shows: false, .. });
+        if message.suspect && shows {
+            message.suspect = false;
+            message.counts.attempts -= 1;
+            message.counts.crashes -= 1;
+            message.history.pop();
+        }
+        if !matches!(ended, Ended::Back { conflict: true, .. }) {
+            message.conflicts = 0;
+        }
+        match ended {
+            Ended::Done => {
+                self.messages.remove(&sequence);
+            }
+            Ended::Rejected(error) => {
+                message.counts.attempts += 1;
+                message.history.push((Reason::Rejected, error.clone()));
+                self.die(sequence, Reason::Rejected);
+            }
+            Ended::Failed {
+                reason,
+                error,
+                delay,
+            } => self.fail(sequence, *reason, error, *delay),
+            Ended::Postponed(delay) => {
+                message.counts.postponed += 1;
+                let cap = ms(self.queues[&message.queue].policy.retry.cap);
+                let due = now + (*delay).min(cap);
+                if message.counts.postponed > 100 {
+                    self.die(sequence, Reason::PostponedTooOften);
+                } else {
+                    self.wait_again(sequence, due);
+                }
+            }
+            Ended::Back { wait, conflict, .. } => {
+                message.conflicts += u32::from(*conflict);
+                let due = if *wait == 0 { message.due } else { now + wait };
+                self.wait_again(sequence, due);
+            }
+        }
+    }
+
+    fn fail(&mut self, sequence: u64, reason: Reason, error: &str, delay: Option<u64>) {
+        let message = self.messages.get_mut(&sequence).expect("it is here");
+        let retry = &self.queues[&message.queue].policy.retry;
+        message.counts.attempts += 1;
+        message.history.push((reason, error.to_owned()));
+        let back_off = ms(retry.base) << (message.counts.attempts - 1).min(20);
+        let due = self.now + delay.unwrap_or(back_off).min(ms(retry.cap));
+        let too_old = retry
+            .max_age
+            .is_some_and(|most| due - message.since > ms(most));
+        if message.counts.attempts >= retry.max_attempts || too_old {
+            self.die(sequence, reason);
+        } else {
+            self.wait_again(sequence, due);
+        }
+    }
+
+    fn wait_again(&mut self, sequence: u64, due: u64) {
+        let message = self.messages.get_mut(&sequence).expect("it is here");
+        message.due = due;
+        if message.expires.is_some_and(|expires| expires <= self.now) {
+            self.expire(sequence);
+        }
+    }
+
+    fn expire(&mut self, sequence: u64) {
+        let queue = &self.queues[&self.messages[&sequence].queue];
+        match queue.policy.on_expiry {
+            OnExpiry::DeadLetter => self.die(sequence, Reason::Expired),
+            OnExpiry::Drop => {
+                self.messages.remove(&sequence);
+            }
+        }
+    }
+
+    fn die(&mut self, sequence: u64, reason: Reason) {
+        let mut message = self.messages.remove(&sequence).expect("it is here");
+        let keep = self.queues[&message.queue].policy.dead_retention;
+        let excess = message.history.len().saturating_sub(HISTORY);
+        message.history.drain(..excess);
+        let dead = Dead {
+            message,
+            reason,
+            died: self.now,
+            forgotten: keep.map(|keep| self.now + ms(keep)),
+        };
+        self.dead.insert(sequence, dead);
+    }
+
+    /// What time alone brings about.
+    pub fn pass(&mut self) {
+        let now = self.now;
+        let expired = |m: &&Message| !m.in_flight && m.expires.is_some_and(|e| e <= now);
+        let expired = self.messages.values().filter(expired);
+        for sequence in expired.map(|m| m.id.sequence()).collect::<Vec<_>>() {
+            self.expire(sequence);
+        }
+        self.dead
+            .retain(|_, dead| dead.forgotten.is_none_or(|time| time > now));
+        self.firsts.retain(|_, first| first.until > now);
+    }
+
+    pub fn redrive(&mut self, sequences: &[u64]) {
+        for sequence in sequences {
+            let mut message = self.dead.remove(sequence).expect("it is dead").message;
+            message.counts = Counts {
+                redriven: message.counts.redriven + 1,
+                ..Counts::default()
+            };
+            (message.due, message.since) = (self.now, self.now);
+            message.expires = message.lives.map(|lives| self.now + lives);
+            self.orders += 1;
+            message.order = self.orders;
+            (message.suspect, message.conflicts) = (false, 0);
+            self.messages.insert(*sequence, message);
+        }
+    }
+
+    /// The host starts again; `blamed` if it had died with what was in flight.
+    pub fn restart(&mut self, blamed: bool) {
+        for queue in self.queues.values_mut() {
+            queue.slots = 0;
+            if !queue.declared {
+                queue.policy = QueuePolicy::default();
+            }
+        }
+        self.alone = None;
+        for sequence in self.messages.keys().copied().collect::<Vec<_>>() {
+            let message = self.messages.get_mut(&sequence).expect("listed");
+            message.conflicts = 0;
+            if std::mem::take(&mut message.in_flight) && blamed {
+                self.blame(sequence);
+            }
+        }
+    }
+
+    fn blame(&mut self, sequence: u64) {
+        let message = self.messages.get_mut(&sequence).expect("it is here");
+        message.counts.attempts += 1;
+        message.counts.crashes += 1;
+        message.history.push((Reason::HostCrash, String::new()));
+        let retry = &self.queues[&message.queue].policy.retry;
+        let too_old = retry
+            .max_age
+            .is_some_and(|most| self.now.saturating_sub(message.since) > ms(most));
+        let alone = std::mem::replace(&mut message.suspect, true);
+        if alone
+            && (message.counts.crashes > 3
+                || message.counts.attempts >= retry.max_attempts
+                || too_old)
+        {
+            self.die(sequence, Reason::HostCrash);
+        } else if alone && message.expires.is_some_and(|expires| expires <= self.now) {
+            self.expire(sequence);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A real store in a folder of its own, driven step by step.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use gristmill_queue::effects::EffectLimits;
+use gristmill_queue::outcome::Usage;
+use gristmill_queue::{
+    Effects, Fence, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp, Transaction, limits,
+};
+use gristmill_store::{
+    Clock, Declaration, Evidence, Leased, Options, Outgoing, Settle, Sink, Store,
+};
+
+use super::script::{GATE, QUEUES};
+
+/// The handler that all queues have.
+pub const HANDLER: &str = "handler";
+
+pub struct Rig {
+    folder: tempfile::TempDir,
+    generation: u32,
+    pub clock: Arc<AtomicU64>,
+    pub store: Store,
+    delivered: Arc<Collected>,
+    gate: Gate,
+    runtime: tokio::runtime::Runtime,
+}
+
+#[derive(Default)]
+struct Collected(Mutex<Vec<Leased>>);
+
+impl Sink for Collected {
+    fn deliver(self: Arc<Self>, leased: Vec<Leased>) {
+        self.0.lock().unwrap().extend(leased);
+    }
+}
+
+/// Holds the writer from the delivery of its message until it is opened.
+struct Gate {
+    closed: Receiver<Fence>,
+    open: SyncSender<()>,
+}
+
+struct Turnstile {
+    closed: SyncSender<Fence>,
+    open: Mutex<Receiver<()>>,
+}
+
+impl Sink for Turnstile {
+    fn deliver(self: Arc<Self>, leased: Vec<Leased>) {
+        for leased in leased {
+            let _ = self.closed.send(leased.fence);
+            let _ = self.open.lock().unwrap().recv();
+        }
+    }
+}
+
+pub fn name(queue: &str) -> QueueName {
+    QueueName::new(queue).unwrap()
+}
+
+/// The declared queues, and the gate.
+pub fn declarations(declared: &[(&str, QueuePolicy)]) -> Vec<Declaration> {
+    let gate = (GATE, QueuePolicy::default());
+    let all = declared.iter().cloned().chain([gate]);
+    all.map(|(queue, policy)| Declaration {
+        name: name(queue),
+        policy,
+    })
+    .collect()
+}
+
+impl Rig {
+    pub fn new(queues: Vec<Declaration>) -> Self {
+        let memory = std::path::Path::new("/dev/shm");
+        let folder = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        let folder = folder.unwrap();
+        let clock = Arc::new(AtomicU64::new(1_763_640_000_000));
+        let (store, gate) = open(&folder.path().join("0"), &clock, queues);
+        Rig {
+            folder,
+            generation: 0,
+            clock,
+            store,
+            delivered: Arc::default(),
+            gate,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap(),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(self.generation.to_string())
+    }
+
+    /// Closes the store and opens it again.
+    pub fn reopen(&mut self, queues: Vec<Declaration>) {
+        self.runtime.block_on(self.store.close());
+        self.start(queues);
+    }
+
+    /// Goes on with the files as they are at this moment: all of them after kill -9, only what is
+    /// fsynced after a power cut.
+    pub fn die(&mut self, files: &[&str], queues: Vec<Declaration>) {
+        self.tick();
+        let before = self.path();
+        self.generation += 1;
+        std::fs::create_dir(self.path()).unwrap();
+        for file in files {
+            std::fs::copy(before.join(file), self.path().join(file)).unwrap();
+        }
+        self.runtime.block_on(self.store.close());
+        std::fs::remove_dir_all(before).unwrap();
+        self.start(queues);
+    }
+
+    fn start(&mut self, queues: Vec<Declaration>) {
+        self.delivered.0.lock().unwrap().clear();
+        (self.store, self.gate) = open(&self.path(), &self.clock, queues);
+    }
+
+    pub fn attach(&self, queue: &str, slots: u32) {
+        let sink = Arc::clone(&self.delivered) as Arc<dyn Sink>;
+        self.store.attach(name(queue), slots, sink);
+    }
+
+    /// Lets the writer do what has become due, and what that has led to.
+    pub fn tick(&self) {
+        self.wait(async {
+            self.store.tick().await.unwrap();
+            self.store.tick().await.unwrap();
+        });
+    }
+
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// What has been delivered since the last time, in order.
+    pub fn delivered(&self) -> Vec<Leased> {
+        self.tick();
+        std::mem::take(&mut *self.delivered.0.lock().unwrap())
+    }
+
+    /// Holds the writer still until [`Rig::release`]: what is asked of it meanwhile is one group.
+    pub fn hold(&self) -> Fence {
+        let message = NewMessage::with_body("gate");
+        let queue = name(GATE);
+        self.wait(self.store.send(vec![Outgoing { queue, message }]))
+            .unwrap();
+        self.gate.closed.recv().unwrap()
+    }
+
+    pub fn release(&self) {
+        self.gate.open.send(()).unwrap();
+    }
+
+    pub fn transaction(&self) -> Transaction {
+        let destinations = QUEUES
+            .iter()
+            .map(|queue| (name(queue), limits::DEFAULT_MAX_BODY));
+        Transaction::new(
+            self.store.state(HANDLER.into()),
+            self.store.ids(),
+            Arc::new(destinations.collect()),
+            EffectLimits::default(),
+            self.store.now(),
+        )
+    }
+}
+
+fn open(path: &std::path::Path, clock: &Arc<AtomicU64>, queues: Vec<Declaration>) -> (Store, Gate) {
+    let options = Options {
+        clock: Clock::Manual(Arc::clone(clock)),
+        queues,
+        cache_bytes: 1024 * 1024,
+        // Small, so that messages are read from the file as well.
+        hot_bytes: 2000,
+        ..Options::default()
+    };
+    let (store, _) = Store::open(path, options).unwrap();
+    let (closed, told) = sync_channel(1);
+    let (open, opened) = sync_channel(1);
+    let turnstile = Turnstile {
+        closed,
+        open: Mutex::new(opened),
+    };
+    store.attach(name(GATE), 1, Arc::new(turnstile));
+    let gate = Gate { closed: told, open };
+    (store, gate)
+}
+
+/// The end of an attempt.
+pub fn settle(fence: Fence, outcome: Outcome, effects: Effects) -> Settle {
+    Settle {
+        fence,
+        outcome,
+        effects,
+        evidence: Evidence {
+            started_at: Timestamp::from_unix_ms(1),
+            usage: Usage::default(),
+            diagnostics: None,
+            module: "00".into(),
+            config: "00".into(),
+            handler: HANDLER.into(),
+        },
+    }
+}
+
+impl Rig {
+    pub fn now(&self) -> u64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+}

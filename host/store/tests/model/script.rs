@@ -1,0 +1,231 @@
+//! What may happen to a store, as a script that shrinks and reads well.
+
+use std::fmt;
+
+use gristmill_queue::outcome::HandedBack;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+/// The queues that scripts use. One more, [`GATE`], belongs to the rig.
+pub const QUEUES: [&str; 3] = ["a", "b", "c"];
+/// Sent to, but never declared.
+pub const NOWHERE: &str = "nowhere";
+/// Holds the writer still while operations gather, so that they form one group.
+pub const GATE: &str = "gate";
+
+/// A message to be sent. Numbers stand for choices, so that they shrink towards the plain one.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// Which of [`QUEUES`]; beyond them, [`NOWHERE`].
+    pub queue: usize,
+    pub size: usize,
+    pub group: Option<u8>,
+    pub priority: u8,
+    pub delay_ms: u64,
+    pub ttl_ms: Option<u64>,
+    pub dedup: Option<u8>,
+}
+
+/// What a handler does before it ends.
+#[derive(Clone, Debug)]
+pub enum Act {
+    Get(usize),
+    Set(usize, u8),
+    Add(usize, i8),
+    Remove(usize),
+    List(usize),
+    Send(Sending),
+}
+
+/// How an attempt ends.
+#[derive(Clone, Debug)]
+pub enum End {
+    Done,
+    Failed { delay_ms: Option<u64> },
+    Rejected,
+    Postponed { delay_ms: u64 },
+    HandedBack(HandedBack),
+}
+
+/// Which dead letters are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    All,
+    OneId(usize),
+    ReasonOf(usize),
+    FingerprintOf(usize),
+}
+
+/// An operation that may be in one group with others.
+#[derive(Clone, Debug)]
+pub enum Op {
+    Send(Vec<Sending>),
+    /// Ends the n-th delivery in flight.
+    End(usize, End),
+    /// Ends it with what a handler has done since it began.
+    Stale(usize),
+    Pause(usize, bool),
+    Purge {
+        queue: usize,
+        ready: bool,
+        scheduled: bool,
+        dead: bool,
+        which: Which,
+    },
+    Redrive(usize, Which),
+}
+
+/// One line of a script.
+#[derive(Clone, Debug)]
+pub enum Step {
+    One(Op),
+    /// All in one group.
+    Together(Vec<Op>),
+    /// What the handler of the n-th delivery in flight does.
+    Act(usize, Vec<Act>),
+    Pass(u64),
+    Attach(usize, u32),
+    Detach(usize),
+    /// The policy of each queue; none undeclares it.
+    Declare([Option<u8>; QUEUES.len()]),
+    Reopen,
+    Crash,
+    LosePower,
+}
+
+/// A script.
+#[derive(Clone)]
+pub struct Script(pub Vec<Step>);
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (line, step) in self.0.iter().enumerate() {
+            write!(f, "\n  {line:>4}  {step:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Scripts of up to so many steps.
+pub fn scripts(steps: usize) -> impl Strategy<Value = Script> {
+    vec(step(), 1..=steps).prop_map(Script)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        30 => op().prop_map(Step::One),
+        6 => vec(op(), 2..6).prop_map(Step::Together),
+        16 => (0..4usize, vec(act(), 1..5)).prop_map(|(n, acts)| Step::Act(n, acts)),
+        12 => pass().prop_map(Step::Pass),
+        3 => (queue(), 1..4u32).prop_map(|(queue, slots)| Step::Attach(queue, slots)),
+        1 => queue().prop_map(Step::Detach),
+        2 => [declared(), declared(), declared()].prop_map(Step::Declare),
+        1 => Just(Step::Reopen),
+        2 => Just(Step::Crash),
+        1 => Just(Step::LosePower),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        10 => vec(sending(), 1..4).prop_map(Op::Send),
+        14 => (0..4usize, end()).prop_map(|(n, end)| Op::End(n, end)),
+        1 => (0..20usize).prop_map(Op::Stale),
+        1 => (queue(), any::<bool>()).prop_map(|(queue, paused)| Op::Pause(queue, paused)),
+        1 => (queue(), any::<bool>(), any::<bool>(), any::<bool>(), which()).prop_map(
+            |(queue, ready, scheduled, dead, which)| Op::Purge { queue, ready, scheduled, dead, which }
+        ),
+        2 => (queue(), which()).prop_map(|(queue, which)| Op::Redrive(queue, which)),
+    ]
+}
+
+fn queue() -> impl Strategy<Value = usize> {
+    0..QUEUES.len()
+}
+
+fn declared() -> impl Strategy<Value = Option<u8>> {
+    option::weighted(0.85, 0..super::reference::POLICIES)
+}
+
+fn pass() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(1u64),
+        Just(500),
+        Just(1000),
+        Just(2000),
+        Just(5000),
+        Just(20_000),
+        Just(400_000)
+    ]
+}
+
+fn delay() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => Just(0u64), 1 => Just(1), 1 => Just(1000), 1 => Just(3000), 1 => Just(60_000)]
+}
+
+fn sending() -> impl Strategy<Value = Sending> {
+    let queue = prop_oneof![20 => queue(), 1 => Just(QUEUES.len())];
+    let size = prop_oneof![10 => 0..25usize, 1 => Just(300 * 1024)];
+    let priority = prop_oneof![3 => Just(4u8), 2 => 0..10u8];
+    let ttl = prop_oneof![Just(1u64), Just(1000), Just(4000), Just(30_000)];
+    (
+        queue,
+        size,
+        option::weighted(0.4, 0..2u8),
+        priority,
+        delay(),
+        option::weighted(0.25, ttl),
+        option::weighted(0.25, 0..3u8),
+    )
+        .prop_map(
+            |(queue, size, group, priority, delay_ms, ttl_ms, dedup)| Sending {
+                queue,
+                size,
+                group,
+                priority,
+                delay_ms,
+                ttl_ms,
+                dedup,
+            },
+        )
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let key = || 0..super::reference::KEYS.len();
+    prop_oneof![
+        3 => key().prop_map(Act::Get),
+        3 => (key(), any::<u8>()).prop_map(|(key, value)| Act::Set(key, value)),
+        3 => (key(), any::<i8>()).prop_map(|(key, delta)| Act::Add(key, delta)),
+        1 => key().prop_map(Act::Remove),
+        1 => key().prop_map(Act::List),
+        3 => sending().prop_map(Act::Send),
+    ]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    let back = prop_oneof![
+        Just(HandedBack::Shutdown),
+        Just(HandedBack::Reload),
+        Just(HandedBack::NoInstance),
+        Just(HandedBack::Conflict),
+        Just(HandedBack::DestinationFull),
+        Just(HandedBack::ReusedInstance),
+    ];
+    prop_oneof![
+        8 => Just(End::Done),
+        5 => option::weighted(0.3, delay()).prop_map(|delay_ms| End::Failed { delay_ms }),
+        1 => Just(End::Rejected),
+        2 => delay().prop_map(|delay_ms| End::Postponed { delay_ms }),
+        4 => back.prop_map(End::HandedBack),
+    ]
+}
+
+fn which() -> impl Strategy<Value = Which> {
+    prop_oneof![
+        3 => Just(Which::All),
+        1 => (0..5usize).prop_map(Which::OneId),
+        1 => (0..5usize).prop_map(Which::ReasonOf),
+        1 => (0..5usize).prop_map(Which::FingerprintOf),
+    ]
+}

@@ -1,0 +1,361 @@
+//! A store and its reference, led through the same script.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use gristmill_queue::effects::{Send, Write};
+use gristmill_queue::message::{Due, Priority};
+use gristmill_queue::{Effects, Envelope, Fence, NewMessage, Outcome, QueuePolicy, Transaction};
+use gristmill_store::{Accepted, AdminError, DeadFilter, Outgoing, PurgeStates, SendError};
+
+use super::judge::outcome;
+use super::reference::{Ended, KEYS, Queue, Reference, policy};
+use super::rig::{Rig, declarations, name, settle};
+use super::script::{End, NOWHERE, Op, QUEUES, Script, Sending, Step, Which};
+use super::state::{Work, body};
+
+/// A delivery in flight.
+pub struct Flight {
+    pub fence: Fence,
+    pub transaction: Option<Transaction>,
+    pub work: Work,
+}
+
+pub type Answer<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// What was asked of the store, and is to be judged when it has answered.
+pub enum Asked {
+    Send(
+        Vec<(String, Sending, Vec<u8>)>,
+        Answer<Result<Vec<Accepted>, SendError>>,
+    ),
+    End(Fence, Work, Ended),
+    Nothing,
+    Pause(String, bool, Answer<Result<(), AdminError>>),
+    Purge(
+        String,
+        PurgeStates,
+        DeadFilter,
+        Answer<Result<u64, AdminError>>,
+    ),
+    Redrive(String, DeadFilter, Answer<Result<u64, AdminError>>),
+}
+
+pub struct World {
+    pub rig: Rig,
+    pub reference: Reference,
+    pub flights: Vec<Flight>,
+    pub spent: Vec<Fence>,
+    pub serial: u64,
+    /// Of the dead, as the store tells them.
+    pub fingerprints: BTreeMap<u64, u64>,
+    /// How many attempts have begun: that a script was worth something.
+    pub started: u64,
+}
+
+/// Plays a script, up to where the store does not do what the reference says. Tells how many
+/// attempts were begun.
+pub fn play(script: &Script) -> Result<u64, String> {
+    let mut world = World::new();
+    for (line, step) in script.0.iter().enumerate() {
+        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.step(step)));
+        if let Err(cause) = played {
+            let words = cause.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| cause.downcast_ref::<&str>().copied());
+            return Err(format!("line {line}: {}", words.unwrap_or_default()));
+        }
+    }
+    Ok(world.started)
+}
+
+fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answer<T> {
+    let mut future: Answer<T> = Box::pin(future);
+    // The first poll hands the operation to the writer.
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(answer) => Box::pin(std::future::ready(answer)),
+        Poll::Pending => future,
+    }
+}
+
+pub fn new_message(sending: &Sending, body: &[u8]) -> NewMessage {
+    NewMessage {
+        body: body.to_vec().into(),
+        envelope: Envelope {
+            group: sending.group.map(|group| format!("g{group}")),
+            priority: Priority::new(sending.priority).unwrap(),
+            ..Envelope::default()
+        },
+        due: match sending.delay_ms {
+            0 => Due::Now,
+            delay => Due::After(Duration::from_millis(delay)),
+        },
+        ttl: sending.ttl_ms.map(Duration::from_millis),
+        dedup_id: sending.dedup.map(|key| format!("key {key}")),
+    }
+}
+
+pub fn queue_of(sending: &Sending) -> &'static str {
+    QUEUES.get(sending.queue).unwrap_or(&NOWHERE)
+}
+
+impl World {
+    pub fn new() -> Self {
+        let plain = QUEUES.map(|queue| (queue, policy(0)));
+        let mut reference = Reference::default();
+        for queue in QUEUES {
+            let queue_at_first = Queue {
+                declared: true,
+                policy: policy(0),
+                paused: false,
+                slots: 0,
+            };
+            reference.queues.insert(queue.to_owned(), queue_at_first);
+        }
+        let rig = Rig::new(declarations(&plain));
+        reference.now = rig.now();
+        let mut world = World {
+            rig,
+            reference,
+            flights: Vec::new(),
+            spent: Vec::new(),
+            serial: 0,
+            fingerprints: BTreeMap::new(),
+            started: 0,
+        };
+        world.attach_all(&[("a", 2), ("b", 2), ("c", 2)].map(|(q, n)| (q.to_owned(), n)));
+        world
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::One(op) => {
+                let asked = self.ask(op, false);
+                self.judge(asked);
+            }
+            Step::Together(ops) => self.together(ops),
+            Step::Act(n, acts) => self.act(*n, acts),
+            Step::Pass(time) => {
+                self.rig.clock.fetch_add(*time, Ordering::SeqCst);
+                self.reference.now += time;
+            }
+            Step::Attach(queue, slots) => {
+                let queue = QUEUES[*queue];
+                self.rig.attach(queue, *slots);
+                self.queue(queue).slots = *slots;
+            }
+            Step::Detach(queue) => {
+                let queue = QUEUES[*queue];
+                self.rig.wait(self.rig.store.detach(name(queue))).unwrap();
+                self.queue(queue).slots = 0;
+            }
+            Step::Declare(policies) => self.declare(policies),
+            Step::Reopen => self.restart(false, Rig::reopen),
+            Step::Crash => self.restart(true, |rig, queues| {
+                rig.die(&["store.redb", "inflight"], queues);
+            }),
+            Step::LosePower => {
+                self.restart(false, |rig, queues| rig.die(&["store.redb"], queues));
+            }
+        }
+        self.observe();
+    }
+
+    pub fn queue(&mut self, name: &str) -> &mut Queue {
+        self.reference.queues.get_mut(name).unwrap()
+    }
+
+    /// All operations in one group. A suspect would keep the gate from closing.
+    fn together(&mut self, ops: &[Op]) {
+        if self.reference.messages.values().any(|m| m.suspect) {
+            for op in ops {
+                let asked = self.ask(op, false);
+                self.judge(asked);
+                self.observe();
+            }
+            return;
+        }
+        let fence = self.rig.hold();
+        let asked: Vec<Asked> = ops.iter().map(|op| self.ask(op, true)).collect();
+        let end = settle(fence, Outcome::Done, Effects::default());
+        self.rig.store.settle(end);
+        self.rig.release();
+        for asked in asked {
+            self.judge(asked);
+        }
+    }
+
+    fn declare(&mut self, policies: &[Option<u8>; QUEUES.len()]) {
+        let mut declared: Vec<(&str, QueuePolicy)> = Vec::new();
+        for (queue, number) in QUEUES.into_iter().zip(policies) {
+            self.queue(queue).declared = number.is_some();
+            if let Some(number) = number {
+                self.queue(queue).policy = policy(*number);
+                declared.push((queue, policy(*number)));
+            }
+        }
+        let declaring = self.rig.store.declare(declarations(&declared));
+        self.rig.wait(declaring).unwrap();
+    }
+
+    fn restart(
+        &mut self,
+        blamed: bool,
+        restart: impl FnOnce(&mut Rig, Vec<gristmill_store::Declaration>),
+    ) {
+        let queues = &self.reference.queues;
+        let declared: Vec<(&str, QueuePolicy)> = queues
+            .iter()
+            .filter(|(_, queue)| queue.declared)
+            .map(|(name, queue)| (name.as_str(), queue.policy.clone()))
+            .collect();
+        restart(&mut self.rig, declarations(&declared));
+        let attached: Vec<(String, u32)> = queues
+            .iter()
+            .map(|(name, queue)| (name.clone(), queue.slots))
+            .collect();
+        self.spent
+            .extend(self.flights.drain(..).map(|flight| flight.fence));
+        self.reference.restart(blamed);
+        self.observe();
+        self.attach_all(&attached);
+    }
+
+    fn attach_all(&mut self, queues: &[(String, u32)]) {
+        for (queue, slots) in queues.iter().filter(|(_, slots)| *slots > 0) {
+            self.rig.attach(queue, *slots);
+            self.queue(queue).slots = *slots;
+            self.observe();
+        }
+    }
+
+    fn ask(&mut self, op: &Op, in_group: bool) -> Asked {
+        let store = self.rig.store.clone();
+        match op {
+            Op::Send(batch) => {
+                let batch: Vec<_> = batch.iter().map(|sending| self.prepare(sending)).collect();
+                let outgoing = batch.iter().map(|(queue, sending, body)| Outgoing {
+                    queue: name(queue),
+                    message: new_message(sending, body),
+                });
+                let outgoing = outgoing.collect();
+                Asked::Send(batch, poll_once(async move { store.send(outgoing).await }))
+            }
+            Op::End(n, end) => self.ask_end(*n, end),
+            Op::Stale(n) => {
+                if !self.spent.is_empty() {
+                    let fence = self.spent[n % self.spent.len()];
+                    let end = settle(fence, Outcome::Done, self.stale_effects());
+                    store.settle(end);
+                }
+                Asked::Nothing
+            }
+            Op::Pause(queue, paused) => {
+                let (queue, paused) = (QUEUES[*queue], *paused);
+                let asked = async move { store.set_paused(name(queue), paused).await };
+                Asked::Pause(queue.to_owned(), paused, poll_once(asked))
+            }
+            Op::Purge {
+                queue,
+                ready,
+                scheduled,
+                dead,
+                which,
+            } => {
+                let queue = QUEUES[*queue];
+                let states = PurgeStates {
+                    ready: *ready,
+                    scheduled: *scheduled,
+                    dead: *dead,
+                };
+                let filter = self.filter(queue, *which, in_group);
+                let means = filter.clone();
+                let asked = async move { store.purge(name(queue), states, means).await };
+                Asked::Purge(queue.to_owned(), states, filter, poll_once(asked))
+            }
+            Op::Redrive(queue, which) => {
+                let queue = QUEUES[*queue];
+                let filter = self.filter(queue, *which, in_group);
+                let means = filter.clone();
+                let asked = async move { store.redrive(name(queue), means).await };
+                Asked::Redrive(queue.to_owned(), filter, poll_once(asked))
+            }
+        }
+    }
+
+    pub fn prepare(&mut self, sending: &Sending) -> (String, Sending, Vec<u8>) {
+        self.serial += 1;
+        let body = body(sending, self.serial);
+        (queue_of(sending).to_owned(), sending.clone(), body)
+    }
+
+    fn stale_effects(&self) -> Effects {
+        let store = &self.rig.store;
+        let value = Write::Set {
+            value: "stale".into(),
+            counter: false,
+        };
+        Effects {
+            sends: vec![Send {
+                to: name("a"),
+                id: store.ids().mint(store.now()),
+                message: NewMessage::with_body("stale"),
+            }],
+            writes: vec![(KEYS[0].to_owned(), value)],
+            reads: Vec::new(),
+        }
+    }
+
+    fn filter(&self, queue: &str, which: Which, in_group: bool) -> DeadFilter {
+        let dead: Vec<_> = self
+            .rig
+            .store
+            .dead(&name(queue), &DeadFilter::default(), 0, 1000)
+            .unwrap();
+        let pick = |n: usize| dead.get(n % dead.len().max(1));
+        let mut filter = DeadFilter::default();
+        match which {
+            Which::All => {}
+            Which::OneId(n) => {
+                filter.ids = pick(n)
+                    .map(|dead| self.reference.dead[&dead.sequence].message.id)
+                    .into_iter()
+                    .collect()
+            }
+            // What dies in the group has no fingerprint that the reference knows.
+            Which::FingerprintOf(n) if !in_group => {
+                filter.fingerprint = pick(n).map(|dead| dead.fingerprint)
+            }
+            Which::FingerprintOf(n) | Which::ReasonOf(n) => {
+                filter.reason = pick(n).map(|dead| dead.reason)
+            }
+        }
+        filter
+    }
+
+    fn ask_end(&mut self, n: usize, end: &End) -> Asked {
+        if self.flights.is_empty() {
+            return Asked::Nothing;
+        }
+        self.serial += 1;
+        let n = n % self.flights.len();
+        let flight = &mut self.flights[n];
+        let transaction = flight.transaction.take();
+        let work = std::mem::take(&mut flight.work);
+        let effects = transaction.map(Transaction::finish).unwrap_or_default();
+        let error = format!(
+            "failure {}",
+            ["one", "two", "three"][(self.serial % 3) as usize]
+        );
+        let (outcome, ended) = outcome(end, error);
+        let fence = flight.fence;
+        self.rig.store.settle(settle(fence, outcome, effects));
+        Asked::End(fence, work, ended)
+    }
+}

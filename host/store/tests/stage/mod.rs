@@ -1,0 +1,317 @@
+//! A store in a folder of its own, driven step by step.
+
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "no test file needs everything, and which it needs differs"
+)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at what it does not expect"
+)]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gristmill_queue::board::Depths;
+use gristmill_queue::effects::EffectLimits;
+use gristmill_queue::outcome::Usage;
+use gristmill_queue::{
+    Effects, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason, Timestamp,
+    Transaction, limits,
+};
+use gristmill_store::{
+    Accepted, Clock, DeadFilter, DeadLetter, Declaration, Evidence, Leased, OpenError, Options,
+    Outgoing, PurgeStates, SendError, Settle, Sink, Store,
+};
+
+/// A host without handlers: what is delivered is collected.
+pub struct Host {
+    folder: Arc<tempfile::TempDir>,
+    path: PathBuf,
+    clock: Arc<AtomicU64>,
+    queues: Vec<Declaration>,
+    store: Store,
+    delivered: HashMap<QueueName, Arc<Collected>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+#[derive(Default)]
+struct Collected(Mutex<Vec<Leased>>);
+
+impl Sink for Collected {
+    fn deliver(self: Arc<Self>, leased: Vec<Leased>) {
+        self.0.lock().unwrap().extend(leased);
+    }
+}
+
+impl Host {
+    pub fn new(queues: &[&str]) -> Self {
+        Self::with_policy(queues, |_, _| ())
+    }
+
+    pub fn with_policy(queues: &[&str], change: impl Fn(&str, &mut QueuePolicy)) -> Self {
+        let declare = |name: &&str| {
+            let mut policy = QueuePolicy::default();
+            policy.retry.max_attempts = 3;
+            change(name, &mut policy);
+            Declaration {
+                name: QueueName::new(name).unwrap(),
+                policy,
+            }
+        };
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let path = folder.path().join("0");
+        let clock = Arc::new(AtomicU64::new(1_763_640_000_000));
+        Self::open(folder, path, clock, queues.iter().map(declare).collect())
+    }
+
+    fn open(
+        folder: Arc<tempfile::TempDir>,
+        path: PathBuf,
+        clock: Arc<AtomicU64>,
+        queues: Vec<Declaration>,
+    ) -> Self {
+        let options = Options {
+            clock: Clock::Manual(Arc::clone(&clock)),
+            queues: queues.clone(),
+            ..Options::default()
+        };
+        let (store, _) = Store::open(&path, options).unwrap();
+        let mut delivered = HashMap::new();
+        for queue in &queues {
+            let collected = Arc::new(Collected::default());
+            store.attach(
+                queue.name.clone(),
+                queue.policy.concurrency,
+                Arc::clone(&collected) as Arc<dyn Sink>,
+            );
+            delivered.insert(queue.name.clone(), collected);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        Host {
+            folder,
+            path,
+            clock,
+            queues,
+            store,
+            delivered,
+            runtime,
+        }
+    }
+
+    /// Closes the store and opens it again.
+    pub fn reopen(self) -> Self {
+        self.runtime.block_on(self.store.close());
+        Self::open(self.folder, self.path, self.clock, self.queues)
+    }
+
+    /// Closes the store, lets somebody else at its file, and opens it again.
+    pub fn reopen_after(self, change: impl FnOnce(&redb::Database)) -> Self {
+        self.runtime.block_on(self.store.close());
+        change(&redb::Database::open(self.path.join("store.redb")).unwrap());
+        Self::open(self.folder, self.path, self.clock, self.queues)
+    }
+
+    /// Opens a copy of the file that somebody else was let at.
+    pub fn open_copy_after(
+        &self,
+        change: impl FnOnce(&redb::Database),
+    ) -> Result<Store, OpenError> {
+        self.tick();
+        let copy = tempfile::tempdir().unwrap();
+        let file = copy.path().join("store.redb");
+        std::fs::copy(self.path.join("store.redb"), &file).unwrap();
+        change(&redb::Database::open(&file).unwrap());
+        Store::open(copy.path(), Options::default()).map(|(store, _)| store)
+    }
+
+    /// Goes on with the files as they are at this moment, as after kill -9.
+    pub fn crash(self) -> Self {
+        self.copy(&["store.redb", "inflight"])
+    }
+
+    /// Goes on with what was fsynced, as after a power cut.
+    pub fn lose_power(self) -> Self {
+        self.copy(&["store.redb"])
+    }
+
+    fn copy(self, files: &[&str]) -> Self {
+        self.tick();
+        let number: u32 = self
+            .path
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let path = self.folder.path().join((number + 1).to_string());
+        std::fs::create_dir(&path).unwrap();
+        for file in files {
+            std::fs::copy(self.path.join(file), path.join(file)).unwrap();
+        }
+        Self::open(
+            Arc::clone(&self.folder),
+            path,
+            Arc::clone(&self.clock),
+            self.queues.clone(),
+        )
+    }
+
+    pub fn open_again(&self) -> OpenError {
+        Store::open(&self.path, Options::default()).err().unwrap()
+    }
+
+    pub fn pass(&self, time: Duration) {
+        self.clock
+            .fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+        self.tick();
+    }
+
+    fn tick(&self) {
+        // Once for what has become due, and once more for what that has led to.
+        self.runtime.block_on(self.store.tick()).unwrap();
+        self.runtime.block_on(self.store.tick()).unwrap();
+    }
+
+    pub fn send(&self, queue: &str, body: &str) -> Result<Accepted, SendError> {
+        self.send_with(queue, body, |_| ())
+    }
+
+    pub fn send_with(
+        &self,
+        queue: &str,
+        body: &str,
+        change: impl FnOnce(&mut NewMessage),
+    ) -> Result<Accepted, SendError> {
+        let mut outgoing = send(queue, body);
+        change(&mut outgoing.message);
+        self.send_all(vec![outgoing]).map(|accepted| accepted[0])
+    }
+
+    pub fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
+        self.runtime.block_on(self.store.send(batch))
+    }
+
+    /// What has been delivered since the last time.
+    pub fn delivered(&self, queue: &str) -> Vec<Leased> {
+        self.tick();
+        std::mem::take(
+            &mut *self.delivered[&QueueName::new(queue).unwrap()]
+                .0
+                .lock()
+                .unwrap(),
+        )
+    }
+
+    pub fn settle(&self, settle: Settle) {
+        self.store.settle(settle);
+        self.tick();
+    }
+
+    pub fn transaction(&self, handler: &str, queues: &[&str]) -> Transaction {
+        let destinations = queues
+            .iter()
+            .map(|queue| (QueueName::new(queue).unwrap(), limits::DEFAULT_MAX_BODY))
+            .collect();
+        Transaction::new(
+            self.store.state(handler.into()),
+            self.store.ids(),
+            Arc::new(destinations),
+            EffectLimits::default(),
+            self.store.now(),
+        )
+    }
+
+    pub fn depths(&self, queue: &str) -> Depths {
+        self.tick();
+        let views = self.runtime.block_on(self.store.views()).unwrap();
+        views
+            .into_iter()
+            .find(|view| view.name.as_str() == queue)
+            .unwrap()
+            .depths
+    }
+
+    pub fn dead_letter(&self, queue: &str, id: MessageId) -> DeadLetter {
+        self.store
+            .dead_letter_of(&QueueName::new(queue).unwrap(), id)
+            .unwrap()
+    }
+
+    pub fn redrive(&self, queue: &str, filter: DeadFilter) -> u64 {
+        self.runtime
+            .block_on(self.store.redrive(QueueName::new(queue).unwrap(), filter))
+            .unwrap()
+    }
+
+    pub fn purge(&self, queue: &str, states: PurgeStates) -> u64 {
+        self.runtime
+            .block_on(self.store.purge(
+                QueueName::new(queue).unwrap(),
+                states,
+                DeadFilter::default(),
+            ))
+            .unwrap()
+    }
+
+    pub fn pause(&self, queue: &str) {
+        self.runtime
+            .block_on(self.store.set_paused(QueueName::new(queue).unwrap(), true))
+            .unwrap();
+    }
+
+    pub fn detach(&self, queue: &str) {
+        self.runtime
+            .block_on(self.store.detach(QueueName::new(queue).unwrap()))
+            .unwrap();
+    }
+}
+
+pub fn send(queue: &str, body: &str) -> Outgoing {
+    Outgoing {
+        queue: QueueName::new(queue).unwrap(),
+        message: NewMessage::with_body(body.to_owned()),
+    }
+}
+
+pub fn names(leased: &[Leased]) -> Vec<MessageId> {
+    leased.iter().map(|leased| leased.message.id).collect()
+}
+
+pub fn done(leased: &Leased) -> Settle {
+    settle(leased, Outcome::Done)
+}
+
+pub fn failed(leased: &Leased, error: &str) -> Settle {
+    settle(
+        leased,
+        Outcome::Failed {
+            reason: Reason::Retry,
+            error: error.into(),
+            delay: None,
+        },
+    )
+}
+
+pub fn settle(leased: &Leased, outcome: Outcome) -> Settle {
+    Settle {
+        fence: leased.fence,
+        outcome,
+        effects: Effects::default(),
+        evidence: Evidence {
+            started_at: Timestamp::from_unix_ms(1),
+            usage: Usage::default(),
+            diagnostics: None,
+            module: "00".into(),
+            config: "00".into(),
+            handler: "handler".into(),
+        },
+    }
+}

@@ -1,0 +1,124 @@
+//! The attribute that turns a function into a Gristmill handler.
+//!
+//! It knows how a handler's function has to look and what to say if it does not. What the function
+//! is called with, and what becomes of its result, is the business of `gristmill-sdk`, which
+//! exports the attribute; nobody depends on this crate alone.
+
+use proc_macro::TokenStream;
+use proc_macro2::TokenStream as Tokens;
+use quote::quote;
+use syn::{FnArg, ItemFn, Signature};
+
+/// Makes a function the handler of this component.
+///
+/// The function takes a `gristmill_sdk::Message` and returns `()`, `Result<(), Failure>` or
+/// `Result<(), E>` with any error that converts into `Failure`. It stays an ordinary function, so
+/// native tests can call it. A crate has at most one handler.
+#[proc_macro_attribute]
+pub fn handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let result = if arguments.is_empty() {
+        syn::parse(item).and_then(|function| expand(&function))
+    } else {
+        Err(syn::Error::new(
+            proc_macro2::Span::call_site(),
+            "#[handler] takes no arguments: write #[handler] alone",
+        ))
+    };
+    result
+        .unwrap_or_else(|problem| problem.into_compile_error())
+        .into()
+}
+
+fn expand(function: &ItemFn) -> syn::Result<Tokens> {
+    check(&function.sig)?;
+    let name = &function.sig.ident;
+    Ok(quote! {
+        // The message is the handler's own, whether or not it makes use of that.
+        #[allow(clippy::needless_pass_by_value)]
+        #function
+
+        // On every target, so that a wrong type is reported by a native build too.
+        const _: fn(::gristmill_sdk::Message) -> ::core::result::Result<(), ::gristmill_sdk::Failure> =
+            |message| ::gristmill_sdk::Verdict::into_result(#name(message));
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct GristmillHandler;
+
+            impl ::gristmill_sdk::component::Guest for GristmillHandler {
+                fn handle(
+                    message: ::gristmill_sdk::component::Message,
+                ) -> ::core::result::Result<(), ::gristmill_sdk::component::Failure> {
+                    ::gristmill_sdk::component::call(#name, message)
+                }
+            }
+
+            ::gristmill_sdk::component::export!(
+                GristmillHandler with_types_in ::gristmill_sdk::component::bindings
+            );
+        };
+    })
+}
+
+fn check(signature: &Signature) -> syn::Result<()> {
+    let refuse = |what: &dyn quote::ToTokens, why: &str| Err(syn::Error::new_spanned(what, why));
+    if let Some(asyncness) = &signature.asyncness {
+        return refuse(
+            asyncness,
+            "a handler is not async: a delivery is one call, and what waits in it blocks nobody else",
+        );
+    }
+    if !signature.generics.params.is_empty() {
+        return refuse(
+            &signature.generics,
+            "a handler has no generic parameters: the host calls it with a Message",
+        );
+    }
+    if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
+        return refuse(
+            receiver,
+            "a handler is a free function: move it out of the impl block",
+        );
+    }
+    if signature.inputs.len() != 1 {
+        return refuse(
+            signature,
+            "a handler takes one argument: fn handle(message: Message) -> Result<(), Failure>",
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(source: &str) -> Option<String> {
+        let function = syn::parse_str::<ItemFn>(source).unwrap();
+        expand(&function).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_plain_function_of_one_argument_is_taken_whole() {
+        for source in [
+            "fn handle(message: Message) -> Result<(), Failure> { Ok(()) }",
+            "pub fn handle(_: Message) {}",
+        ] {
+            assert_eq!(problem(source), None, "{source}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_the_cure() {
+        for (source, cure) in [
+            ("async fn handle(message: Message) {}", "not async"),
+            ("fn handle<T>(message: T) {}", "no generic parameters"),
+            ("fn handle(&self) {}", "free function"),
+            ("fn handle() {}", "one argument"),
+            ("fn handle(a: Message, b: u8) {}", "one argument"),
+        ] {
+            let said = problem(source).unwrap_or_default();
+            assert!(said.contains(cure), "{source}: {said}");
+        }
+    }
+}

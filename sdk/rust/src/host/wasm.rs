@@ -1,0 +1,222 @@
+//! The imports and the export of the WIT, and the translation to the types of this crate.
+//!
+//! The bindings are generated into one private place. A function here is the only caller of its
+//! import, so an import that a handler does not use is not linked into its component.
+
+use std::time::{Duration, SystemTime};
+
+use super::whole_ms;
+use crate::delivery::ExtendError;
+use crate::{Failure, Message, MessageId, Outgoing, SendError, TraceContext, Verdict};
+
+/// The generated bindings.
+#[expect(missing_docs, reason = "documented in the WIT")]
+#[allow(
+    unused_qualifications,
+    clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "queue-handler",
+        pub_export_macro: true,
+        default_bindings_module: "gristmill_sdk::component::bindings",
+    });
+}
+
+use bindings::gristmill::queue::{delivery, producer, secrets, transaction, types};
+
+/// What the attribute `handler` expands to; not for use by hand.
+#[doc(hidden)]
+pub mod component {
+    pub use super::bindings;
+    pub use super::bindings::export;
+    pub use super::bindings::exports::gristmill::queue::handler::Guest;
+    pub use super::types::{Failure, Message};
+
+    /// Calls a handler with a message from the wire.
+    ///
+    /// # Errors
+    /// When the handler failed.
+    pub fn call<V: crate::Verdict>(
+        handler: fn(crate::Message) -> V,
+        message: Message,
+    ) -> Result<(), Failure> {
+        super::call(handler, message)
+    }
+}
+
+fn call<V: Verdict>(
+    handler: fn(Message) -> V,
+    message: types::Message,
+) -> Result<(), types::Failure> {
+    handler(delivered(message))
+        .into_result()
+        .map_err(|failure| match failure {
+            Failure::Retry { reason } => types::Failure::Retry(reason),
+            Failure::RetryAfter { reason, delay } => {
+                types::Failure::RetryAfter(types::DelayedRetry {
+                    reason,
+                    delay: whole_ms(delay),
+                })
+            }
+            Failure::Reject { reason } => types::Failure::Reject(reason),
+            Failure::Postpone { delay } => types::Failure::Postpone(whole_ms(delay)),
+        })
+}
+
+fn delivered(message: types::Message) -> Message {
+    Message {
+        id: message.id,
+        queue: message.queue,
+        body: message.body,
+        content_type: message.content_type,
+        attributes: message.attributes,
+        group: message.group,
+        correlation_id: message.correlation_id,
+        causation_id: message.causation_id,
+        reply_to: message.reply_to,
+        message_type: message.message_type,
+        schema_version: message.schema_version,
+        source: message.source,
+        priority: message.priority,
+        trace: message.trace.map(|trace| TraceContext {
+            traceparent: trace.traceparent,
+            tracestate: trace.tracestate,
+        }),
+        enqueued_at: time(message.enqueued_at),
+        expires_at: message.expires_at.map(time),
+        attempt: message.attempt,
+    }
+}
+
+/// A time beyond what the clock can hold is as good as the epoch: the host sends none.
+fn time(unix_ms: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_millis(unix_ms))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn wire(message: Outgoing) -> producer::Outgoing {
+    producer::Outgoing {
+        body: message.body,
+        content_type: message.content_type,
+        attributes: message.attributes,
+        group: message.group,
+        correlation_id: message.correlation_id,
+        reply_to: message.reply_to,
+        message_type: message.message_type,
+        schema_version: message.schema_version,
+        priority: message.priority,
+        dedup_id: message.dedup_id,
+        delay: message.delay.map(whole_ms),
+        ttl: message.ttl.map(whole_ms),
+    }
+}
+
+pub(crate) fn send(to: &str, message: Outgoing) -> Result<MessageId, SendError> {
+    producer::send(to, &wire(message)).map_err(|error| send_error(to, error))
+}
+
+pub(crate) fn reply(to: &str, message: Outgoing) -> Result<MessageId, SendError> {
+    producer::reply(to, &wire(message)).map_err(|error| send_error("", error))
+}
+
+fn send_error(queue: &str, error: producer::SendError) -> SendError {
+    match error {
+        producer::SendError::NotPermitted => SendError::NotPermitted {
+            queue: queue.to_owned(),
+        },
+        producer::SendError::NoRecipient => SendError::NoRecipient,
+        producer::SendError::TooLarge(limit) => SendError::TooLarge { limit },
+        producer::SendError::TooMany => SendError::TooMany,
+        producer::SendError::Invalid(problem) => SendError::Invalid(problem),
+    }
+}
+
+pub(crate) fn mark() -> u32 {
+    transaction::mark()
+}
+
+pub(crate) fn rollback_to(to: u32) {
+    transaction::rollback_to(to);
+}
+
+pub(crate) fn remaining() -> Duration {
+    Duration::from_millis(delivery::remaining())
+}
+
+pub(crate) fn extend(need: Duration) -> Result<Duration, ExtendError> {
+    match delivery::extend(whole_ms(need)) {
+        Ok(left) => Ok(Duration::from_millis(left)),
+        Err(delivery::ExtendError::LimitReached) => Err(ExtendError::LimitReached),
+        Err(delivery::ExtendError::Ending) => Err(ExtendError::Ending),
+    }
+}
+
+pub(crate) fn ending() -> bool {
+    delivery::ending()
+}
+
+pub(crate) fn progress(percent: u8, note: &str) {
+    delivery::progress(percent, note);
+}
+
+pub(crate) fn max_attempts() -> Option<u32> {
+    delivery::max_attempts()
+}
+
+pub(crate) fn previous_failure() -> Option<String> {
+    delivery::previous_failure()
+}
+
+pub(crate) fn secret(name: &str) -> Option<String> {
+    secrets::get(name)
+}
+
+pub(crate) mod state {
+    use super::bindings::gristmill::queue::state as import;
+    use crate::state::Error;
+
+    pub(crate) fn get(key: &str) -> Result<Option<Vec<u8>>, Error> {
+        import::get(key).map_err(|error| state_error(key, error))
+    }
+
+    pub(crate) fn set(key: &str, value: &[u8]) -> Result<(), Error> {
+        import::set(key, value).map_err(|error| state_error(key, error))
+    }
+
+    pub(crate) fn remove(key: &str) -> Result<(), Error> {
+        import::remove(key).map_err(|error| state_error(key, error))
+    }
+
+    pub(crate) fn add(key: &str, delta: i64) -> Result<(), Error> {
+        import::add(key, delta).map_err(|error| state_error(key, error))
+    }
+
+    pub(crate) fn list_keys(
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>, Error> {
+        import::list_keys(prefix, after, limit).map_err(|error| state_error(prefix, error))
+    }
+
+    fn state_error(key: &str, error: import::Error) -> Error {
+        match error {
+            import::Error::InvalidKey => Error::InvalidKey { length: key.len() },
+            import::Error::TooLarge(limit) => Error::TooLarge {
+                key: key.to_owned(),
+                limit,
+            },
+            import::Error::QuotaExceeded => Error::QuotaExceeded,
+            import::Error::NotACounter => Error::NotACounter {
+                key: key.to_owned(),
+            },
+            import::Error::Unavailable(problem) => Error::Unavailable(problem),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What tests from end to end and the demo are made of: the real binary, real modules, a folder.
+//!
+//! Knows how to build the binary and the modules, how to start, stop and kill a host, and how to
+//! ask it through its socket. Knows nothing of the host's own code: what is tested here is what a
+//! user has, so it is reached as a user reaches it.
+
+mod ask;
+mod build;
+mod history;
+mod host;
+mod queue;
+mod rng;
+mod socket;
+
+pub use ask::Output;
+pub use build::{Guests, cargo, gristmill, guests, kept, workspace};
+pub use history::{Event, History, Violation};
+pub use host::Host;
+pub use queue::Queue;
+pub use rng::Rng;
+pub use socket::{Answer, Socket};

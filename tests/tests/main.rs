@@ -1,0 +1,22 @@
+//! Gristmill from end to end, through the real binary: what a user does and sees.
+//!
+//! Each test has a folder and a host of its own, and waits for what it wants to see, never for time
+//! to pass. Whatever can be tested lower down is tested there.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at what it does not expect"
+)]
+
+mod compile;
+mod fixture;
+mod kill;
+mod misbehave;
+mod new;
+mod orders;
+mod readme;
+mod refusals;
+mod reload;
+mod shutdown;
+mod tidy;
+mod traps;
