@@ -52,10 +52,11 @@ impl Writer {
         self.record(fence, &row, &outcome, &settlement, evidence, group, now)?;
         let ended = self.board.end(fence, &outcome, &settlement, now);
         debug_assert!(ended.is_ok(), "the lease was held a moment ago");
-        if outcome == Outcome::HandedBack(HandedBack::ReusedInstance) {
+        let stays = ended.ok().flatten();
+        if stays.is_some() && outcome == Outcome::HandedBack(HandedBack::ReusedInstance) {
             self.fresh_next.insert(fence.sequence);
         }
-        self.release(fence, ended.ok().flatten(), now);
+        self.release(fence, stays, now);
         Ok(())
     }
 

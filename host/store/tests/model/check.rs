@@ -36,12 +36,13 @@ impl World {
             "{sequence} is delivered, but next are {next:?}: {:?}",
             self.reference.messages.get(&sequence)
         );
-        let suspect = self.reference.messages[&sequence].suspect;
+        let waited = &self.reference.messages[&sequence];
+        let fresh = waited.suspect || waited.wants_fresh || waited.conflicts > 0;
         let attempt = self.reference.start(sequence);
         let message = &self.reference.messages[&sequence];
         check_message(message, &leased.message);
         assert_eq!(leased.attempt, attempt, "attempt of {sequence}");
-        assert_eq!(leased.fresh, suspect || message.conflicts > 0);
+        assert_eq!(leased.fresh, fresh, "whether {sequence} runs fresh");
         let policy = &self.reference.queues[&message.queue].policy;
         assert_eq!(leased.max_attempts, policy.retry.max_attempts);
         let last = message.history.last().map(|(_, error)| error.as_str());

@@ -50,11 +50,11 @@ pub fn outcome(end: &End, error: String) -> (Outcome, Ended) {
                 HandedBack::Conflict | HandedBack::ReusedInstance => (0, true),
                 HandedBack::DestinationFull => (1000, true),
             };
-            let conflict = why == HandedBack::Conflict;
             let back = Ended::Back {
                 wait,
-                conflict,
+                conflict: why == HandedBack::Conflict,
                 shows,
+                reused: why == HandedBack::ReusedInstance,
             };
             (Outcome::HandedBack(why), back)
         }
@@ -173,6 +173,7 @@ impl World {
             counts: super::reference::Counts::default(),
             suspect: false,
             conflicts: 0,
+            wants_fresh: false,
             history: Vec::new(),
             in_flight: false,
         };
@@ -200,6 +201,7 @@ impl World {
             wait,
             conflict,
             shows: true,
+            reused: false,
         };
         if !self.reference.state.agrees(work) {
             return Err(back(0, true));

@@ -78,6 +78,8 @@ pub struct Message {
     pub counts: Counts,
     pub suspect: bool,
     pub conflicts: u32,
+    /// Failed in a reused instance, so the next one must be fresh.
+    pub wants_fresh: bool,
     /// Reasons and errors of ended attempts that counted.
     pub history: Vec<(Reason, String)>,
     pub in_flight: bool,
@@ -137,6 +139,7 @@ pub enum Ended {
         wait: u64,
         conflict: bool,
         shows: bool,
+        reused: bool,
     },
 }
 
@@ -215,6 +218,7 @@ impl Reference {
     pub fn start(&mut self, sequence: u64) -> u32 {
         let message = self.messages.get_mut(&sequence).expect("it waits");
         message.in_flight = true;
+        message.wants_fresh = false;
         if message.suspect {
             self.alone = Some(sequence);
         }
@@ -262,8 +266,14 @@ impl Reference {
                     self.wait_again(sequence, due);
                 }
             }
-            Ended::Back { wait, conflict, .. } => {
+            Ended::Back {
+                wait,
+                conflict,
+                reused,
+                ..
+            } => {
                 message.conflicts += u32::from(*conflict);
+                message.wants_fresh = *reused;
                 let due = if *wait == 0 { message.due } else { now + wait };
                 self.wait_again(sequence, due);
             }
@@ -343,7 +353,7 @@ impl Reference {
             message.expires = message.lives.map(|lives| self.now + lives);
             self.orders += 1;
             message.order = self.orders;
-            (message.suspect, message.conflicts) = (false, 0);
+            (message.suspect, message.conflicts, message.wants_fresh) = (false, 0, false);
             self.messages.insert(*sequence, message);
         }
     }
@@ -359,7 +369,7 @@ impl Reference {
         self.alone = None;
         for sequence in self.messages.keys().copied().collect::<Vec<_>>() {
             let message = self.messages.get_mut(&sequence).expect("listed");
-            message.conflicts = 0;
+            (message.conflicts, message.wants_fresh) = (0, false);
             if std::mem::take(&mut message.in_flight) && blamed {
                 self.blame(sequence);
             }
