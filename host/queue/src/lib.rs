@@ -42,6 +42,7 @@ pub mod ready;
 pub mod retry;
 pub mod settle;
 pub mod time;
+pub mod trace;
 
 pub use board::{Board, Fence};
 pub use effects::{Effects, Transaction};

@@ -14,6 +14,8 @@ pub const MAX_ATTRIBUTE_NAME: usize = 256;
 pub const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
 /// The most bytes of each other field of the envelope (content type, group, correlation id, …).
 pub const MAX_ENVELOPE_FIELD: usize = 1024;
+/// The most members of a `tracestate`.
+pub const MAX_TRACESTATE_MEMBERS: usize = 32;
 /// Attribute names that start so are Gristmill's own.
 pub const RESERVED_ATTRIBUTE_PREFIX: &str = "gristmill-";
 /// The most bytes kept of the reason a handler gives for a failure.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::limits;
+use crate::trace::{self, InvalidTrace};
 use crate::{MessageId, QueueName, Timestamp};
 
 /// How urgent a message is: 0 to 9, higher first.
@@ -138,6 +139,9 @@ pub enum InvalidMessage {
         /// Which field.
         field: &'static str,
     },
+    /// The trace context is malformed.
+    #[error(transparent)]
+    Trace(#[from] InvalidTrace),
     /// An attribute's name is malformed.
     #[error("attribute name {name:?} must have 1 to {limit} bytes and no control characters", limit = limits::MAX_ATTRIBUTE_NAME)]
     AttributeName {
@@ -241,8 +245,15 @@ impl Envelope {
         ] {
             check_field(field, value.as_deref())?;
         }
+        if let Some(parent) = &self.traceparent {
+            trace::check_parent(parent)?;
+        }
         if let Some(state) = self.tracestate.as_deref().filter(|state| !state.is_empty()) {
             check_field("tracestate", Some(state))?;
+            trace::check_state(state)?;
+            if self.traceparent.is_none() {
+                return Err(InvalidTrace::StateAlone.into());
+            }
         }
         self.check_attributes()
     }
@@ -291,62 +302,4 @@ fn check_field(field: &'static str, value: Option<&str>) -> Result<(), InvalidMe
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(change: impl FnOnce(&mut NewMessage)) -> Result<(), InvalidMessage> {
-        let mut message = NewMessage::with_body("{}");
-        change(&mut message);
-        message.check(10, Timestamp::from_unix_ms(1000))
-    }
-
-    #[test]
-    fn each_limit_refuses_and_says_which() {
-        assert_eq!(with(|_| ()), Ok(()));
-        let far = "x".repeat(limits::MAX_ENVELOPE_FIELD + 1);
-        let table: [(&str, Result<(), InvalidMessage>); 9] = [
-            (
-                "11 bytes",
-                with(|m| m.body = Bytes::from_static(b"0123456789a")),
-            ),
-            (
-                "content_type",
-                with(|m| m.envelope.content_type = Some(String::new())),
-            ),
-            ("group", with(|m| m.envelope.group = Some(far.clone()))),
-            ("control", with(|m| m.envelope.source = Some("a\nb".into()))),
-            (
-                "\"gristmill-x\" is reserved",
-                with(|m| m.envelope.attributes = vec![("gristmill-x".into(), "1".into())]),
-            ),
-            (
-                "twice",
-                with(|m| {
-                    m.envelope.attributes = vec![("a".into(), "1".into()), ("a".into(), "2".into())]
-                }),
-            ),
-            (
-                "at most 64 attributes",
-                with(|m| {
-                    m.envelope.attributes =
-                        (0..65).map(|i| (format!("a{i}"), String::new())).collect()
-                }),
-            ),
-            ("ttl", with(|m| m.ttl = Some(Duration::ZERO))),
-            (
-                "before it is due",
-                with(|m| {
-                    m.ttl = Some(Duration::from_secs(1));
-                    m.due = Due::After(Duration::from_secs(1));
-                }),
-            ),
-        ];
-        for (expected, result) in table {
-            let error = result.expect_err(expected).to_string();
-            assert!(
-                error.contains(expected),
-                "{error} should contain {expected}"
-            );
-        }
-    }
-}
+mod tests;
