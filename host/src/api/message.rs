@@ -6,8 +6,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use gristmill_queue::id::InvalidMessageId;
 use gristmill_queue::message::{Due, Priority};
-use gristmill_queue::{Envelope, NewMessage, QueueName, Timestamp};
+use gristmill_queue::{Envelope, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::Accepted;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -140,6 +141,9 @@ pub struct MessageIn {
     /// Ties replies to requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
+    /// The message that led to this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<String>,
     /// The queue for the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
@@ -177,7 +181,7 @@ impl MessageIn {
                 attributes: self.attributes.0,
                 group: self.group,
                 correlation_id: self.correlation_id,
-                causation_id: None,
+                causation_id: self.causation_id.as_deref().map(causation_id).transpose()?,
                 reply_to: self.reply_to.as_deref().map(reply_to).transpose()?,
                 message_type: self.message_type,
                 schema_version: self.schema_version,
@@ -224,6 +228,7 @@ impl MessageIn {
             priority: (priority != Priority::DEFAULT).then(|| priority.level()),
             dedup_id: message.dedup_id,
             correlation_id: envelope.correlation_id,
+            causation_id: envelope.causation_id.map(|id| id.to_string()),
             reply_to: envelope.reply_to.map(|queue| queue.to_string()),
             message_type: envelope.message_type,
             schema_version: envelope.schema_version,
@@ -261,6 +266,15 @@ pub fn priority(level: u8) -> Result<Priority, Problem> {
 /// When it is none.
 pub fn reply_to(name: &str) -> Result<QueueName, Problem> {
     QueueName::new(name).map_err(|error| Problem::bad_request(format!("reply_to: {error}")))
+}
+
+/// Reads the id of the message that led to another.
+///
+/// # Errors
+/// When it is none.
+pub fn causation_id(text: &str) -> Result<MessageId, Problem> {
+    text.parse()
+        .map_err(|error: InvalidMessageId| Problem::bad_request(format!("causation_id: {error}")))
 }
 
 /// Several messages that are sent together: all or none.
@@ -328,6 +342,7 @@ mod tests {
             (r#"{"ttl":"5"}"#, "ttl \"5\" is not a duration"),
             (r#"{"priority":10}"#, "priority 10"),
             (r#"{"reply_to":"a/b"}"#, "reply_to"),
+            (r#"{"causation_id":"7"}"#, "causation_id"),
         ] {
             let message: MessageIn = serde_json::from_str(text).unwrap();
             let problem = message.into_message().unwrap_err();
@@ -341,12 +356,20 @@ mod tests {
         fn what_is_written_is_read_back(body: Vec<u8>, text in "[a-z ü\"]{1,8}", level in 0u8..10, ms in 0u64..1_000_000_000) {
             let message = NewMessage {
                 body: body.into(),
+                // Every field, so that one that is added has to be added here.
                 envelope: Envelope {
+                    content_type: Some(format!("{text}-1")),
                     attributes: vec![(text.clone(), text.clone()), ("z".into(), String::new())],
-                    group: Some(text.clone()),
-                    message_type: Some(text),
+                    group: Some(format!("{text}-2")),
+                    correlation_id: Some(format!("{text}-3")),
+                    causation_id: Some(MessageId::from_bytes([level; 16])),
+                    reply_to: Some(QueueName::new("answers").unwrap()),
+                    message_type: Some(format!("{text}-4")),
+                    schema_version: Some(format!("{text}-5")),
+                    source: Some(format!("{text}-6")),
+                    traceparent: Some(format!("{text}-7")),
+                    tracestate: Some(format!("{text}-8")),
                     priority: Priority::new(level).unwrap(),
-                    ..Envelope::default()
                 },
                 due: [Due::Now, Due::After(Duration::from_millis(ms)), Due::At(Timestamp::from_unix_ms(ms))][usize::from(level) % 3],
                 ttl: Some(Duration::from_millis(ms)),

@@ -12,6 +12,8 @@ pub mod handler;
 pub mod message;
 pub mod problem;
 pub mod queue;
+#[cfg(test)]
+pub(crate) mod tests;
 pub mod view;
 
 use std::sync::Arc;

@@ -4,14 +4,18 @@ use serde::Serialize;
 
 use super::exit::Failure;
 use super::print::{Column, Screen};
-use crate::config::{EXAMPLE, KeyDoc, reference};
+use crate::config::{EXAMPLE, KeyDoc, markdown, reference};
 
 #[derive(clap::Subcommand, Debug)]
 pub enum Config {
     /// Every key with its default, as a file to start from
     Example,
     /// Every key in a table
-    Reference,
+    Reference {
+        /// As Markdown, as it stands in docs/configuration.md
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 #[derive(Serialize)]
@@ -40,8 +44,9 @@ impl Config {
         let keys = || reference().iter().map(Key::from);
         match self {
             Config::Example => screen.result(EXAMPLE),
-            Config::Reference if screen.json => screen.json(&keys().collect::<Vec<_>>()),
-            Config::Reference => {
+            Config::Reference { markdown: true } => screen.result(&markdown::whole()),
+            Config::Reference { .. } if screen.json => screen.json(&keys().collect::<Vec<_>>()),
+            Config::Reference { .. } => {
                 let mut rows = screen.table(&[
                     Column::Words("key"),
                     Column::Words("default"),

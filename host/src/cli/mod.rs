@@ -12,6 +12,7 @@ mod confirm;
 mod create;
 mod dead;
 mod door;
+mod envelope;
 mod exit;
 mod handlers;
 pub mod new;
@@ -67,7 +68,7 @@ enum Verb {
     /// Check the configuration and every handler, and show all problems
     Check(check::Check),
     /// Send a message, or many
-    Send(send::Send),
+    Send(Box<send::Send>),
     /// Show all queues: depths, rates, and what keeps them from delivering
     Queues(queues::Queues),
     /// Show the next messages of a queue; changes nothing
@@ -172,7 +173,7 @@ mod tests {
         for args in [
             &["send", "a b", "x"][..],
             &["send", "q", "x", "--file", "f"],
-            &["send", "q", "x", "--attr", "novalue"],
+            &["send", "q", "x", "--attribute", "novalue"],
             &["send", "q", "x", "--delay", "soon"],
             &["send", "q", "x", "--priority", "10"],
             &["send", "q", "-", "--lines", "--dedup-id", "d"],
@@ -180,6 +181,8 @@ mod tests {
             &["dead", "show", "q", "not-an-id"],
             &["dead", "redrive", "q", "--reason", "bad-luck"],
             &["peek", "q", "-n", "0"],
+            &["send", "q", "x", "--tracestate", "a=1"],
+            &["send", "q", "x", "--causation-id", "7"],
         ] {
             let parsed = Cli::try_parse_from([&["gristmill"], args].concat());
             assert_eq!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gristmill_queue::message::{Due, Priority};
-use gristmill_queue::{Envelope, NewMessage, QueueName, limits};
+use gristmill_queue::{Envelope, MessageId, NewMessage, QueueName, limits};
 
 use super::Global;
 use super::door::Door;
@@ -41,7 +41,7 @@ pub struct Send {
 #[derive(clap::Args, Debug)]
 struct About {
     /// An attribute; may be given several times
-    #[arg(long = "attr", short, value_name = "NAME=VALUE", value_parser = attribute)]
+    #[arg(long = "attribute", alias = "attr", short, value_name = "NAME=VALUE", value_parser = attribute)]
     attributes: Vec<(String, String)>,
     /// The media type of the body; a file's is guessed from its name
     #[arg(long, value_name = "TYPE")]
@@ -64,12 +64,27 @@ struct About {
     /// Ties a reply to its request
     #[arg(long, value_name = "ID")]
     correlation_id: Option<String>,
+    /// The message that led to this one
+    #[arg(long, value_name = "MESSAGE")]
+    causation_id: Option<MessageId>,
     /// The queue for the answer
     #[arg(long, value_name = "QUEUE", value_parser = super::queue_name)]
     reply_to: Option<QueueName>,
     /// What kind of message it is, such as order.placed
     #[arg(long = "type", value_name = "TYPE")]
     message_type: Option<String>,
+    /// The version of the schema that the body follows
+    #[arg(long, value_name = "VERSION")]
+    schema_version: Option<String>,
+    /// Who sends it, such as the name or URI of a service
+    #[arg(long)]
+    source: Option<String>,
+    /// The traceparent of W3C Trace Context
+    #[arg(long, value_name = "CONTEXT")]
+    traceparent: Option<String>,
+    /// The tracestate of W3C Trace Context
+    #[arg(long, value_name = "LIST", requires = "traceparent")]
+    tracestate: Option<String>,
 }
 
 impl About {
@@ -83,10 +98,14 @@ impl About {
                 attributes: self.attributes.clone(),
                 group: self.group.clone(),
                 correlation_id: self.correlation_id.clone(),
+                causation_id: self.causation_id,
                 reply_to: self.reply_to.clone(),
                 message_type: self.message_type.clone(),
+                schema_version: self.schema_version.clone(),
+                source: self.source.clone(),
+                traceparent: self.traceparent.clone(),
+                tracestate: self.tracestate.clone(),
                 priority: self.priority.and_then(Priority::new).unwrap_or_default(),
-                ..Envelope::default()
             },
             due: self.delay.map_or(Due::Now, Due::After),
             ttl: self.ttl,
@@ -234,6 +253,24 @@ mod tests {
             Some("application/json")
         );
         assert_eq!(content_type(Path::new("x/json")), None);
+    }
+
+    #[test]
+    fn every_option_about_a_message_stands_in_the_document_and_no_other() {
+        use clap::Args as _;
+        let about = About::augment_args(clap::Command::new("send"));
+        let mut options: Vec<String> = about
+            .get_arguments()
+            .filter_map(|option| Some(format!("--{}", option.get_long()?)))
+            .collect();
+        options.sort();
+        let mut named: Vec<&str> = crate::api::tests::named_in(4)
+            .iter()
+            .filter_map(|name| name.split(' ').next())
+            .filter(|name| name.starts_with("--") && *name != "--file")
+            .collect();
+        named.sort_unstable();
+        assert_eq!(options, named);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod defaults;
 mod diff;
 mod fingerprint;
 pub mod keys;
+pub mod markdown;
 pub mod problem;
 mod quantity;
 mod raw;

@@ -9,7 +9,7 @@ use gristmill_queue::message::Due;
 use gristmill_queue::{Envelope, NewMessage, Timestamp};
 
 use crate::api::Problem;
-use crate::api::message::{duration, priority, reply_to};
+use crate::api::message::{causation_id, duration, priority, reply_to};
 
 /// The prefix of all headers of our own.
 const PREFIX: &str = "gristmill-";
@@ -19,7 +19,7 @@ const ATTRIBUTE: &str = "attr-";
 /// The message that a request means.
 pub fn message(headers: &HeaderMap, body: Bytes) -> Result<NewMessage, Problem> {
     let mut message = NewMessage::with_body(body);
-    for (name, value) in headers {
+    for name in headers.keys() {
         let name = name.as_str();
         let own = name.strip_prefix(PREFIX);
         let known = matches!(
@@ -29,15 +29,31 @@ pub fn message(headers: &HeaderMap, body: Bytes) -> Result<NewMessage, Problem> 
         if own.is_none() && !known {
             continue;
         }
-        let value = std::str::from_utf8(value.as_bytes())
-            .map_err(|_| Problem::bad_request(format!("header {name} is not UTF-8")))?
-            .to_owned();
+        let value = value(headers, name)?;
         match own {
             Some(own) => set_own(&mut message, own, value)?,
             None => set_known(&mut message, name, value),
         }
     }
     Ok(message)
+}
+
+/// What a header says. `tracestate` may be cut into several, as W3C Trace Context says; of any other
+/// a second one would have to win or lose in silence.
+fn value(headers: &HeaderMap, name: &str) -> Result<String, Problem> {
+    let mut values = Vec::new();
+    for value in headers.get_all(name) {
+        let value = std::str::from_utf8(value.as_bytes())
+            .map_err(|_| Problem::bad_request(format!("header {name} is not UTF-8")))?;
+        values.push(value);
+    }
+    if values.len() > 1 && name != "tracestate" {
+        return Err(Problem::bad_request(format!(
+            "header {name} is given {} times: give it once",
+            values.len()
+        )));
+    }
+    Ok(values.join(","))
 }
 
 fn set_known(message: &mut NewMessage, name: &str, value: String) {
@@ -59,6 +75,7 @@ fn set_own(message: &mut NewMessage, name: &str, value: String) -> Result<(), Pr
         attributes,
         group,
         correlation_id,
+        causation_id: cause,
         reply_to: answers,
         message_type,
         schema_version,
@@ -69,6 +86,7 @@ fn set_own(message: &mut NewMessage, name: &str, value: String) -> Result<(), Pr
     match name {
         "group" => *group = Some(value),
         "correlation-id" => *correlation_id = Some(value),
+        "causation-id" => *cause = Some(causation_id(&value)?),
         "type" => *message_type = Some(value),
         "schema-version" => *schema_version = Some(value),
         "source" => *source = Some(value),
@@ -136,7 +154,19 @@ mod tests {
             ("Gristmill-Priority", "9"),
             ("Gristmill-Correlation-Id", "c"),
             ("Gristmill-Reply-To", "answers"),
+            (
+                "Gristmill-Causation-Id",
+                "019a9b5e-7c11-7f00-8000-000000000001",
+            ),
             ("Gristmill-Type", "t"),
+            ("Gristmill-Schema-Version", "2"),
+            ("Gristmill-Source", "shop"),
+            (
+                "Traceparent",
+                "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            ),
+            ("Tracestate", "a=1"),
+            ("Tracestate", "b=2"),
             ("Idempotency-Key", "\"key\""),
         ])
         .unwrap();
@@ -149,9 +179,37 @@ mod tests {
         assert_eq!(envelope.correlation_id.as_deref(), Some("c"));
         assert_eq!(envelope.reply_to.as_ref().unwrap().as_str(), "answers");
         assert_eq!(envelope.message_type.as_deref(), Some("t"));
+        assert_eq!(envelope.schema_version.as_deref(), Some("2"));
+        assert_eq!(envelope.source.as_deref(), Some("shop"));
+        assert_eq!(
+            envelope.causation_id.unwrap().to_string(),
+            "019a9b5e-7c11-7f00-8000-000000000001"
+        );
+        assert!(
+            envelope
+                .traceparent
+                .as_deref()
+                .unwrap()
+                .starts_with("00-4bf9")
+        );
+        assert_eq!(envelope.tracestate.as_deref(), Some("a=1,b=2"));
         assert_eq!(message.due, Due::After(Duration::from_secs(30)));
         assert_eq!(message.ttl, Some(Duration::from_secs(3600)));
         assert_eq!(message.dedup_id.as_deref(), Some("key"));
+    }
+
+    #[test]
+    fn every_header_that_the_document_names_is_read() {
+        let names = crate::api::tests::named_in(3);
+        assert!(names.len() > 10, "{names:?}");
+        for name in names {
+            let plain = read(&[]).unwrap();
+            // Whatever it says: it is taken, or refused for what it says.
+            match read(&[(&name.replace("NAME", "x"), "1")]) {
+                Ok(message) => assert_ne!(message, plain, "{name} is not read"),
+                Err(problem) => assert!(!problem.detail.contains("is not known"), "{problem}"),
+            }
+        }
     }
 
     #[test]
@@ -171,10 +229,13 @@ mod tests {
             ("Gristmill-Priority", "10", "priority 10"),
             ("Gristmill-Priority", "high", "\"high\""),
             ("Gristmill-Reply-To", "a b", "queue name"),
+            ("Gristmill-Causation-Id", "7", "causation_id"),
         ] {
             let problem = read(&[(name, value)]).unwrap_err();
             assert!(problem.detail.contains(expected), "{problem}");
         }
+        let problem = read(&[("Gristmill-Group", "a"), ("Gristmill-Group", "b")]).unwrap_err();
+        assert!(problem.detail.contains("is given 2 times"), "{problem}");
         let mut headers = HeaderMap::new();
         headers.insert("gristmill-group", HeaderValue::from_bytes(b"\xff").unwrap());
         assert!(message(&headers, Bytes::new()).is_err());

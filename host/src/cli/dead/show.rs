@@ -9,7 +9,7 @@ use crate::api::view::AttemptView;
 use crate::cli::door::Door;
 use crate::cli::exit::Failure;
 use crate::cli::print::{Column, Screen};
-use crate::cli::{Global, body, text};
+use crate::cli::{Global, body, envelope, text};
 
 #[derive(clap::Args, Debug)]
 pub struct Show {
@@ -71,12 +71,10 @@ fn render(letter: &DeadLetterView, screen: Screen) -> String {
 }
 
 /// One fact on each line, as far as there are any.
-fn facts(letter: &DeadLetterView) -> Vec<(String, String)> {
-    let envelope = &letter.envelope;
+fn facts(letter: &DeadLetterView) -> Vec<(&'static str, String)> {
     let counters = &letter.counters;
     let not_zero = |number: u32| (number > 0).then(|| number.to_string());
     let not_empty = |value: &String| (!value.is_empty()).then(|| text::line(value));
-    let given = |value: &Option<String>| value.as_deref().map(text::line);
     let rows = [
         ("id", Some(text::line(&letter.id))),
         ("queue", Some(text::line(&letter.queue))),
@@ -91,27 +89,11 @@ fn facts(letter: &DeadLetterView) -> Vec<(String, String)> {
         ("fingerprint", Some(text::line(&letter.fingerprint))),
         ("module", not_empty(&letter.module)),
         ("config", not_empty(&letter.config)),
-        ("type", given(&envelope.message_type)),
-        ("content type", given(&envelope.content_type)),
-        ("schema", given(&envelope.schema_version)),
-        ("source", given(&envelope.source)),
-        ("group", given(&envelope.group)),
-        ("correlation", given(&envelope.correlation_id)),
-        ("causation", given(&envelope.causation_id)),
-        ("reply to", given(&envelope.reply_to)),
-        ("traceparent", given(&envelope.traceparent)),
-        ("priority", Some(envelope.priority.to_string())),
     ];
     let rows = rows
         .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    let attributes = envelope.attributes.0.iter().map(|(name, value)| {
-        (
-            "attribute".to_owned(),
-            format!("{} = {}", text::line(name), text::line(value)),
-        )
-    });
-    rows.chain(attributes).collect()
+        .filter_map(|(name, value)| Some((name, value?)));
+    rows.chain(envelope::facts(&letter.envelope)).collect()
 }
 
 fn attempts(history: &[AttemptView], screen: Screen) -> String {

@@ -280,6 +280,10 @@ fn cost(pattern: &NewMessage) -> usize {
         &envelope.group,
         &envelope.correlation_id,
         &envelope.message_type,
+        &envelope.schema_version,
+        &envelope.source,
+        &envelope.traceparent,
+        &envelope.tracestate,
     ];
     OVERHEAD + attributes + fields.into_iter().flatten().map(String::len).sum::<usize>()
 }

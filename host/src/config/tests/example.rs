@@ -1,6 +1,8 @@
 //! The example file is made from the table of keys, so it cannot go stale, and it says what the
 //! code does: taken at its word, it changes nothing.
 
+mod reference;
+
 use std::fmt::Write as _;
 
 use super::{good, read};
@@ -9,7 +11,7 @@ use crate::config::{EXAMPLE, reference};
 
 const WIDTH: usize = 96;
 
-/// Set to write the file anew instead of comparing it.
+/// Set to write the file, and the reference in the documents, anew instead of comparing them.
 const UPDATE: &str = "UPDATE_EXAMPLE";
 
 #[test]
