@@ -24,7 +24,7 @@ mod row;
 mod tests;
 mod view;
 
-pub use row::{AfterCrash, Claim, Fence, LeaseLost, QueueFull, QueueId, Removal, Row};
+pub use row::{AfterCrash, Claim, ExpiresFirst, Fence, LeaseLost, QueueFull, QueueId, Removal, Row};
 pub use view::{Depths, Gate, QueueView, Totals};
 
 use queue::Queue;
@@ -317,6 +317,33 @@ impl Board {
         self.consider(row.queue);
     }
 
+    /// Changes when a waiting message is due. Returns its new row, which the store is to keep.
+    ///
+    /// # Panics
+    /// When the message does not wait where `row` says: the store's index and the board differ.
+    pub fn reschedule(&mut self, row: &Row, due: Timestamp, now: Timestamp) -> Row {
+        let sequence = row.place.sequence;
+        let entry = self.queue_mut(row.queue);
+        assert!(
+            entry.order.reschedule(&row.place, due, now),
+            "message {sequence} is moved in queue {}, but does not wait there",
+            entry.name
+        );
+        let mut suspects = self.suspects.iter_mut();
+        if let Some((_, place)) = suspects.find(|(_, place)| place.sequence == sequence) {
+            place.due = due;
+        }
+        self.consider(row.queue);
+        let place = Place { due, ..row.place };
+        Row { place, ..*row }
+    }
+
+    /// Whether a waiting message has no other of its group before it.
+    #[must_use]
+    pub fn has_turn(&self, row: &Row) -> bool {
+        self.queue(row.queue).order.has_turn(&row.place)
+    }
+
     /// Drops a waiting message whose row cannot be read, and says whether it was found. It looks
     /// through everything that waits, so it is for damage only. The bytes of its body stay counted
     /// until the next start, since nobody knows how many they were.
@@ -386,20 +413,20 @@ impl Board {
             entry.candidate = true;
             self.candidates.push_back(queue);
         }
-        self.reschedule(queue);
+        self.set_wakes(queue);
     }
 
     /// Notes when a queue has something to do next.
-    fn reschedule(&mut self, queue: QueueId) {
+    fn set_wakes(&mut self, queue: QueueId) {
         let entry = &mut self.queues[queue.0 as usize];
         let wake = entry.order.next_due();
-        reschedule(&mut self.wakes, queue, &mut entry.wake, wake);
+        set_wake(&mut self.wakes, queue, &mut entry.wake, wake);
         let expiry = entry.next_expiry();
-        reschedule(&mut self.expiries, queue, &mut entry.expiry, expiry);
+        set_wake(&mut self.expiries, queue, &mut entry.expiry, expiry);
     }
 }
 
-fn reschedule(
+fn set_wake(
     times: &mut BTreeSet<(Timestamp, QueueId)>,
     queue: QueueId,
     standing: &mut Option<Timestamp>,

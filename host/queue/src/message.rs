@@ -95,6 +95,18 @@ pub enum Due {
     At(Timestamp),
 }
 
+impl Due {
+    /// When that is, said at `now`.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Due::Now => now,
+            Due::After(delay) => now.after(delay),
+            Due::At(time) => time.max(now),
+        }
+    }
+}
+
 /// A message that is to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewMessage {
@@ -184,11 +196,7 @@ impl NewMessage {
     /// When the message is due if it is accepted at `now`.
     #[must_use]
     pub fn due_at(&self, now: Timestamp) -> Timestamp {
-        match self.due {
-            Due::Now => now,
-            Due::After(delay) => now.after(delay),
-            Due::At(time) => time.max(now),
-        }
+        self.due.at(now)
     }
 
     /// When the message expires if it is accepted at `now`.

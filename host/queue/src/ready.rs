@@ -185,6 +185,26 @@ impl ReadyOrder {
         self.withdraw_member(Member::of(place))
     }
 
+    /// Changes when a waiting message is due, and says whether it was there. In its group it keeps
+    /// its place: when the group goes on changes, the order never does.
+    pub fn reschedule(&mut self, place: &Place, due: Timestamp, now: Timestamp) -> bool {
+        if let Some(group) = place.group.and_then(|hash| self.groups.get_mut(&hash))
+            && group.head.sequence != place.sequence
+        {
+            let behind = group.behind.get_mut(&place.ordinal);
+            return behind.map(|member| member.due = due).is_some();
+        }
+        let member = Member::of(place);
+        if !self.withdraw_member(member) {
+            return false;
+        }
+        if let Some(group) = place.group.and_then(|hash| self.groups.get_mut(&hash)) {
+            group.head.due = due;
+        }
+        self.put(Member { due, ..member }, now);
+        true
+    }
+
     /// Takes out by name a message that has its turn, and says whether it was there: it is in
     /// flight. In its group it stays the head.
     pub fn withdraw(&mut self, place: &Place) -> bool {

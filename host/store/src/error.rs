@@ -103,6 +103,19 @@ pub enum AdminError {
         "there is no message {0} here: it was handled, purged or has expired, or its id is mistyped"
     )]
     UnknownMessage(MessageId),
+    /// The message is being handled.
+    #[error(
+        "message {0} is in flight: it can be cancelled or moved only while it waits; try again when its attempt has ended"
+    )]
+    InFlight(MessageId),
+    /// The message is dead.
+    #[error("message {0} is dead: redrive it, or purge it from the dead store")]
+    IsDead(MessageId),
+    /// The message would expire before the time it is to be moved to.
+    #[error(
+        "message {0} is not moved, because it would expire before it is due: choose an earlier time"
+    )]
+    ExpiresFirst(MessageId),
     /// The record does not have the content that was written.
     #[error("the record of message number {0} is damaged")]
     Damaged(u64),

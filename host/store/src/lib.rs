@@ -35,6 +35,6 @@ pub use error::{AdminError, Fatal, OpenError, SendError};
 pub use ops::{
     Accepted, DeadFilter, Declaration, Evidence, Leased, Outgoing, PurgeStates, Settle, Sink,
 };
-pub use read::{DeadGroup, Peeked};
+pub use read::{DeadGroup, Found, Peeked};
 pub use store::{Create, Options, Recovery, Store};
 pub use writer::OnFatal;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::Write;
+use gristmill_queue::message::Due;
 use gristmill_queue::outcome::{Diagnostics, Usage};
 use gristmill_queue::{
     Effects, Fence, Message, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason,
@@ -156,6 +157,19 @@ pub(crate) enum Op {
     },
     Purge(Purge),
     Redrive(Redrive),
+    Cancel {
+        id: MessageId,
+        reply: Reply<Result<(), AdminError>>,
+    },
+    Move {
+        id: MessageId,
+        to: Due,
+        reply: Reply<Result<Timestamp, AdminError>>,
+    },
+    Standing {
+        sequence: u64,
+        reply: Reply<Standing>,
+    },
     Quarantine {
         sequence: u64,
     },
@@ -165,6 +179,12 @@ pub(crate) enum Op {
     Close {
         reply: Reply<()>,
     },
+}
+
+/// How a message stands, unless it is dead or gone.
+pub(crate) enum Standing {
+    InFlight,
+    Waiting { behind: bool },
 }
 
 /// A purge under way; it goes on group by group.

@@ -1,14 +1,15 @@
 //! Looking without changing anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gristmill_queue::board::Row;
 use gristmill_queue::outcome::AttemptRecord;
 use gristmill_queue::{Message, MessageId, QueueName, Reason, Timestamp};
-use redb::ReadableDatabase;
+use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use crate::dead::{self, DeadLetter, DeadSummary};
 use crate::error::guarded;
+use crate::ops::Standing;
 use crate::tables::{DEAD, DEAD_INDEX, HISTORY, INDEX, MESSAGE, QUEUE};
 use crate::{AdminError, DeadFilter, Store, record, row};
 
@@ -25,6 +26,22 @@ pub struct Peeked {
     pub attempts: Vec<AttemptRecord>,
 }
 
+/// A message that was found by its id.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// It waits.
+    Waiting {
+        /// The message.
+        message: Box<Peeked>,
+        /// It waits behind others of its group.
+        behind: bool,
+    },
+    /// It is being handled.
+    InFlight(Box<Peeked>),
+    /// It is dead.
+    Dead(Box<DeadLetter>),
+}
+
 /// Dead letters that died alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadGroup {
@@ -36,6 +53,50 @@ pub struct DeadGroup {
     pub count: u64,
     /// The latest of them.
     pub latest: DeadSummary,
+}
+
+/// The tables of messages that are not dead.
+struct Tables {
+    messages: ReadOnlyTable<u64, &'static [u8]>,
+    index: ReadOnlyTable<u64, &'static [u8]>,
+    histories: ReadOnlyTable<u64, &'static [u8]>,
+}
+
+impl Tables {
+    fn open(transaction: &ReadTransaction) -> Result<Self, AdminError> {
+        Ok(Tables {
+            messages: transaction.open_table(MESSAGE)?,
+            index: transaction.open_table(INDEX)?,
+            histories: transaction.open_table(HISTORY)?,
+        })
+    }
+
+    /// The message of that number, if there is one; `queue` tells the name of the queue of a number.
+    fn read(
+        &self,
+        sequence: u64,
+        queue: impl FnOnce(u32) -> Option<QueueName>,
+    ) -> Result<Option<Peeked>, AdminError> {
+        let (Some(record), Some(bytes)) =
+            (self.messages.get(sequence)?, self.index.get(sequence)?)
+        else {
+            return Ok(None);
+        };
+        let damaged = || AdminError::Damaged(sequence);
+        let row = row::decode(sequence, bytes.value()).map_err(|_| damaged())?;
+        let queue = queue(row.queue.0).ok_or_else(damaged)?;
+        let message = record::decode(sequence, queue, record.value()).map_err(|_| damaged())?;
+        let history = self.histories.get(sequence)?;
+        let attempts = history
+            .and_then(|bytes| dead::decode_history(sequence, bytes.value()).ok())
+            .unwrap_or_default();
+        Ok(Some(Peeked {
+            message,
+            due: row.place.due,
+            row,
+            attempts,
+        }))
+    }
 }
 
 impl Store {
@@ -53,33 +114,57 @@ impl Store {
         queue: &QueueName,
         waiting: Vec<u64>,
     ) -> Result<Vec<Peeked>, AdminError> {
-        let transaction = self.database()?.begin_read()?;
-        let messages = transaction.open_table(MESSAGE)?;
-        let index = transaction.open_table(INDEX)?;
-        let histories = transaction.open_table(HISTORY)?;
+        let tables = Tables::open(&self.database()?.begin_read()?)?;
         let mut peeked = Vec::with_capacity(waiting.len());
         for sequence in waiting {
             // A message may have been handled since it was listed.
-            let (Some(record), Some(bytes)) = (messages.get(sequence)?, index.get(sequence)?)
-            else {
-                continue;
-            };
-            let damaged = |_| AdminError::Damaged(sequence);
-            let row = row::decode(sequence, bytes.value()).map_err(damaged)?;
-            let message =
-                record::decode(sequence, queue.clone(), record.value()).map_err(damaged)?;
-            let history = histories.get(sequence)?;
-            let attempts = history
-                .and_then(|bytes| dead::decode_history(sequence, bytes.value()).ok())
-                .unwrap_or_default();
-            peeked.push(Peeked {
-                message,
-                due: row.place.due,
-                row,
-                attempts,
-            });
+            peeked.extend(tables.read(sequence, |_| Some(queue.clone()))?);
         }
         Ok(peeked)
+    }
+
+    /// Where a message is, and all that is known of it.
+    ///
+    /// # Errors
+    /// When it is not here, or damaged.
+    pub async fn find(&self, id: MessageId) -> Result<Found, AdminError> {
+        let standing = self.standing(id.sequence()).await?;
+        let found = guarded(|| self.read_one(id.sequence(), &standing))?;
+        let is_it = |found: &Found| {
+            let message = match found {
+                Found::Waiting { message, .. } | Found::InFlight(message) => &message.message,
+                Found::Dead(letter) => &letter.message,
+            };
+            message.id == id
+        };
+        found.filter(is_it).ok_or(AdminError::UnknownMessage(id))
+    }
+
+    fn read_one(&self, sequence: u64, standing: &Standing) -> Result<Option<Found>, AdminError> {
+        let transaction = self.database()?.begin_read()?;
+        let mut queues = BTreeMap::new();
+        for entry in transaction.open_table(QUEUE)?.iter()? {
+            let (name, value) = entry?;
+            if let Ok(name) = QueueName::new(name.value()) {
+                queues.insert(value.value().0, name);
+            }
+        }
+        let name_of = |number: u32| queues.get(&number).cloned();
+        if let Some(peeked) = Tables::open(&transaction)?.read(sequence, name_of)? {
+            let message = Box::new(peeked);
+            return Ok(Some(match *standing {
+                Standing::InFlight => Found::InFlight(message),
+                Standing::Waiting { behind } => Found::Waiting { message, behind },
+            }));
+        }
+        let index = transaction.open_table(DEAD_INDEX)?;
+        for (number, queue) in &queues {
+            if index.get((*number, sequence))?.is_some() {
+                let letter = self.read_dead_letter(queue, sequence)?;
+                return Ok(letter.map(|letter| Found::Dead(Box::new(letter))));
+            }
+        }
+        Ok(None)
     }
 
     /// The dead letters of a queue that a filter means, in original order, after the message of

@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
-use gristmill_queue::{IdSource, QueueName, Timestamp};
+use gristmill_queue::message::Due;
+use gristmill_queue::{IdSource, MessageId, QueueName, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, RunningClock};
@@ -17,6 +18,7 @@ use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
     Accepted, DeadFilter, Declaration, Op, Outgoing, Purge, PurgeStates, Redrive, Settle, Sink,
+    Standing,
 };
 use crate::state::HandlerState;
 use crate::writer::OnFatal;
@@ -234,6 +236,27 @@ impl Store {
             })
         })
         .await?
+    }
+
+    /// Removes a waiting message for good: that is durable when this returns.
+    ///
+    /// # Errors
+    /// When it does not wait: it is in flight, dead, or not here.
+    pub async fn cancel(&self, id: MessageId) -> Result<(), AdminError> {
+        self.ask(|reply| Op::Cancel { id, reply }).await?
+    }
+
+    /// Changes when a waiting message is due; it keeps its id, its attempts and its place in its
+    /// group. Says when it is due now.
+    ///
+    /// # Errors
+    /// When it does not wait: it is in flight, dead, or not here; or when it would expire first.
+    pub async fn move_to(&self, id: MessageId, to: Due) -> Result<Timestamp, AdminError> {
+        self.ask(|reply| Op::Move { id, to, reply }).await?
+    }
+
+    pub(crate) async fn standing(&self, sequence: u64) -> Result<Standing, AdminError> {
+        self.ask(|reply| Op::Standing { sequence, reply }).await
     }
 
     /// Takes dead letters back into their queue, in original order. Says how many.

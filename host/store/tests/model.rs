@@ -10,6 +10,7 @@
 )]
 
 mod model {
+    pub mod change;
     pub mod check;
     pub mod judge;
     pub mod reference;

@@ -24,7 +24,7 @@ impl Board {
                 self.consider(queue);
                 return claim;
             }
-            self.reschedule(queue);
+            self.set_wakes(queue);
         }
         None
     }

@@ -185,6 +185,7 @@ impl Queue {
             }
             Removal::ExpiredAndDropped => self.totals.expired += 1,
             Removal::Purged => self.totals.purged += 1,
+            Removal::Cancelled => self.totals.cancelled += 1,
             Removal::Damaged => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::message::Due;
 use crate::outcome::Outcome;
 use crate::ready::Place;
 use crate::retry::Roll;
@@ -47,6 +48,14 @@ pub struct Row {
     /// Whether the host died during its last attempt. Exactly one charge in `counters` is then
     /// provisional: the message runs alone next time, and the charge is taken back if it survives.
     pub suspect: bool,
+}
+
+/// A message is not moved beyond its expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message would expire before it is due")]
+pub struct ExpiresFirst {
+    /// When it expires.
+    pub expires: Timestamp,
 }
 
 /// What becomes of a message that was being handled when the host died.
@@ -125,6 +134,21 @@ impl Row {
         })
     }
 
+    /// Decides when the message is due from now on, if somebody moves it to `to`.
+    ///
+    /// What is due at once keeps the place it has, should it be due already.
+    ///
+    /// # Errors
+    /// When it would expire before it is due.
+    pub fn moved(&self, to: Due, now: Timestamp) -> Result<Timestamp, ExpiresFirst> {
+        let due = to.at(now);
+        match self.expires_at {
+            Some(expires) if due >= expires => Err(ExpiresFirst { expires }),
+            _ if due <= now => Ok(self.place.due.min(due)),
+            _ => Ok(due),
+        }
+    }
+
     /// Decides at start-up what becomes of a message that was being handled when the host died.
     ///
     /// With the first crash it is charged provisionally and becomes a suspect, which never kills
@@ -188,6 +212,8 @@ pub enum Removal {
     ExpiredAndDropped,
     /// An operator purged it.
     Purged,
+    /// Somebody cancelled it, by its id.
+    Cancelled,
     /// Its record is damaged: it is kept aside.
     Damaged,
 }

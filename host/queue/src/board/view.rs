@@ -62,6 +62,8 @@ pub struct Totals {
     pub expired: u64,
     /// Removed by an operator.
     pub purged: u64,
+    /// Cancelled by their id.
+    pub cancelled: u64,
     /// Taken back from the dead.
     pub redriven: u64,
 }

@@ -116,6 +116,18 @@ fn an_older_message_goes_before_a_waiting_head_but_not_before_one_in_flight() {
     assert_eq!(order.take(at(0)), Some(5));
 }
 
+#[test]
+fn moving_inside_a_group_changes_when_its_head_is_due_and_never_the_order() {
+    let mut order = order_of(&[in_group(1, 900, 7), in_group(2, 0, 7)], 0);
+    assert!(order.reschedule(&in_group(2, 0, 7), at(5), at(0)));
+    assert_eq!(order.take(at(5)), None, "it waits behind the head all the same");
+    assert!(order.reschedule(&in_group(1, 900, 7), at(10), at(5)));
+    assert_eq!((order.take(at(9)), order.next_due()), (None, Some(at(10))));
+    assert_eq!(order.take(at(10)), Some(1));
+    order.leave(1, Some(7), at(10));
+    assert_eq!(order.take(at(10)), Some(2));
+}
+
 /// A trace of the first removal must not be taken for the second.
 #[test]
 fn what_is_taken_out_and_comes_back_twice_is_delivered_once() {
@@ -164,6 +176,7 @@ enum Op {
     Remove(Index),
     Withdraw(Index),
     Evict(Index),
+    Move(Index, u64),
     Wait(u64),
 }
 
@@ -181,6 +194,7 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => any::<Index>().prop_map(Op::Remove),
         1 => any::<Index>().prop_map(Op::Withdraw),
         1 => any::<Index>().prop_map(Op::Evict),
+        3 => (any::<Index>(), delay()).prop_map(|(i, delay)| Op::Move(i, delay)),
         2 => (0u64..10).prop_map(Op::Wait),
     ]
 }
@@ -291,6 +305,17 @@ impl Model {
                 if let Some(place) = Self::pick(&mut self.waiting, index) {
                     assert!(order.evict(place.sequence, now));
                     assert!(!order.evict(place.sequence, now));
+                }
+            }
+            Op::Move(index, delay) => {
+                if let Some(mut place) = Self::pick(&mut self.waiting, index) {
+                    let due = at(self.now + delay);
+                    assert!(order.reschedule(&place, due, now));
+                    place.due = due;
+                    self.waiting.push(place);
+                }
+                for place in &self.out {
+                    assert!(!order.reschedule(place, now, now), "it does not wait");
                 }
             }
             Op::Wait(ms) => {

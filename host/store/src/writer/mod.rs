@@ -7,6 +7,7 @@
 
 mod admin;
 pub(crate) mod bury;
+mod change;
 mod grant;
 pub(crate) mod group;
 mod redrive;
@@ -98,6 +99,16 @@ impl Hot {
                 .is_none()
         {
             self.bytes += bytes;
+        }
+    }
+
+    /// Takes note that the row of a message has changed; what is due later is not kept.
+    pub fn change(&mut self, row: &Row, now: Timestamp) {
+        let sequence = row.place.sequence;
+        if row.place.due > now {
+            self.take(sequence);
+        } else if let Some((_, held)) = self.messages.get_mut(&sequence) {
+            *held = *row;
         }
     }
 
@@ -219,6 +230,9 @@ impl Writer {
             Op::Settle(settle) => self.settle(*settle, group, now),
             Op::Purge(purge) => self.purge(purge, group, now),
             Op::Redrive(redrive) => self.redrive(redrive, group, now),
+            Op::Cancel { id, reply } => self.cancel(id, reply, group, now),
+            Op::Move { id, to, reply } => self.move_one(id, to, reply, group, now),
+            Op::Standing { sequence, reply } => self.standing(sequence, reply, group),
             Op::Quarantine { sequence } => self.quarantine(sequence, group),
             Op::Declare { queues, reply } => self.declare(&queues, reply, group),
             Op::SetPaused {

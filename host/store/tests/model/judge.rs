@@ -2,12 +2,14 @@
 
 use gristmill_queue::effects::{SendError as HandlerSendError, StateError};
 use gristmill_queue::outcome::HandedBack;
-use gristmill_queue::{Fence, MessageId, Outcome, Reason, limits};
-use gristmill_store::{Accepted, DeadFilter, PurgeStates, SendError};
+use gristmill_queue::{Fence, MessageId, Outcome, Reason, Timestamp, limits};
+use gristmill_store::{Accepted, AdminError, DeadFilter, PurgeStates, SendError};
 
+use std::fmt::Debug;
 use std::time::Duration;
 
-use super::reference::{Ended, First, KEYS, Message};
+use super::change::Unchanged;
+use super::reference::{Ended, First, KEYS, Message, Reference};
 use super::script::{Act, End, Sending};
 use super::state::{Fate, Held, Refusal, Work, is_valid};
 use super::world::{Asked, World, new_message};
@@ -87,7 +89,32 @@ impl World {
                 self.reference.redrive(&meant);
                 assert_eq!(count, meant.len() as u64, "redriven");
             }
+            Asked::Cancel(id, answer) => {
+                let answer = self.rig.wait(answer);
+                self.judge_change(id, answer, Reference::cancel);
+            }
+            Asked::Move(id, delay, answer) => {
+                let answer = self.rig.wait(answer).map(Timestamp::unix_ms);
+                self.judge_change(id, answer, |reference, id| reference.move_by(id, delay));
+            }
         }
+    }
+
+    /// What was asked about one message is done, or refused for the same reason.
+    fn judge_change<T: PartialEq + Debug>(
+        &mut self,
+        id: MessageId,
+        answer: Result<T, AdminError>,
+        change: impl FnOnce(&mut Reference, MessageId) -> Result<T, Unchanged>,
+    ) {
+        let answer = answer.map_err(|error| match error {
+            AdminError::InFlight(_) => Unchanged::InFlight,
+            AdminError::IsDead(_) => Unchanged::Dead,
+            AdminError::UnknownMessage(_) => Unchanged::Unknown,
+            AdminError::ExpiresFirst(_) => Unchanged::ExpiresFirst,
+            other => panic!("{other}"),
+        });
+        assert_eq!(answer, change(&mut self.reference, id), "change of {id}");
     }
 
     fn judge_send(

@@ -74,6 +74,10 @@ pub enum Op {
         which: Which,
     },
     Redrive(usize, Which),
+    /// Cancels a message: one of those that were ever accepted.
+    Cancel(usize),
+    /// Moves one of them by so much from now.
+    Move(usize, u64),
 }
 
 /// One line of a script.
@@ -137,6 +141,8 @@ fn op() -> impl Strategy<Value = Op> {
             |(queue, ready, scheduled, dead, which)| Op::Purge { queue, ready, scheduled, dead, which }
         ),
         2 => (queue(), which()).prop_map(|(queue, which)| Op::Redrive(queue, which)),
+        2 => (0..100usize).prop_map(Op::Cancel),
+        3 => (0..100usize, delay()).prop_map(|(n, delay)| Op::Move(n, delay)),
     ]
 }
 

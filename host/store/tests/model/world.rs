@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use gristmill_queue::effects::{Send, Write};
 use gristmill_queue::message::{Due, Priority};
-use gristmill_queue::{Effects, Envelope, Fence, NewMessage, Outcome, QueuePolicy, Transaction};
+use gristmill_queue::{
+    Effects, Envelope, Fence, MessageId, NewMessage, Outcome, QueuePolicy, Timestamp, Transaction,
+};
 use gristmill_store::{Accepted, AdminError, DeadFilter, Outgoing, PurgeStates, SendError};
 
 use super::judge::outcome;
@@ -43,6 +45,8 @@ pub enum Asked {
         Answer<Result<u64, AdminError>>,
     ),
     Redrive(String, DeadFilter, Answer<Result<u64, AdminError>>),
+    Cancel(MessageId, Answer<Result<(), AdminError>>),
+    Move(MessageId, u64, Answer<Result<Timestamp, AdminError>>),
 }
 
 pub struct World {
@@ -286,6 +290,21 @@ impl World {
                 let asked = async move { store.redrive(name(queue), means).await };
                 Asked::Redrive(queue.to_owned(), filter, poll_once(asked))
             }
+            Op::Cancel(n) => match self.accepted(*n) {
+                Some(id) => Asked::Cancel(id, poll_once(async move { store.cancel(id).await })),
+                None => Asked::Nothing,
+            },
+            Op::Move(n, delay) => match self.accepted(*n) {
+                Some(id) => {
+                    let to = match *delay {
+                        0 => Due::Now,
+                        delay => Due::After(Duration::from_millis(delay)),
+                    };
+                    let asked = async move { store.move_to(id, to).await };
+                    Asked::Move(id, *delay, poll_once(asked))
+                }
+                None => Asked::Nothing,
+            },
         }
     }
 
@@ -293,6 +312,12 @@ impl World {
         self.serial += 1;
         let body = body(sending, self.serial);
         (queue_of(sending).to_owned(), sending.clone(), body)
+    }
+
+    /// One of the messages that were ever accepted, the latest ones first.
+    fn accepted(&self, n: usize) -> Option<MessageId> {
+        let ids = &self.reference.ids;
+        ids.iter().rev().nth(n % ids.len().max(1)).copied()
     }
 
     fn stale_effects(&self) -> Effects {

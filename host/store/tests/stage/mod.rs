@@ -16,16 +16,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gristmill_queue::board::Depths;
+use gristmill_queue::board::{Depths, Totals};
 use gristmill_queue::effects::EffectLimits;
+use gristmill_queue::message::Due;
 use gristmill_queue::outcome::Usage;
 use gristmill_queue::{
     Effects, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason, Timestamp,
     Transaction, limits,
 };
 use gristmill_store::{
-    Accepted, Clock, DeadFilter, DeadLetter, Declaration, Evidence, Leased, OpenError, Options,
-    Outgoing, PurgeStates, SendError, Settle, Sink, Store,
+    Accepted, AdminError, Clock, DeadFilter, DeadLetter, Declaration, Evidence, Found, Leased,
+    OpenError, Options, Outgoing, PurgeStates, SendError, Settle, Sink, Store,
 };
 
 /// A host without handlers: what is delivered is collected.
@@ -239,6 +240,18 @@ impl Host {
             .depths
     }
 
+    pub fn totals(&self, queue: &str) -> Totals {
+        let views = self.runtime.block_on(self.store.views()).unwrap();
+        let mut views = views.into_iter();
+        views.find(|view| view.name.as_str() == queue).unwrap().totals
+    }
+
+    pub fn attach(&self, queue: &str) {
+        let name = QueueName::new(queue).unwrap();
+        let sink = Arc::clone(&self.delivered[&name]) as Arc<dyn Sink>;
+        self.store.attach(name, 64, sink);
+    }
+
     pub fn dead_letter(&self, queue: &str, id: MessageId) -> DeadLetter {
         self.store
             .dead_letter_of(&QueueName::new(queue).unwrap(), id)
@@ -265,6 +278,22 @@ impl Host {
         self.runtime
             .block_on(self.store.set_paused(QueueName::new(queue).unwrap(), true))
             .unwrap();
+    }
+
+    pub fn cancel(&self, id: MessageId) -> Result<(), AdminError> {
+        self.runtime.block_on(self.store.cancel(id))
+    }
+
+    pub fn move_to(&self, id: MessageId, to: Due) -> Result<Timestamp, AdminError> {
+        self.runtime.block_on(self.store.move_to(id, to))
+    }
+
+    pub fn find(&self, id: MessageId) -> Result<Found, AdminError> {
+        self.runtime.block_on(self.store.find(id))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.store.now()
     }
 
     pub fn detach(&self, queue: &str) {

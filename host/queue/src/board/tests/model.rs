@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
+use crate::message::Due;
 use crate::policy::OnExpiry;
 
 mod expect;
@@ -169,6 +170,12 @@ impl Model {
                     self.remove(index, Removal::Purged);
                 }
             }
+            Op::Cancel(index) => {
+                if let Some(index) = self.pick(index, |entry| entry.state == State::Waiting) {
+                    self.remove(index, Removal::Cancelled);
+                }
+            }
+            Op::Move(index, delay) => self.move_one(index, delay),
             Op::Redrive(index) => self.redrive(index),
             Op::Damage(index) => {
                 if let Some(index) = self.pick(index, |entry| {
@@ -260,6 +267,26 @@ impl Model {
         self.queues[entry.row.queue.0 as usize].totals.redriven += 1;
     }
 
+    /// It is due then, unless it would have expired; what is due already does not lose its place.
+    fn move_one(&mut self, index: Index, delay: u64) {
+        let Some(index) = self.pick(index, |entry| entry.state == State::Waiting) else {
+            return;
+        };
+        let (now, asked) = (at(self.now), at(self.now + delay));
+        let row = &mut self.entries[index].row;
+        let moved = row.moved(Due::At(asked), now);
+        if row.expires_at.is_some_and(|expires| expires <= asked) {
+            moved.unwrap_err();
+            return;
+        }
+        let before = row.place.due;
+        let due = if delay == 0 { before.min(asked) } else { asked };
+        assert_eq!(moved, Ok(due));
+        let changed = self.board.reschedule(row, due, now);
+        row.place.due = due;
+        assert_eq!(changed, *row);
+    }
+
     fn remove(&mut self, index: usize, why: Removal) {
         let entry = &mut self.entries[index];
         self.board.remove(&entry.row, why, at(self.now));
@@ -267,6 +294,7 @@ impl Model {
         entry.state = State::Gone;
         match why {
             Removal::Purged => totals.purged += 1,
+            Removal::Cancelled => totals.cancelled += 1,
             Removal::ExpiredAndDropped => totals.expired += 1,
             Removal::Damaged => {}
             Removal::ExpiredToDead => {

@@ -21,6 +21,8 @@ pub(super) enum Op {
     /// One message conflicts again and again, as far as it is claimed again.
     Conflicts(Index),
     Remove(Index),
+    Cancel(Index),
+    Move(Index, u64),
     Redrive(Index),
     Damage(Index),
     AbandonNext(bool),
@@ -74,6 +76,8 @@ pub(super) fn ops() -> impl Strategy<Value = Op> {
         1 => any::<Index>().prop_map(Op::EndStale),
         1 => any::<Index>().prop_map(Op::Conflicts),
         2 => any::<Index>().prop_map(Op::Remove),
+        1 => any::<Index>().prop_map(Op::Cancel),
+        3 => (any::<Index>(), 0u64..30).prop_map(|(i, delay)| Op::Move(i, delay)),
         2 => any::<Index>().prop_map(Op::Redrive),
         1 => any::<Index>().prop_map(Op::Damage),
         1 => any::<bool>().prop_map(Op::AbandonNext),
