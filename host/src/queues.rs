@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
+use gristmill_queue::message::Due;
 use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
-    Accepted, AdminError, DeadFilter, DeadGroup, DeadLetter, DeadSummary, Declaration, Outgoing,
-    Peeked, PurgeStates, SendError, Settle, Sink, Store,
+    Accepted, AdminError, DeadFilter, DeadGroup, DeadLetter, DeadSummary, Declaration, Found,
+    Outgoing, Peeked, PurgeStates, SendError, Settle, Sink, Store,
 };
 
 /// All queues of a host.
@@ -130,6 +131,30 @@ impl Queues {
         filter: DeadFilter,
     ) -> Result<u64, AdminError> {
         self.store.purge(queue, states, filter).await
+    }
+
+    /// Where a message is, and all that is known of it.
+    ///
+    /// # Errors
+    /// When it is not here, or damaged.
+    pub async fn find(&self, id: MessageId) -> Result<Found, AdminError> {
+        self.store.find(id).await
+    }
+
+    /// Removes a waiting message for good.
+    ///
+    /// # Errors
+    /// When it does not wait: it is in flight, dead, or not here.
+    pub async fn cancel(&self, id: MessageId) -> Result<(), AdminError> {
+        self.store.cancel(id).await
+    }
+
+    /// Changes when a waiting message is due. Says when that is.
+    ///
+    /// # Errors
+    /// When it does not wait, or would expire first.
+    pub async fn move_to(&self, id: MessageId, to: Due) -> Result<Timestamp, AdminError> {
+        self.store.move_to(id, to).await
     }
 
     /// Stops leasing from a queue; lasts over restarts.

@@ -24,7 +24,9 @@ mod row;
 mod tests;
 mod view;
 
-pub use row::{AfterCrash, Claim, ExpiresFirst, Fence, LeaseLost, QueueFull, QueueId, Removal, Row};
+pub use row::{
+    AfterCrash, Claim, ExpiresFirst, Fence, LeaseLost, QueueFull, QueueId, Removal, Row,
+};
 pub use view::{Depths, Gate, QueueView, Totals};
 
 use queue::Queue;

@@ -10,6 +10,7 @@
 pub mod dead;
 pub mod handler;
 pub mod message;
+pub mod one;
 pub mod problem;
 pub mod queue;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
 pub use handler::{HandlerStatus, HandlerView, VersionView};
 pub use message::{BatchIn, MessageIn, Sent};
+pub use one::{MessageView, MoveOrder, Moved};
 pub use problem::{Code, Problem, ProblemJson};
 pub use queue::QueueView;
 pub use view::WaitingView;

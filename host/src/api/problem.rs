@@ -25,6 +25,10 @@ pub enum Code {
     QueueNotFound,
     /// There is no such message.
     MessageNotFound,
+    /// The message is being handled, so it cannot be changed.
+    MessageInFlight,
+    /// The message is dead, so it cannot be changed.
+    MessageDead,
     /// There is nothing at this address.
     NotFound,
     /// There is something at this address, but not for this method.
@@ -73,6 +77,8 @@ impl Code {
             Code::TooSlow => ("too-slow", 408, "The request did not arrive in time"),
             Code::QueueNotFound => ("queue-not-found", 404, "There is no such queue"),
             Code::MessageNotFound => ("message-not-found", 404, "There is no such message"),
+            Code::MessageInFlight => ("message-in-flight", 409, "The message is in flight"),
+            Code::MessageDead => ("message-dead", 409, "The message is dead"),
             Code::NotFound => ("not-found", 404, "There is nothing at this address"),
             Code::MethodNotAllowed => ("method-not-allowed", 405, "The method is not allowed here"),
             Code::QueueFull => ("queue-full", 429, "The queue is full"),
@@ -152,6 +158,9 @@ impl From<AdminError> for Problem {
                 ),
             ),
             AdminError::UnknownMessage(_) => Problem::new(Code::MessageNotFound, error.to_string()),
+            AdminError::InFlight(_) => Problem::new(Code::MessageInFlight, error.to_string()),
+            AdminError::IsDead(_) => Problem::new(Code::MessageDead, error.to_string()),
+            AdminError::ExpiresFirst(_) => Problem::new(Code::InvalidMessage, error.to_string()),
             AdminError::Damaged(_) => Problem::new(Code::Damaged, error.to_string()),
             AdminError::Store(_) => Problem::new(Code::StoreFailed, error.to_string()),
             AdminError::Closed => Problem::new(Code::OutcomeUnknown, error.to_string()),

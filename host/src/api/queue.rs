@@ -55,6 +55,9 @@ pub struct TotalsView {
     pub expired: u64,
     /// Removed by an operator.
     pub purged: u64,
+    /// Cancelled by their id.
+    #[serde(default)]
+    pub cancelled: u64,
     /// Taken back from the dead.
     pub redriven: u64,
 }
@@ -69,6 +72,7 @@ impl From<board::Totals> for TotalsView {
             died,
             expired,
             purged,
+            cancelled,
             redriven,
         } = totals;
         TotalsView {
@@ -79,6 +83,7 @@ impl From<board::Totals> for TotalsView {
             died,
             expired,
             purged,
+            cancelled,
             redriven,
         }
     }

@@ -3,6 +3,8 @@
 //! Verbs do not care which. The socket is tried first; a socket at which nobody listens was left
 //! behind and is no host. Then the store is opened, whose lock says whether somebody else has it.
 
+mod one;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,7 @@ pub enum Exit {
     NoHost = 3,
     /// There is no such queue or message.
     NotFound = 4,
-    /// Not in this state: the queue is full, or the store is busy.
+    /// Not in this state: the queue is full, the store is busy, the message does not wait.
     Conflict = 6,
     /// The store failed: what was under way is unknown (`EX_IOERR`).
     StoreFailed = 74,
@@ -39,7 +39,7 @@ Exit codes:
   2   wrong usage, or a configuration that cannot be used
   3   no host answers where one is needed
   4   no such queue or message
-  6   not now: the queue is full, or the store is busy
+  6   not now: the queue is full, the store is busy, or the message does not wait
   74  the store failed; whether it was done is not known
   75  the data folder is in use by another process
   78  serve: the configuration cannot be used
@@ -95,7 +95,7 @@ impl From<Problem> for Failure {
 pub fn exit_of(code: Code) -> Exit {
     match code {
         Code::QueueNotFound | Code::MessageNotFound | Code::NotFound => Exit::NotFound,
-        Code::QueueFull | Code::Busy => Exit::Conflict,
+        Code::QueueFull | Code::Busy | Code::MessageInFlight | Code::MessageDead => Exit::Conflict,
         Code::OutcomeUnknown | Code::StoreFailed => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,
         Code::BadRequest

@@ -5,6 +5,7 @@
 //! messages.
 
 mod body;
+mod cancel;
 mod check;
 mod completions;
 mod config;
@@ -16,13 +17,16 @@ mod envelope;
 mod exit;
 mod handlers;
 pub mod new;
+mod parts;
 mod pause;
 mod peek;
 mod print;
 mod purge;
 mod queues;
+mod reschedule;
 mod send;
 mod serve;
+mod show;
 mod text;
 
 use std::path::PathBuf;
@@ -73,6 +77,12 @@ enum Verb {
     Queues(queues::Queues),
     /// Show the next messages of a queue; changes nothing
     Peek(peek::Peek),
+    /// Show one message, wherever it is: waiting, in flight or dead
+    Show(show::Show),
+    /// Remove waiting messages for good, by their ids
+    Cancel(cancel::Cancel),
+    /// Change when a waiting message is due
+    Move(reschedule::Move),
     /// Look at dead letters, take them back or remove them
     #[command(subcommand)]
     Dead(dead::Dead),
@@ -122,6 +132,9 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         Verb::Send(verb) => wait_for(verb.run(global, screen)),
         Verb::Queues(verb) => wait_for(verb.run(global, screen)),
         Verb::Peek(verb) => wait_for(verb.run(global, screen)),
+        Verb::Show(verb) => wait_for(verb.run(global, screen)),
+        Verb::Cancel(verb) => wait_for(verb.run(global, screen)),
+        Verb::Move(verb) => wait_for(verb.run(global, screen)),
         Verb::Dead(verb) => wait_for(verb.run(global, screen)),
         Verb::Pause(verb) => wait_for(verb.run(true, global, screen)),
         Verb::Resume(verb) => wait_for(verb.run(false, global, screen)),
@@ -183,6 +196,22 @@ mod tests {
             &["peek", "q", "-n", "0"],
             &["send", "q", "x", "--tracestate", "a=1"],
             &["send", "q", "x", "--causation-id", "7"],
+            &["show", "not-an-id"],
+            &["cancel"],
+            &["move", "019a9b5e-7c11-7f00-8000-000000000001"],
+            &[
+                "move",
+                "019a9b5e-7c11-7f00-8000-000000000001",
+                "--now",
+                "--delay",
+                "1s",
+            ],
+            &[
+                "move",
+                "019a9b5e-7c11-7f00-8000-000000000001",
+                "--at",
+                "2026-12-24T18:00",
+            ],
         ] {
             let parsed = Cli::try_parse_from([&["gristmill"], args].concat());
             assert_eq!(

@@ -50,10 +50,10 @@ struct About {
     #[arg(long, short)]
     group: Option<String>,
     /// Due only after this time, such as 30s or 2h
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = value::typed)]
     delay: Option<Duration>,
     /// Expires after this time, such as 1d
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = value::typed)]
     ttl: Option<Duration>,
     /// 0 to 9, higher first; 4 unless given
     #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9))]
@@ -205,11 +205,6 @@ fn attribute(text: &str) -> Result<(String, String), String> {
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .ok_or_else(|| "write it as NAME=VALUE".to_owned())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    value::duration(text)
-        .ok_or_else(|| "write a number and a unit, such as 30s, 1h30m or 14d".to_owned())
 }
 
 /// The media type that the name of a file speaks for.

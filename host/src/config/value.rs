@@ -16,6 +16,14 @@ pub fn duration(text: &str) -> Option<Duration> {
     Duration::try_from(length).ok()
 }
 
+/// Reads a duration that was typed on the command line.
+///
+/// # Errors
+/// When it is none, with the cure.
+pub fn typed(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| "write a number and a unit, such as 30s, 1h30m or 14d".to_owned())
+}
+
 /// Reads a size with a unit: `64MiB`, `256 KiB`, `1.5GB`; a bare number counts bytes.
 pub fn size(text: &str) -> Option<ByteSize> {
     text.trim().parse().ok()

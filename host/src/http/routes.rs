@@ -16,8 +16,8 @@ use super::{body, headers};
 use crate::api::message::Sent;
 use crate::api::{
     Api, BatchIn, Code, Count, DeadGroupView, DeadLetterView, DeadOrder, DeadPage, FilterView,
-    HandlerView, Items, MAX_PAGE, MessageIn, Problem, PurgeOrder, QueueView, VersionAnswer,
-    WaitingView,
+    HandlerView, Items, MAX_PAGE, MessageIn, MessageView, MoveOrder, Moved, Problem, PurgeOrder,
+    QueueView, VersionAnswer, WaitingView,
 };
 
 /// How many messages a look into a queue returns unless it says otherwise.
@@ -39,6 +39,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/queues/{queue}/pause", post(pause))
         .route("/v1/queues/{queue}/resume", post(resume))
         .route("/v1/queues/{queue}/purge", post(purge))
+        .route("/v1/messages/{id}", get(find).delete(cancel))
+        .route("/v1/messages/{id}/move", post(move_to))
         .route("/v1/handlers", get(handlers))
         .route("/v1/version", get(version))
         .route("/livez", get(live))
@@ -160,12 +162,33 @@ async fn dead_letter(
 ) -> Answer<DeadLetterView> {
     let Path((queue, id)) = path.map_err(|error| Problem::bad_request(error.to_string()))?;
     let queue = queue_name(Ok(Path(queue)))?;
-    let id: MessageId = id
-        .parse()
+    let id = message_id(Ok(Path(id)))?;
+    Ok(Json(api.dead_letter(queue, id).await?))
+}
+
+type IdPath = Result<Path<String>, PathRejection>;
+
+fn message_id(path: IdPath) -> Result<MessageId, Problem> {
+    let Path(id) = path.map_err(|error| Problem::bad_request(error.to_string()))?;
+    id.parse()
         .map_err(|error: gristmill_queue::id::InvalidMessageId| {
             Problem::bad_request(error.to_string())
-        })?;
-    Ok(Json(api.dead_letter(queue, id).await?))
+        })
+}
+
+async fn find(State(api): State<Api>, path: IdPath) -> Answer<MessageView> {
+    Ok(Json(api.find(message_id(path)?).await?))
+}
+
+async fn cancel(State(api): State<Api>, path: IdPath) -> Result<StatusCode, Problem> {
+    api.cancel(message_id(path)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn move_to(State(api): State<Api>, path: IdPath, request: Request) -> Answer<Moved> {
+    let id = message_id(path)?;
+    let order: MoveOrder = body::read_json(request, MAX_REQUEST).await?;
+    Ok(Json(api.move_to(id, order.try_into()?).await?))
 }
 
 async fn redrive(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<Count> {

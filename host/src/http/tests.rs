@@ -1,6 +1,7 @@
 //! The router on a socket, over a store, driven by the client.
 
 mod dead;
+mod one;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -226,22 +227,6 @@ async fn queues_are_paused_and_purged() {
         .await
         .unwrap_err();
     assert_eq!(nothing.code, Code::BadRequest);
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn a_queue_without_dead_letters_has_none() {
-    let stage = Stage::new().await;
-    let (orders, all) = (name("orders"), DeadFilter::default());
-    let page = stage.client.dead(&orders, &all, None, 10).await.unwrap();
-    assert_eq!((page.items.len(), page.next), (0, None));
-    assert_eq!(stage.client.dead_groups(&orders).await, Ok(vec![]));
-    assert_eq!(stage.client.redrive(&orders, &all, true).await, Ok(0));
-    assert_eq!(stage.client.redrive(&orders, &all, false).await, Ok(0));
-    assert_eq!(stage.client.purge_dead(&orders, &all, false).await, Ok(0));
-    let id = MessageId::from_bytes([7; 16]);
-    let problem = stage.client.dead_letter(&orders, id).await.unwrap_err();
-    assert_eq!(problem.code, Code::MessageNotFound);
     stage.end().await;
 }
 

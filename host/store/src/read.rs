@@ -77,8 +77,7 @@ impl Tables {
         sequence: u64,
         queue: impl FnOnce(u32) -> Option<QueueName>,
     ) -> Result<Option<Peeked>, AdminError> {
-        let (Some(record), Some(bytes)) =
-            (self.messages.get(sequence)?, self.index.get(sequence)?)
+        let (Some(record), Some(bytes)) = (self.messages.get(sequence)?, self.index.get(sequence)?)
         else {
             return Ok(None);
         };

@@ -194,7 +194,11 @@ fn a_message_that_was_just_accepted_can_be_moved_away() {
     assert_eq!(names(&leased), [ids[0]]);
     host.settle(failed(&leased[0], "no"));
     host.pass(secs(60));
-    assert_eq!(names(&host.delivered("orders")), [ids[0]], "its row was right");
+    assert_eq!(
+        names(&host.delivered("orders")),
+        [ids[0]],
+        "its row was right"
+    );
 }
 
 #[test]
@@ -264,7 +268,10 @@ fn what_is_in_flight_dead_or_unknown_is_neither_cancelled_nor_moved() {
     let forged = gristmill_queue::MessageId::from_bytes(forged);
     for id in [forged, gristmill_queue::MessageId::from_bytes([7; 16])] {
         assert!(matches!(host.find(id), Err(AdminError::UnknownMessage(_))));
-        assert!(matches!(host.cancel(id), Err(AdminError::UnknownMessage(_))));
+        assert!(matches!(
+            host.cancel(id),
+            Err(AdminError::UnknownMessage(_))
+        ));
     }
     host.cancel(waiting).unwrap();
 }

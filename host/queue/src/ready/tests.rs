@@ -120,7 +120,11 @@ fn an_older_message_goes_before_a_waiting_head_but_not_before_one_in_flight() {
 fn moving_inside_a_group_changes_when_its_head_is_due_and_never_the_order() {
     let mut order = order_of(&[in_group(1, 900, 7), in_group(2, 0, 7)], 0);
     assert!(order.reschedule(&in_group(2, 0, 7), at(5), at(0)));
-    assert_eq!(order.take(at(5)), None, "it waits behind the head all the same");
+    assert_eq!(
+        order.take(at(5)),
+        None,
+        "it waits behind the head all the same"
+    );
     assert!(order.reschedule(&in_group(1, 900, 7), at(10), at(5)));
     assert_eq!((order.take(at(9)), order.next_due()), (None, Some(at(10))));
     assert_eq!(order.take(at(10)), Some(1));

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use gristmill_queue::{MessageId, QueueName};
 
 use crate::api::DeadLetterView;
-use crate::api::view::AttemptView;
 use crate::cli::door::Door;
 use crate::cli::exit::Failure;
-use crate::cli::print::{Column, Screen};
+use crate::cli::parts::{attempts, section};
+use crate::cli::print::Screen;
 use crate::cli::{Global, body, envelope, text};
 
 #[derive(clap::Args, Debug)]
@@ -96,53 +96,11 @@ fn facts(letter: &DeadLetterView) -> Vec<(&'static str, String)> {
     rows.chain(envelope::facts(&letter.envelope)).collect()
 }
 
-fn attempts(history: &[AttemptView], screen: Screen) -> String {
-    let mut rows = screen.table(&[
-        Column::Number("no"),
-        Column::Words("started"),
-        Column::Words("took"),
-        Column::Words("cpu"),
-        Column::Number("peak memory"),
-        Column::Words("outcome"),
-        Column::Words("module"),
-        Column::Words("error"),
-    ]);
-    for attempt in history {
-        rows.add([
-            attempt.attempt.to_string(),
-            text::time(attempt.started_at_ms),
-            text::micros(attempt.wall_us),
-            text::micros(attempt.cpu_us),
-            text::size(attempt.peak_memory_bytes),
-            text::line(&attempt.reason),
-            text::line(if attempt.module.is_empty() {
-                "-"
-            } else {
-                &attempt.module
-            }),
-            text::preview(&attempt.error, 80),
-        ]);
-    }
-    rows.text()
-}
-
-fn section(out: &mut String, title: &str, text: &str) {
-    let _ = write!(out, "\n{title}\n");
-    if text.contains(['│', '┌']) {
-        // A table has borders of its own.
-        let _ = writeln!(out, "{text}");
-        return;
-    }
-    for line in text.trim_end_matches('\n').lines() {
-        let _ = writeln!(out, "  {line}");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::message::{Attributes, Body};
-    use crate::api::view::{CountersView, EnvelopeView};
+    use crate::api::view::{AttemptView, CountersView, EnvelopeView};
 
     #[test]
     fn a_letter_is_shown_whole_and_cannot_act_on_the_terminal() {

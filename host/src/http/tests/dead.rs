@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gristmill_queue::{NewMessage, QueuePolicy, Reason};
+use gristmill_queue::{MessageId, NewMessage, QueuePolicy, Reason};
 use gristmill_store::{Clock, DeadFilter, Declaration, Options, PurgeStates, Store};
 use tokio::sync::oneshot;
 
-use super::name;
+use super::{Stage, name};
 use crate::api::dead::parse_fingerprint;
 use crate::api::{Api, Code};
 use crate::http::{Client, SOCKET, bind, serve_until};
@@ -148,4 +148,20 @@ async fn filters_choose_what_is_redriven_and_purged() {
     };
     assert_eq!(client.purge(&orders, dead).await, Ok(0));
     grave.store.close().await;
+}
+
+#[tokio::test]
+async fn a_queue_without_dead_letters_has_none() {
+    let stage = Stage::new().await;
+    let (orders, all) = (name("orders"), DeadFilter::default());
+    let page = stage.client.dead(&orders, &all, None, 10).await.unwrap();
+    assert_eq!((page.items.len(), page.next), (0, None));
+    assert_eq!(stage.client.dead_groups(&orders).await, Ok(vec![]));
+    assert_eq!(stage.client.redrive(&orders, &all, true).await, Ok(0));
+    assert_eq!(stage.client.redrive(&orders, &all, false).await, Ok(0));
+    assert_eq!(stage.client.purge_dead(&orders, &all, false).await, Ok(0));
+    let id = MessageId::from_bytes([7; 16]);
+    let problem = stage.client.dead_letter(&orders, id).await.unwrap_err();
+    assert_eq!(problem.code, Code::MessageNotFound);
+    stage.end().await;
 }

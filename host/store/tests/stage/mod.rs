@@ -243,7 +243,10 @@ impl Host {
     pub fn totals(&self, queue: &str) -> Totals {
         let views = self.runtime.block_on(self.store.views()).unwrap();
         let mut views = views.into_iter();
-        views.find(|view| view.name.as_str() == queue).unwrap().totals
+        views
+            .find(|view| view.name.as_str() == queue)
+            .unwrap()
+            .totals
     }
 
     pub fn attach(&self, queue: &str) {
