@@ -241,6 +241,12 @@ impl Envelope {
             .map(|(_, v)| v.as_str())
     }
 
+    /// Adds an attribute of Gristmill's own, whose name is reserved: for what was checked before.
+    pub fn stamp(&mut self, name: &str, value: &str) {
+        debug_assert!(name.starts_with(limits::RESERVED_ATTRIBUTE_PREFIX));
+        self.attributes.push((name.to_owned(), value.to_owned()));
+    }
+
     fn check(&self) -> Result<(), InvalidMessage> {
         for (field, value) in [
             ("content_type", &self.content_type),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gristmill_queue::{MessageId, NewMessage, QueueName, QueuePolicy};
-use gristmill_store::{DeadFilter, Declaration, Options, PurgeStates, Store};
+use gristmill_queue::{NewMessage, QueueName, QueuePolicy};
+use gristmill_store::{Declaration, Options, PurgeStates, Store};
 use http_body_util::Full;
 use hyper::{Method, Request};
 use tokio::sync::oneshot;

@@ -11,6 +11,7 @@
 
 mod check;
 mod clock;
+mod cron;
 mod dead;
 mod dedup;
 mod error;
@@ -30,10 +31,12 @@ mod tlv;
 mod writer;
 
 pub use clock::Clock;
+pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};
 pub use error::{AdminError, Fatal, OpenError, SendError};
 pub use ops::{
-    Accepted, DeadFilter, Declaration, Evidence, Leased, Outgoing, PurgeStates, Settle, Sink,
+    Accepted, DeadFilter, Declaration, Evidence, Fired, Firing, Leased, Outgoing, PurgeStates,
+    Settle, Sink, Stamped,
 };
 pub use read::{DeadGroup, Found, Peeked};
 pub use store::{Create, Options, Recovery, Store};

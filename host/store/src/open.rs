@@ -17,7 +17,7 @@ use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
 use crate::store::{Options, Recovery};
 use crate::tables::{
-    CLOCK_KEY, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HISTORY, INDEX, MESSAGE, META,
+    CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HISTORY, INDEX, MESSAGE, META,
     QUARANTINE, QUEUE, STATE,
 };
 use crate::writer::group::{self, decode_clock};
@@ -246,6 +246,7 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
         transaction.open_table(STATE)?;
         transaction.open_table(DEDUP)?;
         transaction.open_table(DEDUP_EXPIRY)?;
+        transaction.open_table(CRON)?;
         transaction.open_table(QUEUE)?;
         transaction.open_table(QUARANTINE)?;
         let clock = index

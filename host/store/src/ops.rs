@@ -12,7 +12,7 @@ use gristmill_queue::{
 };
 use tokio::sync::oneshot;
 
-use crate::{AdminError, SendError};
+use crate::{AdminError, CronEntry, CronMark, SendError};
 
 /// A message and the queue it is sent to.
 #[derive(Clone, Debug)]
@@ -21,6 +21,44 @@ pub struct Outgoing {
     pub queue: QueueName,
     /// What.
     pub message: NewMessage,
+}
+
+/// A message with attributes of Gristmill's own, whose names are reserved.
+#[derive(Clone, Debug)]
+pub struct Stamped {
+    /// The message, and where it goes.
+    pub outgoing: Outgoing,
+    /// Names and values.
+    pub stamps: Vec<(&'static str, String)>,
+}
+
+/// A tick of a crontab entry that is to be done, or a message sent as though there were one.
+#[derive(Clone, Debug)]
+pub enum Firing {
+    /// A tick, unless it was done before.
+    Tick {
+        /// Whose tick.
+        entry: CronEntry,
+        /// When it was to be.
+        tick: Timestamp,
+        /// What is sent for it; nothing, if it is left out.
+        message: Option<Box<Stamped>>,
+    },
+    /// Somebody asked for it now. The ticks of the entry go on as though nothing had happened.
+    ByHand(Box<Stamped>),
+}
+
+/// What became of a [`Firing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fired {
+    /// The message is durable, and the tick done with it.
+    Sent(Accepted),
+    /// The tick is left out, for good.
+    Skipped,
+    /// It was done before, or the entry began after it: nothing happened.
+    Before,
+    /// The entry is not declared with this schedule: nothing happened.
+    Stale,
 }
 
 /// A message that is durable in its queue.
@@ -166,6 +204,14 @@ pub(crate) enum Op {
         to: Due,
         reply: Reply<Result<Timestamp, AdminError>>,
     },
+    DeclareCron {
+        entries: Vec<CronEntry>,
+        reply: Reply<Vec<CronMark>>,
+    },
+    Fire {
+        firings: Vec<Firing>,
+        reply: Reply<Vec<Result<Fired, SendError>>>,
+    },
     Standing {
         sequence: u64,
         reply: Reply<Standing>,
@@ -219,11 +265,25 @@ fn weight(message: &NewMessage) -> usize {
     message.body.len() + attributes + MESSAGE_OVERHEAD
 }
 
+impl Firing {
+    fn bytes(&self) -> usize {
+        match self {
+            Firing::ByHand(message)
+            | Firing::Tick {
+                message: Some(message),
+                ..
+            } => weight(&message.outgoing.message),
+            Firing::Tick { message: None, .. } => 0,
+        }
+    }
+}
+
 impl Op {
     /// Roughly how many bytes the operation keeps while it waits.
     pub fn bytes(&self) -> usize {
         match self {
             Op::Send { batch, .. } => batch.iter().map(|sent| weight(&sent.message)).sum(),
+            Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),
             Op::Settle(settle) => {
                 let sends = settle.effects.sends.iter();
                 let sends: usize = sends.map(|send| weight(&send.message)).sum();

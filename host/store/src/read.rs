@@ -10,8 +10,8 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 use crate::dead::{self, DeadLetter, DeadSummary};
 use crate::error::guarded;
 use crate::ops::Standing;
-use crate::tables::{DEAD, DEAD_INDEX, HISTORY, INDEX, MESSAGE, QUEUE};
-use crate::{AdminError, DeadFilter, Store, record, row};
+use crate::tables::{CRON, DEAD, DEAD_INDEX, HISTORY, INDEX, MESSAGE, QUEUE};
+use crate::{AdminError, CronMark, DeadFilter, Store, cron, record, row};
 
 /// A waiting message, as an operator sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,6 +164,17 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// How far each entry of the crontab has come, by name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn cron_marks(&self) -> Result<Vec<(String, CronMark)>, AdminError> {
+        guarded(|| {
+            let transaction = self.database()?.begin_read()?;
+            Ok(cron::all(&transaction.open_table(CRON)?)?)
+        })
     }
 
     /// The dead letters of a queue that a filter means, in original order, after the message of

@@ -12,13 +12,14 @@ use gristmill_queue::{IdSource, MessageId, QueueName, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, RunningClock};
+use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
 use crate::inbox::{Inbox, Refused};
 use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
-    Accepted, DeadFilter, Declaration, Op, Outgoing, Purge, PurgeStates, Redrive, Settle, Sink,
-    Standing,
+    Accepted, DeadFilter, Declaration, Fired, Firing, Op, Outgoing, Purge, PurgeStates, Redrive,
+    Settle, Sink, Standing,
 };
 use crate::state::HandlerState;
 use crate::writer::OnFatal;
@@ -275,6 +276,28 @@ impl Store {
             })
         })
         .await?
+    }
+
+    /// Declares exactly these entries of the crontab, and says how far each has come. One that is new
+    /// or has another schedule starts now; one that is gone is forgotten.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn declare_cron(&self, entries: Vec<CronEntry>) -> Result<Vec<CronMark>, AdminError> {
+        self.ask(|reply| Op::DeclareCron { entries, reply }).await
+    }
+
+    /// Does ticks, each once and by itself: its message and the note that it is done are one commit.
+    /// What is answered is durable.
+    ///
+    /// # Errors
+    /// Of one tick: when its message is refused; then it is not done. Of all: when the store closed
+    /// meanwhile, and it is not known whether they were done.
+    pub async fn fire(
+        &self,
+        firings: Vec<Firing>,
+    ) -> Result<Vec<Result<Fired, SendError>>, AdminError> {
+        self.ask(|reply| Op::Fire { firings, reply }).await
     }
 
     /// Lets the writer look at the clock. Only a manual clock needs it.

@@ -12,6 +12,7 @@
 mod model {
     pub mod change;
     pub mod check;
+    pub mod cron;
     pub mod judge;
     pub mod reference;
     pub mod rig;

@@ -12,8 +12,8 @@ use crate::check;
 use crate::dedup;
 use crate::error::Fatal;
 use crate::tables::{
-    CLOCK_KEY, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HISTORY, INDEX, MESSAGE, QUARANTINE, QUEUE,
-    STATE,
+    CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HISTORY, INDEX, MESSAGE, QUARANTINE,
+    QUEUE, STATE,
 };
 use crate::tlv::Malformed;
 use crate::{dead, row};
@@ -67,6 +67,7 @@ pub(crate) struct Group<'t> {
     state: Option<Table<'t, Bytes, Bytes>>,
     dedup: Option<Table<'t, Bytes, Bytes>>,
     dedup_expiry: Option<Table<'t, (u64, Bytes), ()>>,
+    cron: Option<Table<'t, &'static str, Bytes>>,
     changed: bool,
 }
 
@@ -104,6 +105,7 @@ impl<'t> Group<'t> {
             state: None,
             dedup: None,
             dedup_expiry: None,
+            cron: None,
             changed: false,
         })
     }
@@ -127,6 +129,10 @@ impl<'t> Group<'t> {
 
     pub fn dedup(&mut self) -> Result<&mut Table<'t, Bytes, Bytes>, Fatal> {
         table(&mut self.dedup, self.transaction, DEDUP)
+    }
+
+    pub fn cron(&mut self) -> Result<&mut Table<'t, &'static str, Bytes>, Fatal> {
+        table(&mut self.cron, self.transaction, CRON)
     }
 
     /// Writes a message that was not there.

@@ -8,6 +8,7 @@
 mod admin;
 pub(crate) mod bury;
 mod change;
+mod cron;
 mod grant;
 pub(crate) mod group;
 mod redrive;
@@ -232,6 +233,8 @@ impl Writer {
             Op::Redrive(redrive) => self.redrive(redrive, group, now),
             Op::Cancel { id, reply } => self.cancel(id, reply, group, now),
             Op::Move { id, to, reply } => self.move_one(id, to, reply, group, now),
+            Op::DeclareCron { entries, reply } => self.declare_cron(&entries, reply, group, now),
+            Op::Fire { firings, reply } => self.fire(firings, reply, group, now),
             Op::Standing { sequence, reply } => self.standing(sequence, reply, group),
             Op::Quarantine { sequence } => self.quarantine(sequence, group),
             Op::Declare { queues, reply } => self.declare(&queues, reply, group),

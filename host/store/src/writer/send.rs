@@ -24,19 +24,31 @@ impl Writer {
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<(), Fatal> {
+        let accepted = self.take_batch(batch, &[], group, now)?;
+        self.answer(reply, accepted);
+        Ok(())
+    }
+
+    /// The same; each message gets these attributes of Gristmill's own.
+    pub(super) fn take_batch(
+        &mut self,
+        batch: Vec<Outgoing>,
+        stamps: &[(&'static str, String)],
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<Result<Vec<Accepted>, SendError>, Fatal> {
         let queues = match self.check_batch(&batch, group, now)? {
             Ok(queues) => queues,
-            Err(error) => {
-                self.answer(reply, Err(error));
-                return Ok(());
-            }
+            Err(error) => return Ok(Err(error)),
         };
         let mut accepted = Vec::with_capacity(batch.len());
-        for (outgoing, queue) in batch.into_iter().zip(queues) {
+        for (mut outgoing, queue) in batch.into_iter().zip(queues) {
+            for (name, value) in stamps {
+                outgoing.message.envelope.stamp(name, value);
+            }
             accepted.push(self.accept_once(queue, None, outgoing.message, group, now)?);
         }
-        self.answer(reply, Ok(accepted));
-        Ok(())
+        Ok(Ok(accepted))
     }
 
     /// Checks everything about a batch before anything of it is applied.

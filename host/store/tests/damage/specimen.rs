@@ -13,8 +13,8 @@ use gristmill_queue::{
     Effects, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason, Timestamp,
 };
 use gristmill_store::{
-    Accepted, Clock, DeadFilter, Declaration, Evidence, Leased, Options, Outgoing, SendError,
-    Settle, Sink, Store,
+    Accepted, AdminError, Clock, CronEntry, DeadFilter, Declaration, Evidence, Fired, Firing,
+    Leased, Options, Outgoing, SendError, Settle, Sink, Stamped, Store,
 };
 
 const START: u64 = 1_763_640_000_000;
@@ -119,6 +119,38 @@ async fn send(store: &Store, queue: &str, message: NewMessage) -> Result<Accepte
     sent.map(|accepted| accepted[0])
 }
 
+/// Declares a crontab entry and does a tick of it; nothing, if the store does not answer.
+fn tick(store: &Store) -> Option<Result<Vec<Result<Fired, SendError>>, AdminError>> {
+    let entry = CronEntry {
+        name: "nightly".into(),
+        schedule: 7,
+    };
+    block_on(store.declare_cron(vec![entry.clone()])).ok()?;
+    let outgoing = Outgoing {
+        queue: name(QUEUES[0]),
+        message: NewMessage::with_body("tick"),
+    };
+    let firing = Firing::Tick {
+        entry,
+        tick: Timestamp::from_unix_ms(START + 1),
+        message: Some(Box::new(Stamped {
+            outgoing,
+            stamps: Vec::new(),
+        })),
+    };
+    Some(block_on(store.fire(vec![firing])))
+}
+
+/// A tick that has fired fires no more, whatever has become of the file.
+fn fire_again(store: &Store) -> Result<(), String> {
+    match tick(store) {
+        Some(Ok(fired)) if matches!(fired[0], Ok(Fired::Sent(_))) => {
+            Err(format!("a tick fired twice: {fired:?}"))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Specimen {
     pub fn make() -> Self {
         let folder = folder();
@@ -139,6 +171,12 @@ impl Specimen {
             specimen.messages.insert(id, sent);
         }
         specimen.handle(&store);
+        let fired = tick(&store).unwrap().unwrap();
+        let Ok(Fired::Sent(sent)) = fired[0] else {
+            panic!("{fired:?}");
+        };
+        let sent_for_it = (QUEUES[0].to_owned(), b"tick".to_vec());
+        specimen.messages.insert(sent.id, sent_for_it);
         block_on(store.close());
         specimen.file = std::fs::read(folder.path().join("store.redb")).unwrap();
         specimen
@@ -207,6 +245,7 @@ impl Specimen {
         let mut found = 0;
         let looked = self
             .look(&store, &mut told, &mut found)
+            .and_then(|()| fire_again(&store))
             .and_then(|()| self.repeat(&store))
             .and_then(|()| self.deliver(&store, &mut found));
         block_on(store.close());

@@ -26,6 +26,7 @@ impl World {
             self.check_dead(queue);
         }
         self.check_state();
+        self.check_crontab();
     }
 
     fn check_start(&mut self, leased: &Leased) {
@@ -172,6 +173,10 @@ fn check_message(expected: &Message, found: &gristmill_queue::Message) {
     assert_eq!(found.queue.as_str(), expected.queue);
     assert_eq!(found.body, expected.body, "body of {}", expected.id);
     assert_eq!(found.envelope.group, expected.group);
+    assert_eq!(
+        found.envelope.attribute("gristmill-tick"),
+        expected.tick.as_deref()
+    );
     assert_eq!(found.envelope.priority.level(), expected.priority);
 }
 

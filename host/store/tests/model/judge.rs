@@ -89,6 +89,10 @@ impl World {
                 self.reference.redrive(&meant);
                 assert_eq!(count, meant.len() as u64, "redriven");
             }
+            Asked::Fire(asking, answer) => {
+                let answer = self.rig.wait(answer).unwrap();
+                self.judge_fire(&asking, answer);
+            }
             Asked::Cancel(id, answer) => {
                 let answer = self.rig.wait(answer);
                 self.judge_change(id, answer, Reference::cancel);
@@ -117,7 +121,7 @@ impl World {
         assert_eq!(answer, change(&mut self.reference, id), "change of {id}");
     }
 
-    fn judge_send(
+    pub fn judge_send(
         &mut self,
         batch: &[(String, Sending, Vec<u8>)],
         answer: Result<Vec<Accepted>, SendError>,
@@ -203,6 +207,7 @@ impl World {
             wants_fresh: false,
             history: Vec::new(),
             in_flight: false,
+            tick: None,
         };
         self.reference.messages.insert(id.sequence(), message);
     }

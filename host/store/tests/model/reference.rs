@@ -9,6 +9,7 @@ use gristmill_queue::policy::OnExpiry;
 use gristmill_queue::retry::Jitter;
 use gristmill_queue::{MessageId, QueuePolicy, Reason};
 
+use super::cron::Entry;
 use super::state::State;
 
 /// How many policies [`policy`] knows.
@@ -83,6 +84,8 @@ pub struct Message {
     /// Reasons and errors of ended attempts that counted.
     pub history: Vec<(Reason, String)>,
     pub in_flight: bool,
+    /// The tick that it was sent for.
+    pub tick: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -116,6 +119,7 @@ pub struct Reference {
     pub messages: BTreeMap<u64, Message>,
     pub dead: BTreeMap<u64, Dead>,
     pub firsts: BTreeMap<(String, String), First>,
+    pub crontab: BTreeMap<String, Entry>,
     pub state: State,
     pub ids: BTreeSet<MessageId>,
     /// The suspect that runs alone.

@@ -9,6 +9,8 @@ use proptest::prelude::*;
 
 /// The queues that scripts use. One more, [`GATE`], belongs to the rig.
 pub const QUEUES: [&str; 3] = ["a", "b", "c"];
+/// The crontab entries that scripts use.
+pub const ENTRIES: [&str; 2] = ["x", "y"];
 /// Sent to, but never declared.
 pub const NOWHERE: &str = "nowhere";
 /// Holds the writer still while operations gather, so that they form one group.
@@ -78,6 +80,22 @@ pub enum Op {
     Cancel(usize),
     /// Moves one of them by so much from now.
     Move(usize, u64),
+    Fire(Tick),
+}
+
+/// A tick of the crontab that is to be done.
+#[derive(Clone, Debug)]
+pub struct Tick {
+    /// Which of [`ENTRIES`].
+    pub entry: usize,
+    /// What its schedule is held to be.
+    pub schedule: u64,
+    /// How many whole seconds after the last second the tick is; before it, if negative.
+    pub ahead: i64,
+    /// What is sent; nothing, if it is left out.
+    pub sending: Option<Sending>,
+    /// Somebody asked for it.
+    pub by_hand: bool,
 }
 
 /// One line of a script.
@@ -93,6 +111,8 @@ pub enum Step {
     Detach(usize),
     /// The policy of each queue; none undeclares it.
     Declare([Option<u8>; QUEUES.len()]),
+    /// The schedule of each crontab entry; none removes it.
+    Crontab([Option<u64>; ENTRIES.len()]),
     Reopen,
     Crash,
     LosePower,
@@ -125,6 +145,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (queue(), 1..4u32).prop_map(|(queue, slots)| Step::Attach(queue, slots)),
         1 => queue().prop_map(Step::Detach),
         2 => [declared(), declared(), declared()].prop_map(Step::Declare),
+        2 => [schedule(), schedule()].prop_map(Step::Crontab),
         1 => Just(Step::Reopen),
         2 => Just(Step::Crash),
         1 => Just(Step::LosePower),
@@ -143,7 +164,25 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (queue(), which()).prop_map(|(queue, which)| Op::Redrive(queue, which)),
         2 => (0..100usize).prop_map(Op::Cancel),
         3 => (0..100usize, delay()).prop_map(|(n, delay)| Op::Move(n, delay)),
+        4 => tick().prop_map(Op::Fire),
     ]
+}
+
+fn schedule() -> impl Strategy<Value = Option<u64>> {
+    option::weighted(0.8, 0..2u64)
+}
+
+fn tick() -> impl Strategy<Value = Tick> {
+    let sending = option::weighted(0.8, sending());
+    (0..ENTRIES.len(), 0..2u64, -2..2i64, sending, 0..8u8).prop_map(
+        |(entry, schedule, ahead, sending, kind)| Tick {
+            entry,
+            schedule,
+            ahead,
+            by_hand: kind == 7 && sending.is_some(),
+            sending,
+        },
+    )
 }
 
 fn queue() -> impl Strategy<Value = usize> {

@@ -12,8 +12,9 @@ use gristmill_queue::message::{Due, Priority};
 use gristmill_queue::{
     Effects, Envelope, Fence, MessageId, NewMessage, Outcome, QueuePolicy, Timestamp, Transaction,
 };
-use gristmill_store::{Accepted, AdminError, DeadFilter, Outgoing, PurgeStates, SendError};
+use gristmill_store::{Accepted, AdminError, DeadFilter, Fired, Outgoing, PurgeStates, SendError};
 
+use super::cron::Asking;
 use super::judge::outcome;
 use super::reference::{Ended, KEYS, Queue, Reference, policy};
 use super::rig::{Rig, declarations, name, settle};
@@ -45,6 +46,7 @@ pub enum Asked {
         Answer<Result<u64, AdminError>>,
     ),
     Redrive(String, DeadFilter, Answer<Result<u64, AdminError>>),
+    Fire(Asking, Answer<Result<Result<Fired, SendError>, AdminError>>),
     Cancel(MessageId, Answer<Result<(), AdminError>>),
     Move(MessageId, u64, Answer<Result<Timestamp, AdminError>>),
 }
@@ -76,7 +78,7 @@ pub fn play(script: &Script) -> Result<u64, String> {
     Ok(world.started)
 }
 
-fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answer<T> {
+pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answer<T> {
     let mut future: Answer<T> = Box::pin(future);
     // The first poll hands the operation to the writer.
     match future
@@ -160,6 +162,7 @@ impl World {
                 self.queue(queue).slots = 0;
             }
             Step::Declare(policies) => self.declare(policies),
+            Step::Crontab(schedules) => self.crontab(schedules),
             Step::Reopen => self.restart(false, Rig::reopen),
             Step::Crash => self.restart(true, |rig, queues| {
                 rig.die(&["store.redb", "inflight"], queues);
@@ -290,6 +293,7 @@ impl World {
                 let asked = async move { store.redrive(name(queue), means).await };
                 Asked::Redrive(queue.to_owned(), filter, poll_once(asked))
             }
+            Op::Fire(tick) => self.ask_fire(tick),
             Op::Cancel(n) => match self.accepted(*n) {
                 Some(id) => Asked::Cancel(id, poll_once(async move { store.cancel(id).await })),
                 None => Asked::Nothing,

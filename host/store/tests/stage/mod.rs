@@ -25,8 +25,9 @@ use gristmill_queue::{
     Transaction, limits,
 };
 use gristmill_store::{
-    Accepted, AdminError, Clock, DeadFilter, DeadLetter, Declaration, Evidence, Found, Leased,
-    OpenError, Options, Outgoing, PurgeStates, SendError, Settle, Sink, Store,
+    Accepted, AdminError, Clock, CronEntry, CronMark, DeadFilter, DeadLetter, Declaration,
+    Evidence, Fired, Firing, Found, Leased, OpenError, Options, Outgoing, PurgeStates, SendError,
+    Settle, Sink, Store,
 };
 
 /// A host without handlers: what is delivered is collected.
@@ -293,6 +294,19 @@ impl Host {
 
     pub fn find(&self, id: MessageId) -> Result<Found, AdminError> {
         self.runtime.block_on(self.store.find(id))
+    }
+
+    pub fn declare_cron(&self, entries: Vec<CronEntry>) -> Vec<CronMark> {
+        let declared = self.store.declare_cron(entries);
+        self.runtime.block_on(declared).unwrap()
+    }
+
+    pub fn fire(&self, firings: Vec<Firing>) -> Vec<Result<Fired, SendError>> {
+        self.runtime.block_on(self.store.fire(firings)).unwrap()
+    }
+
+    pub fn cron_marks(&self) -> Vec<(String, CronMark)> {
+        self.store.cron_marks().unwrap()
     }
 
     pub fn now(&self) -> Timestamp {
