@@ -263,6 +263,8 @@ fn is_definite(code: Code) -> bool {
         | Code::Damaged
         | Code::StoreFailed
         | Code::Unreachable
+        | Code::MessageInFlight
+        | Code::MessageDead
         | Code::Other => false,
     }
 }

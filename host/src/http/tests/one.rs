@@ -19,8 +19,9 @@ async fn send(stage: &Stage, message: NewMessage) -> MessageId {
 
 async fn move_by(stage: &Stage, id: MessageId, order: &str) -> Result<Moved, Problem> {
     let order = Bytes::from(order.to_owned());
-    let moved = stage.post(&format!("/v1/messages/{id}/move"), &[], order);
-    Ok(serde_json::from_slice(&moved.await?).unwrap())
+    let path = format!("/v1/messages/{id}/move");
+    let moved = stage.post(&path, &[], order).await?;
+    Ok(serde_json::from_slice(&moved).unwrap())
 }
 
 #[tokio::test]

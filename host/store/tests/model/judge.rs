@@ -9,9 +9,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use super::change::Unchanged;
-use super::reference::{Ended, First, KEYS, Message, Reference};
+use super::reference::{Ended, KEYS, Message, Reference};
 use super::script::{Act, End, Sending};
-use super::state::{Fate, Held, Refusal, Work, is_valid};
+use super::state::{Fate, First, Held, Refusal, Work, is_valid};
 use super::world::{Asked, World, new_message};
 
 /// The end of an attempt as the store is told it, and as the reference is.

@@ -10,7 +10,7 @@ use gristmill_queue::retry::Jitter;
 use gristmill_queue::{MessageId, QueuePolicy, Reason};
 
 use super::cron::Entry;
-use super::state::State;
+use super::state::{First, State};
 
 /// How many policies [`policy`] knows.
 pub const POLICIES: u8 = 6;
@@ -102,14 +102,6 @@ pub struct Queue {
     pub policy: QueuePolicy,
     pub paused: bool,
     pub slots: u32,
-}
-
-/// The first message sent with a dedup id.
-#[derive(Clone, Debug)]
-pub struct First {
-    pub id: MessageId,
-    pub body: Vec<u8>,
-    pub until: u64,
 }
 
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reference::{First, Reference};
+use super::reference::Reference;
 use super::script::Sending;
 use gristmill_queue::MessageId;
 
@@ -159,6 +159,14 @@ impl State {
             self.values.insert(key.clone(), value);
         }
     }
+}
+
+/// The first message sent with a dedup id.
+#[derive(Clone, Debug)]
+pub struct First {
+    pub id: MessageId,
+    pub body: Vec<u8>,
+    pub until: u64,
 }
 
 /// What becomes of a message that is sent.
