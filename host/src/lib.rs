@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod cron;
 pub mod dispatch;
 pub mod http;
 pub mod queues;

@@ -10,8 +10,9 @@ use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
 use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
-    Accepted, AdminError, DeadFilter, DeadGroup, DeadLetter, DeadSummary, Declaration, Found,
-    Outgoing, Peeked, PurgeStates, SendError, Settle, Sink, Store,
+    Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
+    Declaration, Fired, Firing, Found, Outgoing, Peeked, PurgeStates, SendError, Settle, Sink,
+    Store,
 };
 
 /// All queues of a host.
@@ -155,6 +156,33 @@ impl Queues {
     /// When it does not wait, or would expire first.
     pub async fn move_to(&self, id: MessageId, to: Due) -> Result<Timestamp, AdminError> {
         self.store.move_to(id, to).await
+    }
+
+    /// Declares exactly these entries of the crontab, and says how far each has come.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn declare_cron(&self, entries: Vec<CronEntry>) -> Result<Vec<CronMark>, AdminError> {
+        self.store.declare_cron(entries).await
+    }
+
+    /// How far each entry of the crontab has come, by name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn cron_marks(&self) -> Result<Vec<(String, CronMark)>, AdminError> {
+        self.store.cron_marks()
+    }
+
+    /// Does ticks of the crontab, each once and by itself.
+    ///
+    /// # Errors
+    /// Of one tick: when its message is refused. Of all: when the store closed meanwhile.
+    pub async fn fire(
+        &self,
+        firings: Vec<Firing>,
+    ) -> Result<Vec<Result<Fired, SendError>>, AdminError> {
+        self.store.fire(firings).await
     }
 
     /// Stops leasing from a queue; lasts over restarts.

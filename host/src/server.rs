@@ -1,7 +1,7 @@
 //! The host from start to end: what is opened in which order, and closed in the reverse.
 //!
 //! Start: lock and open the store (which counts the start and charges suspects) → sandbox →
-//! handlers → listen. Stop: listen no more → lease no more → let handlers finish → drop the rest →
+//! handlers → crontab → listen. Stop: tick no more → listen no more → lease no more → let handlers finish → drop the rest →
 //! last commit → close. At any moment the process may be killed instead; that loses nothing.
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::Api;
 use crate::config::{Config, SandboxConfig};
+use crate::cron::Crontab;
 use crate::dispatch::Dispatcher;
 use crate::http;
 use crate::queues::Queues;
@@ -152,8 +153,12 @@ async fn host(config: &Config, queues: &Queues) -> Result<(), ServeError> {
     let handlers = Handlers::new(queues.clone(), dispatcher.clone(), runtime);
     let reloader = Reloader::start(handlers.clone(), config.clone()).await?;
     let listener = http::bind(&config.host.data_dir)?;
+    let crontab = Crontab::new(queues.clone());
+    let declared = handlers.clone();
+    let entries = move || declared.config().map(|config| Arc::clone(&config.cron));
+    let ticking = tokio::spawn(crontab.clone().run(handlers.changes(), entries));
     let views = handlers.clone();
-    let api = Api::new(queues.clone(), Arc::new(move || views.list()));
+    let api = Api::new(queues.clone(), Arc::new(move || views.list())).with_crontab(crontab);
     let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
     let served = tokio::spawn(http::serve_until(listener, api, async {
         let _ = stopped.await;
@@ -171,6 +176,7 @@ async fn host(config: &Config, queues: &Queues) -> Result<(), ServeError> {
         "stopping: {} deliveries finish, at most {patience:?}",
         dispatcher.running()
     );
+    ticking.abort();
     reloader.stop();
     drop(stop_serving);
     let _ = served.await;

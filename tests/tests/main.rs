@@ -9,6 +9,7 @@
 )]
 
 mod compile;
+mod cron;
 mod fixture;
 mod kill;
 mod misbehave;

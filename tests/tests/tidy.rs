@@ -18,13 +18,14 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 /// A crate, the only folders that may name it, and why.
-const ONLY: [(&str, &[&str]); 6] = [
+const ONLY: [(&str, &[&str]); 7] = [
     ("redb", &["host/store/"]),
     ("wasmtime", &["host/src/runtime/"]),
     ("axum", &["host/src/http/"]),
     ("hyper", &["host/src/http/"]),
     ("toml", &["host/src/config/", "host/src/cli/new/tests.rs"]),
     ("notify", &["host/src/reload/"]),
+    ("croner", &["host/src/cron/"]),
 ];
 
 /// This file has to write down what it looks for.

@@ -7,6 +7,7 @@
 //! Points in time are milliseconds since 1970 (`…_at_ms`); durations and sizes carry their unit in
 //! their names too.
 
+pub mod cron;
 pub mod dead;
 pub mod handler;
 pub mod message;
@@ -23,6 +24,7 @@ use gristmill_queue::{MessageId, NewMessage, QueueName};
 use gristmill_store::{AdminError, DeadFilter, DeadSummary, Outgoing, PurgeStates};
 use serde::{Deserialize, Serialize};
 
+pub use cron::CronView;
 pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
 pub use handler::{HandlerStatus, HandlerView, VersionView};
 pub use message::{BatchIn, MessageIn, Sent};
@@ -31,6 +33,7 @@ pub use problem::{Code, Problem, ProblemJson};
 pub use queue::QueueView;
 pub use view::WaitingView;
 
+use crate::cron::Crontab;
 use crate::queues::Queues;
 
 /// The most messages that one look into a queue returns.
@@ -89,6 +92,7 @@ pub struct VersionAnswer {
 pub struct Api {
     queues: Queues,
     handlers: Option<ListHandlers>,
+    crontab: Option<Crontab>,
 }
 
 impl Api {
@@ -98,6 +102,7 @@ impl Api {
         Api {
             queues,
             handlers: Some(handlers),
+            crontab: None,
         }
     }
 
@@ -107,6 +112,7 @@ impl Api {
         Api {
             queues,
             handlers: None,
+            crontab: None,
         }
     }
 

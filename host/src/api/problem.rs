@@ -25,6 +25,8 @@ pub enum Code {
     QueueNotFound,
     /// There is no such message.
     MessageNotFound,
+    /// There is no such entry of the crontab.
+    CronNotFound,
     /// The message is being handled, so it cannot be changed.
     MessageInFlight,
     /// The message is dead, so it cannot be changed.
@@ -77,6 +79,7 @@ impl Code {
             Code::TooSlow => ("too-slow", 408, "The request did not arrive in time"),
             Code::QueueNotFound => ("queue-not-found", 404, "There is no such queue"),
             Code::MessageNotFound => ("message-not-found", 404, "There is no such message"),
+            Code::CronNotFound => ("cron-not-found", 404, "There is no such cron entry"),
             Code::MessageInFlight => ("message-in-flight", 409, "The message is in flight"),
             Code::MessageDead => ("message-dead", 409, "The message is dead"),
             Code::NotFound => ("not-found", 404, "There is nothing at this address"),

@@ -3,6 +3,7 @@
 //! Verbs do not care which. The socket is tried first; a socket at which nobody listens was left
 //! behind and is no host. Then the store is opened, whose lock says whether somebody else has it.
 
+mod cron;
 mod one;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::api::{
     Api, DeadGroupView, DeadLetterView, DeadPage, Problem, QueueView, Sent, WaitingView,
 };
 use crate::config::{self, Config, ConfigErrors, defaults};
+use crate::cron::Crontab;
 use crate::http::{Client, ConnectError, SOCKET};
 use crate::queues::Queues;
 use crate::server;
@@ -77,7 +79,10 @@ impl Door {
                 Err(errors) => return Err(errors.clone().into()),
                 Ok(config) => match server::open_store(config) {
                     Ok((store, _)) => {
-                        return Ok(Door::Store(Api::without_host(Queues::new(store))));
+                        let queues = Queues::new(store);
+                        let crontab = Crontab::at_rest(queues.clone(), &config.cron);
+                        let crontab = crontab.map_err(Problem::from)?;
+                        return Ok(Door::Store(Api::without_host(queues).with_crontab(crontab)));
                     }
                     Err(OpenError::InUse { .. }) if started.elapsed() < wait => {
                         tokio::time::sleep(LOOK_AGAIN).await;

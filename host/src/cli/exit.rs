@@ -19,7 +19,7 @@ pub enum Exit {
     Usage = 2,
     /// No host answers where one is needed.
     NoHost = 3,
-    /// There is no such queue or message.
+    /// There is no such queue, message or cron entry.
     NotFound = 4,
     /// Not in this state: the queue is full, the store is busy, the message does not wait.
     Conflict = 6,
@@ -38,7 +38,7 @@ Exit codes:
   1   failed, or a part of it
   2   wrong usage, or a configuration that cannot be used
   3   no host answers where one is needed
-  4   no such queue or message
+  4   no such queue, message or cron entry
   6   not now: the queue is full, the store is busy, or the message does not wait
   74  the store failed; whether it was done is not known
   75  the data folder is in use by another process
@@ -94,7 +94,9 @@ impl From<Problem> for Failure {
 /// The exit code that goes with a problem.
 pub fn exit_of(code: Code) -> Exit {
     match code {
-        Code::QueueNotFound | Code::MessageNotFound | Code::NotFound => Exit::NotFound,
+        Code::QueueNotFound | Code::MessageNotFound | Code::CronNotFound | Code::NotFound => {
+            Exit::NotFound
+        }
         Code::QueueFull | Code::Busy | Code::MessageInFlight | Code::MessageDead => Exit::Conflict,
         Code::OutcomeUnknown | Code::StoreFailed => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,

@@ -11,6 +11,7 @@ mod completions;
 mod config;
 mod confirm;
 mod create;
+mod cron;
 mod dead;
 mod door;
 mod envelope;
@@ -92,6 +93,8 @@ enum Verb {
     Resume(pause::Pause),
     /// Remove messages of a queue for good; never what is in flight
     Purge(purge::Purge),
+    /// Show the crontab: each entry with its last and its next tick; or run one by hand
+    Cron(cron::Cron),
     /// Show the handlers of the running host
     Handlers(handlers::Handlers),
     /// Make a project for a new handler in Rust, in a folder of its own
@@ -139,6 +142,7 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         Verb::Pause(verb) => wait_for(verb.run(true, global, screen)),
         Verb::Resume(verb) => wait_for(verb.run(false, global, screen)),
         Verb::Purge(verb) => wait_for(verb.run(global, screen)),
+        Verb::Cron(verb) => wait_for(verb.run(global, screen)),
         Verb::Handlers(verb) => wait_for(verb.run(global, screen)),
         Verb::New(verb) => verb.run(screen),
         Verb::Completions(verb) => verb.run(screen),
@@ -198,6 +202,8 @@ mod tests {
             &["send", "q", "x", "--causation-id", "7"],
             &["show", "not-an-id"],
             &["cancel"],
+            &["cron", "run"],
+            &["cron", "run", "a/b"],
             &["move", "019a9b5e-7c11-7f00-8000-000000000001"],
             &[
                 "move",

@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use gristmill_queue::retry::RetryPolicy;
 use gristmill_queue::{QueueName, QueuePolicy};
 use toml::Spanned;
 
+use super::check_cron;
 use super::check_handler::HandlerChecks;
 use super::defaults::{self, Setting};
 use super::problem::{Place, Problems};
@@ -47,10 +49,12 @@ pub fn build(
         problems,
     };
     let handlers = checks.handlers(raw.handlers, &raw.handler_defaults);
+    let cron = check_cron::entries(raw.cron, &queues, problems);
     Config {
         host,
         queues,
         handlers,
+        cron: Arc::new(cron),
         warnings: Vec::new(),
         source: source.to_owned(),
     }

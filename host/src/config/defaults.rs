@@ -141,6 +141,30 @@ pub const DEAD_RETENTION: Setting<Duration> = setting(days(14), secs(1), CENTURY
 /// How long a dedup id is remembered, from acceptance on; 20 s to 7 d.
 pub const DEDUP_WINDOW: Setting<Duration> = setting(minutes(5), secs(20), days(7));
 
+// ---- [cron.NAME]
+
+/// The most characters of a crontab entry's name.
+pub const MAX_CRON_NAME: usize = 100;
+/// The zone of an entry that names none.
+pub const CRON_ZONE: &str = "UTC";
+/// How urgent the messages of an entry are; 0 to 9.
+pub const CRON_PRIORITY: Setting<u8> = setting(4, 0, 9);
+/// A tick that is later than this, though a host ran, counts as missed. Not in the file.
+pub const CRON_LATE: Duration = minutes(1);
+/// How many missed ticks fire at the most, the latest ones, with `missed = "all"`. Not in the file.
+pub const CRON_MAX_MISSED: usize = 1000;
+/// How long a tick that could not be done waits to be tried again: the first time, doubling up to
+/// the last. Not in the file.
+pub const CRON_RETRY: Bounds<Duration> = Bounds {
+    min: secs(1),
+    max: minutes(1),
+};
+/// How often the clock is looked at though no tick is due: timers stand still while a machine
+/// sleeps. Not in the file.
+pub const CRON_LOOK: Duration = secs(30);
+/// The shortest rest between two looks at the clock. Not in the file.
+pub const CRON_MIN_SLEEP: Duration = millis(20);
+
 // ---- [handler.NAME]
 
 /// The most characters of a handler's name.

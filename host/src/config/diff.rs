@@ -29,6 +29,12 @@ pub struct ConfigChange {
     pub handlers_removed: Vec<String>,
     /// Handlers with other grants, limits or secrets, or another file.
     pub handlers_changed: Vec<String>,
+    /// Crontab entries that are new.
+    pub cron_added: Vec<String>,
+    /// Crontab entries that are gone.
+    pub cron_removed: Vec<String>,
+    /// Crontab entries with another schedule, message or rule.
+    pub cron_changed: Vec<String>,
 }
 
 impl ConfigChange {
@@ -48,6 +54,7 @@ pub fn diff(old: &Config, new: &Config) -> ConfigChange {
     let (queues_added, queues_removed, queues_changed) = compare(&old.queues, &new.queues);
     let (handlers_added, handlers_removed, handlers_changed) =
         compare(&old.handlers, &new.handlers);
+    let (cron_added, cron_removed, cron_changed) = compare(&old.cron, &new.cron);
     ConfigChange {
         needs_restart,
         host,
@@ -57,6 +64,9 @@ pub fn diff(old: &Config, new: &Config) -> ConfigChange {
         handlers_added,
         handlers_removed,
         handlers_changed,
+        cron_added,
+        cron_removed,
+        cron_changed,
     }
 }
 

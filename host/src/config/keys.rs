@@ -18,6 +18,8 @@ pub enum Table {
     Backoff,
     /// `[handler.NAME]`, and `[defaults.handler]` for all handlers
     Handler,
+    /// `[cron.NAME]`
+    Cron,
 }
 
 impl Table {
@@ -30,6 +32,7 @@ impl Table {
             Self::Queue => "queue.NAME.",
             Self::Backoff => "queue.NAME.backoff.",
             Self::Handler => "handler.NAME.",
+            Self::Cron => "cron.NAME.",
         }
     }
 }
@@ -124,7 +127,7 @@ const fn own(key: KeyDoc) -> KeyDoc {
 }
 
 use super::defaults;
-use Table::{Backoff, Handler, Host, Queue, Sandbox};
+use Table::{Backoff, Cron, Handler, Host, Queue, Sandbox};
 
 #[rustfmt::skip]
 static KEYS: &[KeyDoc] = &[
@@ -227,6 +230,39 @@ static KEYS: &[KeyDoc] = &[
         "The least guarantee its imports have to allow. `atomic` refuses a module that can reach the outside."),
     own(optional(Handler, "sha256", r#""9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08""#, "64 hexadecimal digits",
         "Only a module with this SHA-256 is run. Any unless given.")),
+
+    own(optional(Cron, "schedule", r#""0 3 * * *""#, "five fields, six with seconds in front, or a name such as @daily",
+        "When it ticks: minute, hour, day of the month, month, day of the week. Days may also be L (the last), 15W (the weekday nearest to the 15th) or MON#2 (the second Monday). An entry with another schedule or zone than before starts anew. Needed.")),
+    own(optional(Cron, "queue", r#""invoices""#, "the name of a declared queue",
+        "Where its messages go. They have the attributes `gristmill-cron`, its name, and `gristmill-tick`, the tick in UTC. Needed.")),
+    own(key(Cron, "zone", r#""UTC""#, "a name of the IANA database, such as Europe/Berlin",
+        "The time zone of the schedule. Where clocks go forward, a time of day that is left out ticks at once after it; where they go back, one that comes twice ticks the first time only. What ticks every few minutes or hours follows the time that really passes.")),
+    own(key(Cron, "missed", r#""last""#, r#""skip", "last" or "all""#,
+        "What becomes of ticks that were missed because no host ran, the machine slept or the tick before found no room for a while: none is made up for, the last one fires, or all do, but not more than the latest 1000. A tick that finds its queue full is not missed: it is tried again until there is room.")),
+    own(key(Cron, "enabled", "true", "true or false",
+        "Whether it ticks. One that is enabled again starts from then.")),
+    own(key(Cron, "body", r#""""#, "a text of at most `max_message_size` of its queue",
+        "The body of its messages.")),
+    own(optional(Cron, "content_type", r#""application/json""#, "a media type",
+        "The media type of the body.")),
+    own(optional(Cron, "attributes", r#"{ tenant = "all" }"#, "names and texts",
+        "Attributes of its messages. None unless given.")),
+    own(optional(Cron, "type", r#""report.due""#, "a text",
+        "What kind of message it is.")),
+    own(optional(Cron, "schema_version", r#""2""#, "a text",
+        "The version of the body's schema.")),
+    own(optional(Cron, "source", r#""crontab""#, "a text",
+        "Who sends them.")),
+    own(optional(Cron, "group", r#""reports""#, "a text",
+        "Their ordering key: they are handled in order, one at a time. None unless given.")),
+    own(optional(Cron, "correlation_id", r#""nightly""#, "a text",
+        "Ties replies to them.")),
+    own(optional(Cron, "reply_to", r#""notifications""#, "the name of a queue",
+        "Where their handler may answer to. Nowhere unless given.")),
+    own(key(Cron, "priority", "4", "0 to 9",
+        "How urgent they are: higher first, ignored inside a group.")),
+    own(optional(Cron, "ttl", r#""12h""#, "1ms to 36500d",
+        "When each of them expires, counted from its tick being sent. As the queue says unless given.")),
 ];
 
 /// A name as it stands in a key: with quotes if it needs them.

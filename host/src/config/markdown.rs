@@ -7,7 +7,7 @@ use super::keys::{self, KeyDoc, Table};
 use super::value;
 
 /// The tables in the order in which they are best read, with what each is for.
-const TABLES: [(Table, &str, &str); 5] = [
+const TABLES: [(Table, &str, &str); 6] = [
     (Table::Host, "[host]", "The host itself."),
     (
         Table::Sandbox,
@@ -28,6 +28,11 @@ const TABLES: [(Table, &str, &str); 5] = [
         Table::Handler,
         "[handler.NAME]",
         "What a handler may do, and how much; and, but for the keys that say so, `[defaults.handler]` for all of them.",
+    ),
+    (
+        Table::Cron,
+        "[cron.NAME]",
+        "A message that is sent on a schedule.",
     ),
 ];
 

@@ -7,6 +7,7 @@
 //! exists: modules come and go while the host runs.
 
 mod check;
+mod check_cron;
 mod check_handler;
 pub mod defaults;
 mod diff;
@@ -26,6 +27,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_queue::{QueueName, QueuePolicy};
@@ -35,6 +37,7 @@ pub use diff::{ConfigChange, diff};
 pub use keys::{KeyDoc, reference};
 pub use problem::{ConfigErrors, Problem, Severity};
 
+use crate::cron::CronConfigs;
 use crate::runtime::spec::HandlerSpec;
 use problem::Problems;
 use raw::RawConfig;
@@ -51,6 +54,8 @@ pub struct Config {
     pub queues: BTreeMap<QueueName, QueueConfig>,
     /// The handlers, by name: those that a queue names, and those that have a table.
     pub handlers: BTreeMap<String, HandlerSpec>,
+    /// The entries of the crontab, by name.
+    pub cron: Arc<CronConfigs>,
     /// What is probably not as it was meant.
     pub warnings: Vec<Problem>,
     /// The file all this is from.

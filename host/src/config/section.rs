@@ -134,7 +134,7 @@ impl<'s, 'd> Section<'s, 'd> {
                 entries,
             }),
             _ => {
-                let of_many = matches!(self.key(name).as_str(), "queue" | "handler");
+                let of_many = matches!(self.key(name).as_str(), "queue" | "handler" | "cron");
                 let cure = format!(
                     "write [{}{}]",
                     self.key(name),

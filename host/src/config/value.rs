@@ -88,7 +88,7 @@ macro_rules! show_as_displayed {
     };
 }
 
-show_as_displayed!(u32, u64, f64);
+show_as_displayed!(u8, u32, u64, f64);
 
 #[cfg(test)]
 mod tests {

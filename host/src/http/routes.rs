@@ -15,9 +15,9 @@ use super::limits::{MAX_BATCH_BYTES, MAX_MESSAGE, MAX_REQUEST};
 use super::{body, headers};
 use crate::api::message::Sent;
 use crate::api::{
-    Api, BatchIn, Code, Count, DeadGroupView, DeadLetterView, DeadOrder, DeadPage, FilterView,
-    HandlerView, Items, MAX_PAGE, MessageIn, MessageView, MoveOrder, Moved, Problem, PurgeOrder,
-    QueueView, VersionAnswer, WaitingView,
+    Api, BatchIn, Code, Count, CronView, DeadGroupView, DeadLetterView, DeadOrder, DeadPage,
+    FilterView, HandlerView, Items, MAX_PAGE, MessageIn, MessageView, MoveOrder, Moved, Problem,
+    PurgeOrder, QueueView, VersionAnswer, WaitingView,
 };
 
 /// How many messages a look into a queue returns unless it says otherwise.
@@ -41,6 +41,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/queues/{queue}/purge", post(purge))
         .route("/v1/messages/{id}", get(find).delete(cancel))
         .route("/v1/messages/{id}/move", post(move_to))
+        .route("/v1/cron", get(cron))
+        .route("/v1/cron/{name}/run", post(run_cron))
         .route("/v1/handlers", get(handlers))
         .route("/v1/version", get(version))
         .route("/livez", get(live))
@@ -224,6 +226,18 @@ async fn pause(State(api): State<Api>, path: QueuePath) -> Result<StatusCode, Pr
 async fn resume(State(api): State<Api>, path: QueuePath) -> Result<StatusCode, Problem> {
     api.resume(queue_name(path)?).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn cron(State(api): State<Api>) -> Json<Items<CronView>> {
+    Json(Items { items: api.cron() })
+}
+
+async fn run_cron(
+    State(api): State<Api>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<(StatusCode, Json<Sent>), Problem> {
+    let Path(name) = path.map_err(|error| Problem::bad_request(error.to_string()))?;
+    Ok(created(api.run_cron(&name).await?))
 }
 
 async fn handlers(State(api): State<Api>) -> Json<Items<HandlerView>> {

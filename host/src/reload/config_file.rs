@@ -10,6 +10,10 @@ use crate::config::{self, Config, ConfigChange, ConfigErrors, HostConfig, Sandbo
 
 /// What became of reading the configuration again.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each reload, and none is kept"
+)]
 pub enum ConfigReload {
     /// It was applied. Nothing changed, if nothing in here has changed.
     Applied(ConfigChange),
@@ -189,6 +193,9 @@ fn log_change(change: &ConfigChange) {
         ("handlers added", change.handlers_added.clone()),
         ("handlers removed", change.handlers_removed.clone()),
         ("handlers changed", change.handlers_changed.clone()),
+        ("cron entries added", change.cron_added.clone()),
+        ("cron entries removed", change.cron_removed.clone()),
+        ("cron entries changed", change.cron_changed.clone()),
         ("keys changed", change.host.clone()),
     ]
     .into_iter()

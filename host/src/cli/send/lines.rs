@@ -263,6 +263,7 @@ fn is_definite(code: Code) -> bool {
         | Code::Damaged
         | Code::StoreFailed
         | Code::Unreachable
+        | Code::CronNotFound
         | Code::MessageInFlight
         | Code::MessageDead
         | Code::Other => false,

@@ -3,6 +3,7 @@
 //! Knows which key belongs where and what type and bounds it has. Does not know what one value
 //! means for another (that is [`check`](super::check)) nor what holds where nothing was typed.
 
+mod cron;
 mod handler;
 mod queue;
 
@@ -12,6 +13,7 @@ use bytesize::ByteSize;
 use toml::Spanned;
 use toml::de::DeTable;
 
+pub use cron::RawCron;
 pub use handler::RawHandler;
 pub use queue::{RawBackoff, RawQueue};
 
@@ -28,13 +30,14 @@ pub struct RawConfig {
     pub handler_defaults: RawHandler,
     pub queues: Vec<(Spanned<String>, RawQueue)>,
     pub handlers: Vec<(Spanned<String>, RawHandler)>,
+    pub cron: Vec<(Spanned<String>, RawCron)>,
 }
 
 impl RawConfig {
     /// Reads the file's tables.
     pub fn read(file: &DeTable<'_>, problems: &mut Problems<'_>) -> Self {
         let root = Section::root(file);
-        root.only(&["host", "defaults", "queue", "handler"], problems);
+        root.only(&["host", "defaults", "queue", "handler", "cron"], problems);
         let mut raw = RawConfig::default();
         if let Some(host) = root.table("host", problems) {
             raw.host = RawHost::read(&host, problems);
@@ -59,6 +62,12 @@ impl RawConfig {
             for (name, handler) in handlers.named_tables(problems) {
                 raw.handlers
                     .push((name, RawHandler::read(&handler, problems)));
+            }
+        }
+        if let Some(entries) = root.table("cron", problems) {
+            for (name, entry) in entries.named_tables(problems) {
+                let entry = RawCron::read(&name, &entry, problems);
+                raw.cron.push((name, entry));
             }
         }
         raw

@@ -53,10 +53,9 @@ fn every_key_in_the_example_is_read() {
         let text = uncommented(|other| other.path() == key.path());
         let config = read(&text).unwrap_or_else(|errors| panic!("{}\n{errors}", key.path()));
         let threads_as_before = key.name == "threads";
-        let handler_as_before = key.table == Table::Queue && key.name == "handler";
         assert_eq!(
             config == base,
-            threads_as_before || handler_as_before,
+            threads_as_before || is_in_force(key),
             "{}",
             key.path()
         );
@@ -134,6 +133,7 @@ fn uncommented(wanted: impl Fn(&KeyDoc) -> bool) -> String {
             "[host.sandbox]" => Some(Table::Sandbox),
             "[queue.orders]" => Some(Table::Queue),
             "[handler.orders]" => Some(Table::Handler),
+            "[cron.nightly]" => Some(Table::Cron),
             _ if line.starts_with('[') => None,
             _ => table,
         };
@@ -161,6 +161,7 @@ fn every_key_stands_in_the_example_and_no_other() {
         ("queue.orders", Table::Queue),
         ("queue.orders.backoff", Table::Backoff),
         ("handler.orders", Table::Handler),
+        ("cron.nightly", Table::Cron),
     ] {
         let mut entries = file.get_ref();
         for step in path.split('.') {
@@ -177,6 +178,14 @@ fn every_key_stands_in_the_example_and_no_other() {
     found.sort();
     known.sort();
     assert_eq!(found, known);
+}
+
+/// What the example does not leave as it is without it.
+fn is_in_force(key: &KeyDoc) -> bool {
+    matches!(
+        (key.table, key.name),
+        (Table::Queue, "handler") | (Table::Cron, "schedule" | "queue")
+    )
 }
 
 fn make_example() -> String {
@@ -214,6 +223,12 @@ fn make_example() -> String {
         "What the handler may do, and how much. Its name is that of the module without .wasm. Without this table it can send nothing, keep nothing and reach nothing.",
         Table::Handler,
     );
+    section(
+        &mut text,
+        "[cron.nightly]",
+        "A message that is sent on a schedule.",
+        Table::Cron,
+    );
     text
 }
 
@@ -244,8 +259,7 @@ fn section(text: &mut String, header: &str, about: &str, table: Table) {
                 );
             }
         }
-        let in_force = header == "[queue.orders]" && key.name == "handler";
-        let mark = if in_force { "" } else { "# " };
+        let mark = if is_in_force(key) { "" } else { "# " };
         writeln!(
             text,
             "{mark}{} = {}",

@@ -4,6 +4,7 @@ mod bad_names;
 mod bad_secrets;
 mod bad_values;
 mod change;
+mod cron;
 mod example;
 mod good;
 mod limits;
