@@ -10,6 +10,7 @@
 
 mod compile;
 mod cron;
+mod envelope;
 mod fixture;
 mod kill;
 mod misbehave;
@@ -18,6 +19,7 @@ mod orders;
 mod readme;
 mod refusals;
 mod reload;
+mod semantics;
 mod shutdown;
 mod tidy;
 mod traps;

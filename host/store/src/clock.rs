@@ -76,3 +76,23 @@ fn since_boot() -> Duration {
         u32::try_from(time.tv_nsec).unwrap_or(0),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_starts_no_earlier_than_the_latest_time_seen() {
+        let wall = RunningClock::start(Clock::System, Timestamp::ZERO).now();
+        let seen = wall.after(Duration::from_secs(3600));
+        for clock in [
+            Clock::System,
+            Clock::Manual(Arc::new(AtomicU64::new(wall.unix_ms()))),
+        ] {
+            let clock = RunningClock::start(clock, seen);
+            let now = clock.now();
+            assert!(now >= seen && now < seen.after(Duration::from_secs(600)));
+            assert!(clock.now() >= now);
+        }
+    }
+}

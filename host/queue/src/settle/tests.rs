@@ -196,6 +196,28 @@ fn a_delay_that_the_handler_chose_wins_and_is_capped() {
 }
 
 #[test]
+fn a_trap_and_a_deadline_wait_as_long_as_an_asked_for_retry() {
+    let due = |reason, attempts| match settle(
+        &QueuePolicy::default(),
+        age(),
+        counters(attempts, 0, 0),
+        &fail(reason, None),
+        at(1000),
+        Roll::new(0.3),
+    ) {
+        Settlement::Requeue { due, .. } => due,
+        other => panic!("{other:?}"),
+    };
+    for attempts in 0..9 {
+        let asked_for = due(Reason::Retry, attempts);
+        assert!(asked_for > at(1000));
+        for reason in [Reason::Trap, Reason::Deadline, Reason::MemoryLimit] {
+            assert_eq!(due(reason, attempts), asked_for, "{reason}");
+        }
+    }
+}
+
+#[test]
 fn whichever_limit_comes_first_ends_it() {
     let mut policy = policy();
     policy.retry.max_age = Some(Duration::from_secs(60));

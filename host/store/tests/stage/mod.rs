@@ -309,8 +309,35 @@ impl Host {
         self.store.cron_marks().unwrap()
     }
 
+    pub fn resume(&self, queue: &str) {
+        self.runtime
+            .block_on(self.store.set_paused(QueueName::new(queue).unwrap(), false))
+            .unwrap();
+    }
+
+    /// Turns the clock back, as someone may do while no host runs; it is felt at the next start.
+    pub fn turn_back(&self, time: Duration) {
+        self.clock
+            .fetch_sub(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
     pub fn now(&self) -> Timestamp {
         self.store.now()
+    }
+
+    /// All that an operator can look at of a queue, in words.
+    pub fn look_at_everything(&self, queue: &str) -> String {
+        let queue = QueueName::new(queue).unwrap();
+        let views = self.runtime.block_on(self.store.views()).unwrap();
+        let waiting = self.runtime.block_on(self.store.peek(queue.clone(), 100));
+        let groups = self.store.dead_groups(&queue).unwrap();
+        let dead = self.store.dead(&queue, &DeadFilter::default(), 0, 100);
+        let letters: Vec<_> = dead
+            .unwrap()
+            .iter()
+            .map(|dead| self.store.dead_letter(&queue, dead.sequence).unwrap())
+            .collect();
+        format!("{views:?}\n{:?}\n{groups:?}\n{letters:?}", waiting.unwrap())
     }
 
     pub fn detach(&self, queue: &str) {
