@@ -4,8 +4,9 @@
 //!     cargo bench -p gristmill-store --bench scale [groups | dedup | schedule | backlog] [--full]
 //!
 //! Every case runs in a process of its own, so that its memory is its own, and says what it measured
-//! in lines of `name value`; this process prints them as tables, with the ratio to the first column.
-//! `--full` fills the backlog with ten million messages instead of one.
+//! in lines of figure and name; this process runs each three times, the sizes in turn, and prints the
+//! medians, with the ratio of the last column to the first that has the line. `--full` fills a backlog
+//! of ten million messages too, once.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +21,14 @@ mod rig;
 mod schedule;
 
 use std::process::Command;
+
+/// How often each case is run.
+const RUNS: usize = 3;
+/// A larger one is run once.
+const LARGEST_REPEATED: u64 = 1_000_000;
+
+/// What a case measured, by name.
+type Figures = Vec<(String, f64)>;
 
 /// What is measured at several sizes.
 struct Family {
@@ -82,8 +91,16 @@ fn main() {
 /// Runs one family at all its sizes and prints what came out.
 fn compare(family: &Family, full: bool) {
     let sizes = (family.sizes)(full);
-    let columns: Vec<Vec<(String, f64)>> =
-        sizes.iter().map(|&size| case(family.name, size)).collect();
+    let mut runs: Vec<Vec<Figures>> = vec![Vec::new(); sizes.len()];
+    for run in 0..RUNS {
+        for (&size, runs) in sizes.iter().zip(&mut runs) {
+            if run == 0 || size <= LARGEST_REPEATED {
+                eprintln!("{} {size}, run {}", family.name, run + 1);
+                runs.push(case(family.name, size));
+            }
+        }
+    }
+    let columns: Vec<Figures> = runs.iter().map(|runs| medians(runs)).collect();
     println!("{}: {}\n", family.name, family.what);
     print!("{:<48}", "");
     for size in sizes {
@@ -97,7 +114,7 @@ fn compare(family: &Family, full: bool) {
         }
     }
     for line in lines {
-        let figure = |column: &Vec<(String, f64)>| {
+        let figure = |column: &Figures| {
             let found = column.iter().find(|(name, _)| name == line);
             found.map(|&(_, figure)| figure)
         };
@@ -118,8 +135,20 @@ fn compare(family: &Family, full: bool) {
     println!();
 }
 
+/// The median of each figure.
+fn medians(runs: &[Figures]) -> Figures {
+    let median = |name: &String| {
+        let of_name = |run: &Figures| run.iter().find(|(other, _)| other == name).map(|f| f.1);
+        let mut figures: Vec<f64> = runs.iter().filter_map(of_name).collect();
+        figures.sort_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    };
+    let names = runs[0].iter().map(|(name, _)| name);
+    names.map(|name| (name.clone(), median(name))).collect()
+}
+
 /// Runs one case in a process of its own.
-fn case(name: &str, size: u64) -> Vec<(String, f64)> {
+fn case(name: &str, size: u64) -> Figures {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--case", name, &size.to_string()])
         .stderr(std::process::Stdio::inherit())
