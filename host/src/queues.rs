@@ -11,8 +11,8 @@ use gristmill_queue::message::Due;
 use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
-    Declaration, Fired, Firing, Found, Outgoing, Peeked, PurgeStates, SendError, Settle, Sink,
-    Store,
+    Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, SendError,
+    Settle, Sink, Store,
 };
 
 /// All queues of a host.
@@ -183,6 +183,31 @@ impl Queues {
         firings: Vec<Firing>,
     ) -> Result<Vec<Result<Fired, SendError>>, AdminError> {
         self.store.fire(firings).await
+    }
+
+    /// The halted groups of a queue in the order of their hashes, after that one, at most `limit`.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn halted_groups(
+        &self,
+        queue: QueueName,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<HaltedGroup>, AdminError> {
+        self.store.halted_groups(queue, after, limit).await
+    }
+
+    /// Delivers a halted group again, or all of a queue if none is named. Says how many were halted.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn resume_groups(
+        &self,
+        queue: QueueName,
+        group: Option<String>,
+    ) -> Result<u64, AdminError> {
+        self.store.resume_groups(queue, group).await
     }
 
     /// Stops leasing from a queue; lasts over restarts.

@@ -18,12 +18,14 @@ use crate::settle::Settlement;
 use crate::{QueueName, QueuePolicy, Timestamp};
 
 mod claim;
+mod groups;
 mod queue;
 mod row;
 #[cfg(test)]
 mod tests;
 mod view;
 
+pub use groups::{Doomed, GroupDeath};
 pub use row::{
     AfterCrash, Claim, ExpiresFirst, Fence, LeaseLost, QueueFull, QueueId, Removal, Row,
 };
@@ -62,6 +64,8 @@ pub struct Board {
     conflicts: HashMap<u64, u32>,
     /// The suspect in flight.
     alone: Option<u64>,
+    /// Groups whose rest is to die.
+    doomed: BTreeMap<(QueueId, u64), Doomed>,
 }
 
 impl Board {
@@ -81,6 +85,7 @@ impl Board {
             suspects: VecDeque::new(),
             conflicts: HashMap::new(),
             alone: None,
+            doomed: BTreeMap::new(),
         }
     }
 

@@ -40,11 +40,13 @@ pub enum Reason {
     PostponedTooOften,
     /// A pull consumer let its lease run out.
     LeaseExpired,
+    /// A message before it in its group died, and the queue lets the rest die with it.
+    GroupFailed,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 14] = [
+    pub const ALL: [Reason; 15] = [
         Reason::Retry,
         Reason::Rejected,
         Reason::Trap,
@@ -59,6 +61,7 @@ impl Reason {
         Reason::Expired,
         Reason::PostponedTooOften,
         Reason::LeaseExpired,
+        Reason::GroupFailed,
     ];
 
     /// The stable code.
@@ -79,6 +82,7 @@ impl Reason {
             Reason::Expired => "expired",
             Reason::PostponedTooOften => "postponed-too-often",
             Reason::LeaseExpired => "lease-expired",
+            Reason::GroupFailed => "group-failed",
         }
     }
 

@@ -15,6 +15,21 @@ pub enum OnExpiry {
     Drop,
 }
 
+/// What becomes of a group when one of its messages dies.
+///
+/// Every entrance into the dead store is a death, whatever the reason; being dropped or purged is
+/// none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnGroupFailure {
+    /// The next of the group has its turn.
+    #[default]
+    Skip,
+    /// Nothing of the group is delivered until an operator resumes it.
+    Halt,
+    /// All that waits behind it in the group dies too, reason `group-failed`.
+    DeadLetterRest,
+}
+
 /// What is configured for a queue, as far as deciding needs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuePolicy {
@@ -32,6 +47,8 @@ pub struct QueuePolicy {
     pub default_ttl: Option<Duration>,
     /// What happens to a message that expires.
     pub on_expiry: OnExpiry,
+    /// What becomes of a group when one of its messages dies.
+    pub on_group_failure: OnGroupFailure,
     /// How long a dedup id is remembered.
     pub dedup_window: Duration,
     /// How long dead letters are kept, from death on; `None` is for ever.
@@ -48,6 +65,7 @@ impl Default for QueuePolicy {
             max_body: limits::DEFAULT_MAX_BODY,
             default_ttl: None,
             on_expiry: OnExpiry::default(),
+            on_group_failure: OnGroupFailure::default(),
             dedup_window: Duration::from_secs(5 * 60),
             dead_retention: Some(Duration::from_secs(14 * 86_400)),
         }

@@ -13,10 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Timestamp;
 use crate::message::Priority;
 
+mod held;
 mod lane;
 #[cfg(test)]
 mod tests;
 
+use held::Held;
 use lane::Lane;
 
 /// Where a message stands in its queue.
@@ -41,7 +43,10 @@ pub struct ReadyOrder {
     lanes: [Lane; Priority::COUNT],
     scheduled: BTreeSet<(Timestamp, u64, Priority)>,
     groups: BTreeMap<u64, Group>,
+    /// Groups that deliver nothing. None of them is among `groups`.
+    held: BTreeMap<u64, Held>,
     ready: u64,
+    /// Behind a head, or in a group that is held.
     behind: u64,
 }
 
@@ -82,6 +87,11 @@ impl ReadyOrder {
             self.put(Member::of(&place), now);
             return;
         };
+        if let Some(held) = self.held.get_mut(&hash) {
+            held.admit(&place);
+            self.behind += 1;
+            return;
+        }
         let Some(group) = self.groups.get_mut(&hash) else {
             let group = Group {
                 head: Member::of(&place),
@@ -158,6 +168,9 @@ impl ReadyOrder {
     pub fn leave(&mut self, sequence: u64, group: Option<u64>, now: Timestamp) {
         let Some(hash) = group else { return };
         let Some(entry) = self.groups.get_mut(&hash) else {
+            if let Some(held) = self.held.get_mut(&hash) {
+                held.land(sequence);
+            }
             return;
         };
         if entry.head.sequence != sequence {
@@ -175,6 +188,11 @@ impl ReadyOrder {
     /// Takes a waiting message out of the middle, and says whether it was there. The caller then
     /// says with [`ReadyOrder::leave`] that it is gone.
     pub fn remove(&mut self, place: &Place) -> bool {
+        if let Some(held) = place.group.and_then(|hash| self.held.get_mut(&hash)) {
+            let found = held.waiting.remove(&place.ordinal).is_some();
+            self.behind -= u64::from(found);
+            return found;
+        }
         if let Some(group) = place.group.and_then(|hash| self.groups.get_mut(&hash))
             && group.head.sequence != place.sequence
         {
@@ -193,6 +211,10 @@ impl ReadyOrder {
         {
             let behind = group.behind.get_mut(&place.ordinal);
             return behind.map(|member| member.due = due).is_some();
+        }
+        if let Some(held) = place.group.and_then(|hash| self.held.get_mut(&hash)) {
+            let waiting = held.waiting.get_mut(&place.ordinal);
+            return waiting.map(|member| member.due = due).is_some();
         }
         let member = Member::of(place);
         if !self.withdraw_member(member) {
@@ -214,7 +236,7 @@ impl ReadyOrder {
     /// Takes out a message about which only its number is known, and says whether there was a trace
     /// of it. It looks through everything that waits.
     pub fn evict(&mut self, sequence: u64, now: Timestamp) -> bool {
-        let mut found = self.evict_unordered(sequence);
+        let mut found = self.evict_unordered(sequence) || self.evict_held(sequence);
         let behind = |group: &Group| {
             let mut behind = group.behind.iter();
             let found = behind.find(|(_, member)| member.sequence == sequence)?;
@@ -258,19 +280,22 @@ impl ReadyOrder {
         let ready = self.lanes.iter().rev().flat_map(Lane::iter);
         let scheduled = self.scheduled.iter().map(|&(_, sequence, _)| sequence);
         let behind = self.groups.values().flat_map(|group| group.behind.values());
+        let held = self.held.values().flat_map(|held| held.waiting.values());
         ready
             .map(|(_, sequence)| sequence)
             .chain(scheduled)
-            .chain(behind.map(|member| member.sequence))
+            .chain(behind.chain(held).map(|member| member.sequence))
     }
 
-    /// Whether a message has no other of its group before it.
+    /// Whether a message has no other of its group before it, and its group is not held.
     #[must_use]
     pub fn has_turn(&self, place: &Place) -> bool {
-        place
-            .group
-            .and_then(|hash| self.groups.get(&hash))
-            .is_none_or(|group| group.head.sequence == place.sequence)
+        let Some(hash) = place.group else {
+            return true;
+        };
+        let group = self.groups.get(&hash);
+        group.is_none_or(|group| group.head.sequence == place.sequence)
+            && !self.held.contains_key(&hash)
     }
 
     /// Makes ready what has become due.
@@ -295,8 +320,8 @@ impl ReadyOrder {
         self.scheduled.first().map(|&(due, ..)| due)
     }
 
-    /// How many messages are due, counting all that wait behind the head of their group: what
-    /// keeps those is their turn, not their time.
+    /// How many messages are due, counting all that wait behind the head of their group or in a
+    /// group that is held: what keeps those is their turn, not their time.
     #[must_use]
     pub fn ready(&self) -> u64 {
         self.ready + self.behind

@@ -9,6 +9,7 @@
 
 pub mod cron;
 pub mod dead;
+pub mod group;
 pub mod handler;
 pub mod message;
 pub mod one;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cron::CronView;
 pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
+pub use group::{HaltedGroupView, HaltedPage, ResumeOrder};
 pub use handler::{HandlerStatus, HandlerView, VersionView};
 pub use message::{BatchIn, MessageIn, Sent};
 pub use one::{MessageView, MoveOrder, Moved};
@@ -38,7 +40,7 @@ use crate::queues::Queues;
 
 /// The most messages that one look into a queue returns.
 pub const MAX_PEEK: usize = 100;
-/// The most dead letters on one page.
+/// The most dead letters, or halted groups, on one page.
 pub const MAX_PAGE: usize = 1000;
 /// The most messages that are sent together.
 pub const MAX_BATCH: usize = 10_000;

@@ -23,6 +23,8 @@ pub struct QueueView {
     pub dead: u64,
     /// Bytes of the bodies of all that are not dead.
     pub bytes: u64,
+    /// Groups that deliver nothing until they are resumed.
+    pub halted_groups: u64,
     /// Messages accepted per second, over the last minute.
     pub sent_per_second: f64,
     /// Messages acknowledged per second, over the last minute.
@@ -60,6 +62,8 @@ pub struct TotalsView {
     pub cancelled: u64,
     /// Taken back from the dead.
     pub redriven: u64,
+    /// Deaths of messages of a group that went on without them.
+    pub groups_skipped: u64,
 }
 
 impl From<board::Totals> for TotalsView {
@@ -74,6 +78,7 @@ impl From<board::Totals> for TotalsView {
             purged,
             cancelled,
             redriven,
+            groups_skipped,
         } = totals;
         TotalsView {
             sent,
@@ -85,6 +90,7 @@ impl From<board::Totals> for TotalsView {
             purged,
             cancelled,
             redriven,
+            groups_skipped,
         }
     }
 }
@@ -106,6 +112,7 @@ impl QueueView {
             in_flight: view.depths.in_flight,
             dead: view.depths.dead,
             bytes: view.depths.bytes,
+            halted_groups: view.halted_groups,
             sent_per_second: view.sent_per_second,
             acked_per_second: view.acked_per_second,
             totals: view.totals.into(),
@@ -148,6 +155,7 @@ mod tests {
             name: QueueName::new("orders").unwrap(),
             declared,
             depths: Depths::default(),
+            halted_groups: 0,
             totals: Totals::default(),
             sent_per_second: 0.0,
             acked_per_second: 0.0,

@@ -15,7 +15,8 @@ use gristmill_store::{DeadFilter, OpenError, PurgeStates};
 use super::Global;
 use super::exit::{Exit, Failure};
 use crate::api::{
-    Api, DeadGroupView, DeadLetterView, DeadPage, Problem, QueueView, Sent, WaitingView,
+    Api, DeadGroupView, DeadLetterView, DeadPage, HaltedPage, Problem, QueueView, ResumeOrder,
+    Sent, WaitingView,
 };
 use crate::config::{self, Config, ConfigErrors, defaults};
 use crate::cron::Crontab;
@@ -212,6 +213,31 @@ impl Door {
         match self {
             Door::Host(client) => client.purge(queue, states).await,
             Door::Store(api) => api.purge(queue.clone(), states).await,
+        }
+    }
+
+    /// See [`Api::halted_groups`].
+    pub async fn halted_groups(
+        &self,
+        queue: &QueueName,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<HaltedPage, Problem> {
+        match self {
+            Door::Host(client) => client.halted_groups(queue, cursor, limit).await,
+            Door::Store(api) => api.halted_groups(queue.clone(), cursor, limit).await,
+        }
+    }
+
+    /// See [`Api::resume_groups`].
+    pub async fn resume_groups(
+        &self,
+        queue: &QueueName,
+        order: ResumeOrder,
+    ) -> Result<u64, Problem> {
+        match self {
+            Door::Host(client) => client.resume_groups(queue, &order).await,
+            Door::Store(api) => api.resume_groups(queue.clone(), order).await,
         }
     }
 

@@ -16,6 +16,7 @@ mod dead;
 mod door;
 mod envelope;
 mod exit;
+mod groups;
 mod handlers;
 pub mod new;
 mod parts;
@@ -25,6 +26,7 @@ mod print;
 mod purge;
 mod queues;
 mod reschedule;
+mod resume;
 mod send;
 mod serve;
 mod show;
@@ -89,8 +91,10 @@ enum Verb {
     Dead(dead::Dead),
     /// Stop delivering from a queue; lasts over restarts
     Pause(pause::Pause),
-    /// Deliver from a paused queue again
-    Resume(pause::Pause),
+    /// Deliver from a paused queue again, or from halted groups
+    Resume(resume::Resume),
+    /// Show the groups of a queue that are halted, since when and why
+    Groups(groups::Groups),
     /// Remove messages of a queue for good; never what is in flight
     Purge(purge::Purge),
     /// Show the crontab: each entry with its last and its next tick; or run one by hand
@@ -139,8 +143,9 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         Verb::Cancel(verb) => wait_for(verb.run(global, screen)),
         Verb::Move(verb) => wait_for(verb.run(global, screen)),
         Verb::Dead(verb) => wait_for(verb.run(global, screen)),
-        Verb::Pause(verb) => wait_for(verb.run(true, global, screen)),
-        Verb::Resume(verb) => wait_for(verb.run(false, global, screen)),
+        Verb::Pause(verb) => wait_for(verb.run(global, screen)),
+        Verb::Resume(verb) => wait_for(verb.run(global, screen)),
+        Verb::Groups(verb) => wait_for(verb.run(global, screen)),
         Verb::Purge(verb) => wait_for(verb.run(global, screen)),
         Verb::Cron(verb) => wait_for(verb.run(global, screen)),
         Verb::Handlers(verb) => wait_for(verb.run(global, screen)),
@@ -195,6 +200,7 @@ mod tests {
             &["send", "q", "x", "--priority", "10"],
             &["send", "q", "-", "--lines", "--dedup-id", "d"],
             &["purge", "q"],
+            &["resume", "q", "--group", "g", "--all-groups"],
             &["dead", "show", "q", "not-an-id"],
             &["dead", "redrive", "q", "--reason", "bad-luck"],
             &["peek", "q", "-n", "0"],

@@ -1,4 +1,4 @@
-//! `gristmill pause` and `gristmill resume`
+//! `gristmill pause`, and its end
 
 use gristmill_queue::QueueName;
 use serde::Serialize;
@@ -22,23 +22,33 @@ struct Done<'q> {
 }
 
 impl Pause {
-    pub async fn run(self, paused: bool, global: &Global, screen: Screen) -> Result<(), Failure> {
-        let door = Door::open(global).await?;
-        let done = door.set_paused(&self.queue, paused).await;
-        door.close().await;
-        done?;
-        if screen.json {
-            return screen.json(&Done {
-                queue: self.queue.as_str(),
-                paused,
-            });
-        }
-        let what = if paused {
-            "is paused; what is in flight goes on"
-        } else {
-            "delivers again"
-        };
-        screen.talk(&format!("{} {what}", self.queue));
-        Ok(())
+    pub async fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
+        set_paused(&self.queue, true, global, screen).await
     }
+}
+
+/// Pauses a queue, or lets it deliver again.
+pub async fn set_paused(
+    queue: &QueueName,
+    paused: bool,
+    global: &Global,
+    screen: Screen,
+) -> Result<(), Failure> {
+    let door = Door::open(global).await?;
+    let done = door.set_paused(queue, paused).await;
+    door.close().await;
+    done?;
+    if screen.json {
+        return screen.json(&Done {
+            queue: queue.as_str(),
+            paused,
+        });
+    }
+    let what = if paused {
+        "is paused; what is in flight goes on"
+    } else {
+        "delivers again"
+    };
+    screen.talk(&format!("{queue} {what}"));
+    Ok(())
 }

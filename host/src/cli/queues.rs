@@ -91,8 +91,19 @@ fn table(queues: &[QueueView], screen: Screen) -> String {
     rows.text()
 }
 
-/// What keeps a queue from delivering, in words.
+/// What keeps a queue, or some of its groups, from delivering, in words.
 fn waits_for(queue: &QueueView) -> String {
+    let halted = match queue.halted_groups {
+        0 => None,
+        1 => Some("1 group is halted".to_owned()),
+        count => Some(format!("{count} groups are halted")),
+    };
+    let gate = Some(gate(queue)).filter(|gate| !gate.is_empty());
+    let all: Vec<String> = gate.into_iter().chain(halted).collect();
+    all.join("; ")
+}
+
+fn gate(queue: &QueueView) -> String {
     let detail = queue
         .gate_detail
         .as_deref()
@@ -124,6 +135,7 @@ mod tests {
             in_flight: 3,
             dead: 1,
             bytes: 0,
+            halted_groups: 0,
             sent_per_second: 0.5,
             acked_per_second: 120.0,
             totals: crate::api::queue::TotalsView::default(),
@@ -135,6 +147,16 @@ mod tests {
         assert_eq!(waits_for(&missing), "no handler: orders.wasm is missing");
         assert_eq!(waits_for(&queue(Some("paused"), None)), "paused");
         assert_eq!(waits_for(&queue(None, None)), "");
+        for (gate, halted_groups, expected) in [
+            (None, 1, "1 group is halted"),
+            (Some("paused"), 2, "paused; 2 groups are halted"),
+        ] {
+            let halted = QueueView {
+                halted_groups,
+                ..queue(gate, None)
+            };
+            assert_eq!(waits_for(&halted), expected);
+        }
         let screen = Screen {
             json: false,
             quiet: false,

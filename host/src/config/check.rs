@@ -191,6 +191,7 @@ fn build_queue(
         max_body: or_default(&raw.max_message_size, &defaults::MAX_MESSAGE_SIZE).as_u64(),
         default_ttl: value(&raw.ttl),
         on_expiry: value(&raw.on_expiry).unwrap_or_default(),
+        on_group_failure: value(&raw.on_group_failure).unwrap_or_default(),
         dedup_window: or_default(&raw.dedup_window, &defaults::DEDUP_WINDOW),
         dead_retention: value(&raw.dead_retention)
             .unwrap_or(Some(defaults::DEAD_RETENTION.default)),

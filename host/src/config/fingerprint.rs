@@ -72,6 +72,7 @@ impl Lines {
             max_body,
             default_ttl,
             on_expiry,
+            on_group_failure,
             dedup_window,
             dead_retention,
         } = policy;
@@ -96,6 +97,7 @@ impl Lines {
         self.add("max_body", max_body);
         self.add("default_ttl", &default_ttl.map(|ttl| ttl.as_nanos()));
         self.add("on_expiry", on_expiry);
+        self.add("on_group_failure", on_group_failure);
         self.add("dedup_window", &dedup_window.as_nanos());
         self.add(
             "dead_retention",

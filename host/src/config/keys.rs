@@ -173,6 +173,8 @@ static KEYS: &[KeyDoc] = &[
         "When a message that names no time-to-live of its own expires, counted from acceptance. Never unless given."),
     key(Queue, "on_expiry", r#""dead-letter""#, r#""dead-letter" or "drop""#,
         "What happens to a message that expires. It is counted either way."),
+    key(Queue, "on_group_failure", r#""skip""#, r#""skip", "halt" or "dead-letter-rest""#,
+        "What becomes of a group when one of its messages dies: it goes on, it waits until it is resumed, or what waits behind it dies too."),
     optional(Queue, "max_messages", "1000000", "1 to 1000000000000",
         "How many messages may be ready, scheduled and in flight together. A send to a full queue is refused. No limit unless given."),
     optional(Queue, "max_bytes", r#""1GiB""#, "1KiB to 1PiB",

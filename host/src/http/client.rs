@@ -30,6 +30,8 @@ use crate::api::{
     VersionAnswer, WaitingView,
 };
 
+mod groups;
+
 /// Why no host can be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {

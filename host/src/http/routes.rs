@@ -16,13 +16,13 @@ use super::{body, headers};
 use crate::api::message::Sent;
 use crate::api::{
     Api, BatchIn, Code, Count, CronView, DeadGroupView, DeadLetterView, DeadOrder, DeadPage,
-    FilterView, HandlerView, Items, MAX_PAGE, MessageIn, MessageView, MoveOrder, Moved, Problem,
-    PurgeOrder, QueueView, VersionAnswer, WaitingView,
+    FilterView, HaltedPage, HandlerView, Items, MAX_PAGE, MessageIn, MessageView, MoveOrder, Moved,
+    Problem, PurgeOrder, QueueView, ResumeOrder, VersionAnswer, WaitingView,
 };
 
 /// How many messages a look into a queue returns unless it says otherwise.
 const DEFAULT_PEEK: usize = 10;
-/// How many dead letters are on a page unless the request says otherwise.
+/// How many dead letters, or halted groups, are on a page unless the request says otherwise.
 const DEFAULT_PAGE: usize = 100;
 
 /// All addresses.
@@ -36,6 +36,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/queues/{queue}/dead/redrive", post(redrive))
         .route("/v1/queues/{queue}/dead/purge", post(purge_dead))
         .route("/v1/queues/{queue}/dead/{id}", get(dead_letter))
+        .route("/v1/queues/{queue}/groups/halted", get(halted_groups))
+        .route("/v1/queues/{queue}/groups/resume", post(resume_groups))
         .route("/v1/queues/{queue}/pause", post(pause))
         .route("/v1/queues/{queue}/resume", post(resume))
         .route("/v1/queues/{queue}/purge", post(purge))
@@ -215,6 +217,32 @@ async fn purge(State(api): State<Api>, path: QueuePath, request: Request) -> Ans
     let queue = queue_name(path)?;
     let order: PurgeOrder = body::read_json(request, MAX_REQUEST).await?;
     let count = api.purge(queue, PurgeStates::try_from(&order)?).await?;
+    Ok(Json(Count { count }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageQuery {
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn halted_groups(
+    State(api): State<Api>,
+    path: QueuePath,
+    query: Asked<PageQuery>,
+) -> Answer<HaltedPage> {
+    let queue = queue_name(path)?;
+    let query = asked(query)?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE).min(MAX_PAGE);
+    let page = api.halted_groups(queue, query.cursor.as_deref(), limit);
+    Ok(Json(page.await?))
+}
+
+async fn resume_groups(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<Count> {
+    let queue = queue_name(path)?;
+    let order: ResumeOrder = body::read_json(request, MAX_REQUEST).await?;
+    let count = api.resume_groups(queue, order).await?;
     Ok(Json(Count { count }))
 }
 

@@ -1,6 +1,7 @@
 //! The router on a socket, over a store, driven by the client.
 
 mod dead;
+mod groups;
 mod one;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use tokio::sync::oneshot;
 use super::{Client, ConnectError, SOCKET, bind, limits, serve_until};
 use crate::api::{Api, Code, HandlerStatus, HandlerView, Problem};
 use crate::queues::Queues;
+
+type Json = BTreeMap<String, serde_json::Value>;
 
 struct Stage {
     folder: tempfile::TempDir,
@@ -111,7 +114,7 @@ async fn what_is_sent_is_seen_and_kept_in_order() {
         )
         .await
         .unwrap();
-    let sent: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&sent).unwrap();
+    let sent: Json = serde_json::from_slice(&sent).unwrap();
     assert_eq!(sent["duplicate"], false);
     let again = stage
         .post(
@@ -121,11 +124,9 @@ async fn what_is_sent_is_seen_and_kept_in_order() {
         )
         .await
         .unwrap();
-    let again: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&again).unwrap();
-    assert_eq!(
-        (&again["duplicate"], &again["id"]),
-        (&true.into(), &sent["id"])
-    );
+    let again: Json = serde_json::from_slice(&again).unwrap();
+    let repeated = (&again["duplicate"], &again["id"]);
+    assert_eq!(repeated, (&true.into(), &sent["id"]));
 
     let mut later = NewMessage::with_body(Bytes::from_static(b"\xff\x00"));
     later.due = gristmill_queue::message::Due::After(Duration::from_secs(3600));
@@ -337,10 +338,8 @@ async fn trouble_has_a_code_and_says_what_to_do() {
     }
     // Nothing of it was accepted, and the connection still serves.
     assert_eq!(stage.client.peek(&name("orders"), 10).await.unwrap(), []);
-    assert_eq!(
-        stage.client.version().await.unwrap().pid,
-        std::process::id()
-    );
+    let version = stage.client.version().await.unwrap();
+    assert_eq!(version.pid, std::process::id());
     for path in ["/livez", "/readyz"] {
         let answer = stage.client.call(Method::GET, path, Bytes::new()).await;
         assert_eq!(answer.unwrap(), "ok\n");
@@ -367,10 +366,8 @@ async fn the_socket_is_private_and_replaces_a_stale_one() {
         Client::connect(&path).await,
         Err(ConnectError::NoHost(_))
     ));
-    assert!(matches!(
-        Client::connect(&stage.folder.path().join("none")).await,
-        Err(ConnectError::NoHost(_))
-    ));
+    let none = Client::connect(&stage.folder.path().join("none")).await;
+    assert!(matches!(none, Err(ConnectError::NoHost(_))));
     stage.queues.close().await;
 }
 

@@ -24,6 +24,8 @@ pub struct DeadLetter {
     pub fingerprint: u64,
     /// What was counted.
     pub counters: Counters,
+    /// Its number in the order of acceptance, which is its place when it is redriven.
+    pub ordinal: u64,
     /// The ended attempts, oldest first, at most [`MAX_HISTORY`](gristmill_queue::limits::MAX_HISTORY).
     pub attempts: Vec<AttemptRecord>,
     /// What the sandbox left behind at the last attempt.
@@ -65,6 +67,7 @@ mod tag {
     pub const OUTPUT_DROPPED: u8 = 13;
     pub const HANDLER: u8 = 14;
     pub const CONFIG: u8 = 15;
+    pub const ORDINAL: u8 = 16;
 
     pub const A_NUMBER: u8 = 1;
     pub const A_STARTED: u8 = 2;
@@ -89,6 +92,7 @@ pub(crate) fn encode(letter: &DeadLetter, record: &[u8]) -> Vec<u8> {
     to.number(tag::POSTPONED, u64::from(letter.counters.postponed));
     to.number(tag::CRASHES, u64::from(letter.counters.crashes));
     to.number(tag::REDRIVEN, u64::from(letter.counters.redriven));
+    to.number(tag::ORDINAL, letter.ordinal);
     for attempt in &letter.attempts {
         to.nested(tag::ATTEMPT, |to| encode_attempt(attempt, to));
     }
@@ -137,6 +141,7 @@ pub(crate) fn decode(
         error: String::new(),
         fingerprint: 0,
         counters: Counters::default(),
+        ordinal: 0,
         attempts: Vec::new(),
         diagnostics: Diagnostics::default(),
         handler: String::new(),
@@ -159,6 +164,7 @@ fn decode_field(letter: &mut DeadLetter, tag: u8, value: &[u8]) -> Result<(), Ma
         tag::POSTPONED => letter.counters.postponed = tlv::small(value)?,
         tag::CRASHES => letter.counters.crashes = tlv::small(value)?,
         tag::REDRIVEN => letter.counters.redriven = tlv::small(value)?,
+        tag::ORDINAL => letter.ordinal = tlv::number(value)?,
         tag::ATTEMPT => letter.attempts.push(decode_attempt(value)?),
         tag::FRAME => letter.diagnostics.backtrace.push(tlv::text(value)?),
         tag::OUTPUT => letter.diagnostics.output_tail = tlv::text(value)?,
@@ -309,6 +315,7 @@ mod tests {
                 crashes: 3,
                 redriven: 4,
             },
+            ordinal: 5,
             attempts: vec![attempt.clone(), attempt],
             diagnostics: Diagnostics {
                 backtrace: vec!["a".into(), "b".into()],

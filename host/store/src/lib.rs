@@ -15,6 +15,7 @@ mod cron;
 mod dead;
 mod dedup;
 mod error;
+mod held;
 mod inbox;
 mod inflight;
 mod lock;
@@ -34,6 +35,7 @@ pub use clock::Clock;
 pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};
 pub use error::{AdminError, Fatal, OpenError, SendError};
+pub use held::{Halted, HaltedGroup};
 pub use ops::{
     Accepted, DeadFilter, Declaration, Evidence, Fired, Firing, Leased, Outgoing, PurgeStates,
     Settle, Sink, Stamped,

@@ -17,8 +17,8 @@ use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
 use crate::store::{Options, Recovery};
 use crate::tables::{
-    CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HISTORY, INDEX, MESSAGE, META,
-    QUARANTINE, QUEUE, STATE,
+    CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX, MESSAGE,
+    META, QUARANTINE, QUEUE, STATE,
 };
 use crate::writer::group::{self, decode_clock};
 use crate::writer::{Hot, Writer};
@@ -128,6 +128,7 @@ fn open_sound(
         sinks: HashMap::new(),
         leased: HashMap::new(),
         forget: BTreeSet::new(),
+        rests: HashMap::new(),
         on_fatal: options.on_fatal.take(),
         next_housekeeping: Timestamp::ZERO,
         todo: Vec::new(),
@@ -243,6 +244,7 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
         let dead = transaction.open_table(DEAD)?;
         transaction.open_table(HISTORY)?;
         transaction.open_table(DEAD_INDEX)?;
+        transaction.open_table(HELD)?;
         transaction.open_table(STATE)?;
         transaction.open_table(DEDUP)?;
         transaction.open_table(DEDUP_EXPIRY)?;

@@ -216,6 +216,8 @@ pub(crate) enum Op {
         sequence: u64,
         reply: Reply<Standing>,
     },
+    ResumeGroups(ResumeGroups),
+    HaltedGroups(HaltedGroups),
     Quarantine {
         sequence: u64,
     },
@@ -252,6 +254,25 @@ pub(crate) struct Redrive {
     pub until: Option<u64>,
     pub done: u64,
     pub reply: Reply<Result<u64, AdminError>>,
+}
+
+/// Halted groups being resumed; all of a queue go on group by group.
+pub(crate) struct ResumeGroups {
+    pub queue: QueueName,
+    /// All, if none is named.
+    pub group: Option<String>,
+    pub after: Option<u64>,
+    pub done: u64,
+    pub reply: Reply<Result<u64, AdminError>>,
+}
+
+/// A question for the halted groups of a queue, after that hash.
+pub(crate) struct HaltedGroups {
+    pub queue: QueueName,
+    pub after: Option<u64>,
+    pub limit: usize,
+    /// Hashes, and how many messages wait.
+    pub reply: Reply<Result<Vec<(u64, u64)>, AdminError>>,
 }
 
 /// What a message costs to keep beside its body and attributes, roughly.

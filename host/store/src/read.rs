@@ -9,8 +9,9 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use crate::dead::{self, DeadLetter, DeadSummary};
 use crate::error::guarded;
+use crate::held::{self, HaltedGroup};
 use crate::ops::Standing;
-use crate::tables::{CRON, DEAD, DEAD_INDEX, HISTORY, INDEX, MESSAGE, QUEUE};
+use crate::tables::{CRON, DEAD, DEAD_INDEX, HELD, HISTORY, INDEX, MESSAGE, QUEUE};
 use crate::{AdminError, CronMark, DeadFilter, Store, cron, record, row};
 
 /// A waiting message, as an operator sees it.
@@ -175,6 +176,43 @@ impl Store {
             let transaction = self.database()?.begin_read()?;
             Ok(cron::all(&transaction.open_table(CRON)?)?)
         })
+    }
+
+    /// The halted groups of a queue, in the order of their hashes, after that one, at most `limit`.
+    ///
+    /// # Errors
+    /// When there is no such queue, or the store cannot be read.
+    pub async fn halted_groups(
+        &self,
+        queue: QueueName,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<HaltedGroup>, AdminError> {
+        let halted = self.halted(queue.clone(), after, limit).await?;
+        guarded(|| self.read_halted(&queue, halted))
+    }
+
+    fn read_halted(
+        &self,
+        queue: &QueueName,
+        halted: Vec<(u64, u64)>,
+    ) -> Result<Vec<HaltedGroup>, AdminError> {
+        let number = self.queue_number(queue)?;
+        let table = self.database()?.begin_read()?.open_table(HELD)?;
+        let mut groups = Vec::with_capacity(halted.len());
+        for (hash, waiting) in halted {
+            // It may have been resumed since it was listed.
+            let Some(bytes) = table.get((number, hash))? else {
+                continue;
+            };
+            let held = held::decode((number, hash), bytes.value()).ok();
+            groups.push(HaltedGroup {
+                hash,
+                waiting,
+                halted: held.and_then(|held| held.halted),
+            });
+        }
+        Ok(groups)
     }
 
     /// The dead letters of a queue that a filter means, in original order, after the message of

@@ -10,13 +10,15 @@ use gristmill_queue::{QueueName, Reason, Settlement, Timestamp};
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use crate::error::Fatal;
+use crate::held::{self, Doom, HeldGroup};
 use crate::inflight::Named;
 use crate::store::Options;
-use crate::tables::{CLOCK_KEY, DEAD_INDEX, INDEX, MESSAGE, QUARANTINE, QUEUE};
+use crate::tables::{CLOCK_KEY, DEAD_INDEX, HELD, INDEX, MESSAGE, QUARANTINE, QUEUE};
 use crate::writer::Writer;
 use crate::writer::bury::Cause;
 use crate::writer::extend_history;
 use crate::writer::group::{self, Group};
+use crate::writer::held::Rest;
 use crate::{dead, row};
 
 impl Writer {
@@ -28,9 +30,13 @@ impl Writer {
         for (name, _, paused, dead) in self.read_queues().map_err(fail)? {
             self.board.add_queue(name, paused, dead);
         }
+        let damaged = self.restore_held().map_err(fail)?;
         let database = Arc::clone(&self.database);
         let transaction = group::begin(&database)?;
         let mut group = Group::open(&transaction)?;
+        for key in damaged {
+            self.distrust(key, &mut group)?;
+        }
         let (reply, _) = tokio::sync::oneshot::channel();
         self.declare(&options.queues, reply, &mut group)?;
         self.answers.clear();
@@ -74,6 +80,57 @@ impl Writer {
         Ok(queues)
     }
 
+    /// Holds the groups that delivered nothing when the store was closed. Returns the keys of those
+    /// of which it is not known for certain which they are.
+    fn restore_held(&mut self) -> Result<Vec<held::Key>, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let mut damaged = Vec::new();
+        for entry in transaction.open_table(HELD)?.iter()? {
+            let (key, bytes) = entry?;
+            let (key, queue) = (key.value(), QueueId(key.value().0));
+            match held::decode(key, bytes.value()) {
+                Ok(HeldGroup { halted, doom }) if self.board.has(queue) => {
+                    if halted.is_some() {
+                        self.board.halt_group(queue, key.1);
+                    }
+                    if let Some(Doom { doomed, died }) = doom {
+                        self.board.doom_group(queue, key.1, doomed);
+                        let rest = Rest {
+                            died,
+                            written: true,
+                        };
+                        self.rests.insert((queue, key.1), rest);
+                    }
+                }
+                _ => damaged.push(key),
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Pauses the queue of a held group that is not known for certain, or all if not even that is
+    /// known, so that nothing overtakes what died.
+    fn distrust(&mut self, key: held::Key, group: &mut Group<'_>) -> Result<(), Fatal> {
+        let queue = QueueId(key.0);
+        let queues = if self.board.has(queue) {
+            self.board.halt_group(queue, key.1);
+            vec![queue]
+        } else {
+            group.put_held(queue, key.1, &HeldGroup::default())?;
+            self.board.ids().collect()
+        };
+        for queue in queues {
+            let name = self.board.name(queue).clone();
+            tracing::error!(
+                queue = %name,
+                "the record of a halted group is damaged; the queue is paused, lest what died is overtaken: look at its halted groups and its dead letters, then resume it"
+            );
+            self.board.set_paused(queue, true);
+            group.put_queue(name.as_str(), queue.0, true)?;
+        }
+        Ok(())
+    }
+
     /// Charges the messages that were being handled when the host died. They are suspects and run
     /// alone before the rest goes on; one that was a suspect already is charged for certain.
     pub(crate) fn charge(&mut self, named: &[Named]) -> Result<u64, Fatal> {
@@ -95,6 +152,7 @@ impl Writer {
         for row in open.values() {
             self.charge_one(row, &mut group, now)?;
         }
+        self.write_rests(&mut group)?;
         let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
         group::end(transaction, changed)?;
         Ok(open.len() as u64)

@@ -18,8 +18,8 @@ use crate::inbox::{Inbox, Refused};
 use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
-    Accepted, DeadFilter, Declaration, Fired, Firing, Op, Outgoing, Purge, PurgeStates, Redrive,
-    Settle, Sink, Standing,
+    Accepted, DeadFilter, Declaration, Fired, Firing, HaltedGroups, Op, Outgoing, Purge,
+    PurgeStates, Redrive, ResumeGroups, Settle, Sink, Standing,
 };
 use crate::state::HandlerState;
 use crate::writer::OnFatal;
@@ -298,6 +298,46 @@ impl Store {
         firings: Vec<Firing>,
     ) -> Result<Vec<Result<Fired, SendError>>, AdminError> {
         self.ask(|reply| Op::Fire { firings, reply }).await
+    }
+
+    /// Delivers a halted group of a queue again, or all of them if none is named. Says how many were
+    /// halted.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn resume_groups(
+        &self,
+        queue: QueueName,
+        group: Option<String>,
+    ) -> Result<u64, AdminError> {
+        self.ask(|reply| {
+            Op::ResumeGroups(ResumeGroups {
+                queue,
+                group,
+                after: None,
+                done: 0,
+                reply,
+            })
+        })
+        .await?
+    }
+
+    /// The halted groups of a queue by hash, after that one, and how many messages wait in each.
+    pub(crate) async fn halted(
+        &self,
+        queue: QueueName,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, u64)>, AdminError> {
+        self.ask(|reply| {
+            Op::HaltedGroups(HaltedGroups {
+                queue,
+                after,
+                limit,
+                reply,
+            })
+        })
+        .await?
     }
 
     /// Lets the writer look at the clock. Only a manual clock needs it.

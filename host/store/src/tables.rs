@@ -7,6 +7,7 @@
 //! | `history` | sequence | its ended attempts, if any ([`dead`](crate::dead)) |
 //! | `dead` | sequence | a dead letter, its message record within ([`dead`](crate::dead)) |
 //! | `dead_index` | queue, sequence | when it died and is forgotten, why, and its fingerprint |
+//! | `held` | queue, hash of the group | why it delivers nothing ([`held`](crate::held)) |
 //! | `state` | handler, 0, key | version, kind and value ([`state`](crate::state)) |
 //! | `dedup` | queue, hash of the id | until when, which message ([`dedup`](crate::dedup)) |
 //! | `dedup_expiry` | until when, queue, hash | nothing |
@@ -36,6 +37,7 @@ pub(crate) const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new
 pub(crate) const DEAD: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("dead");
 pub(crate) const DEAD_INDEX: TableDefinition<'_, (u32, u64), &[u8]> =
     TableDefinition::new("dead_index");
+pub(crate) const HELD: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("held");
 pub(crate) const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
 pub(crate) const DEDUP: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("dedup");
 pub(crate) const DEDUP_EXPIRY: TableDefinition<'_, (u64, &[u8]), ()> =

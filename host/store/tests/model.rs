@@ -13,7 +13,9 @@ mod model {
     pub mod change;
     pub mod check;
     pub mod cron;
+    pub mod groups;
     pub mod judge;
+    pub mod policy;
     pub mod reference;
     pub mod rig;
     pub mod script;

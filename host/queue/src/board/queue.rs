@@ -21,6 +21,8 @@ pub(super) struct Queue {
     /// When the waiting messages expire. A running attempt never does, so what is leased is not
     /// in here.
     pub expiring: BTreeSet<(Timestamp, u64)>,
+    /// The groups that wait for an operator.
+    pub halted: BTreeSet<u64>,
     /// In flight, and nothing else of the queue starts beside it.
     pub exclusive: Option<u64>,
     pub in_flight: u32,
@@ -47,6 +49,7 @@ impl Queue {
             slots: 0,
             order: ReadyOrder::default(),
             expiring: BTreeSet::new(),
+            halted: BTreeSet::new(),
             exclusive: None,
             in_flight: 0,
             bytes: 0,
@@ -180,6 +183,10 @@ impl Queue {
         match why {
             Removal::ExpiredToDead => {
                 self.totals.expired += 1;
+                self.totals.died += 1;
+                self.dead += 1;
+            }
+            Removal::GroupFailed => {
                 self.totals.died += 1;
                 self.dead += 1;
             }

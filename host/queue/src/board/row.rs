@@ -210,6 +210,8 @@ pub enum Removal {
     ExpiredToDead,
     /// It expired and is gone.
     ExpiredAndDropped,
+    /// One before it in its group died, and it goes to the dead store too.
+    GroupFailed,
     /// An operator purged it.
     Purged,
     /// Somebody cancelled it, by its id.

@@ -1,5 +1,5 @@
 //! The gates, leases and counts by hand; in [`suspects`] those who may have killed the host; in
-//! [`model`] operations at random.
+//! [`groups`] what a death brings to its group; in [`model`] operations at random.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::retry::{Jitter, RetryPolicy, Roll};
 use crate::settle::Counters;
 
 mod conflicts;
+mod groups;
 mod model;
 mod suspects;
 

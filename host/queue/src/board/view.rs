@@ -33,7 +33,7 @@ impl Gate {
 /// How many messages a queue holds, and where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depths {
-    /// Due, or waiting behind another of their group.
+    /// Due, or waiting behind another of their group or for their group to be resumed.
     pub ready: u64,
     /// Due later.
     pub scheduled: u64,
@@ -66,6 +66,8 @@ pub struct Totals {
     pub cancelled: u64,
     /// Taken back from the dead.
     pub redriven: u64,
+    /// Deaths of messages of a group that went on without them, as `on_group_failure = "skip"` says.
+    pub groups_skipped: u64,
 }
 
 /// A queue, as an operator sees it.
@@ -77,6 +79,8 @@ pub struct QueueView {
     pub declared: bool,
     /// How many messages it holds.
     pub depths: Depths,
+    /// Groups that deliver nothing until an operator resumes them.
+    pub halted_groups: u64,
     /// What happened since the host started.
     pub totals: Totals,
     /// Messages accepted per second, over the last minute.
@@ -98,6 +102,7 @@ impl Board {
             name: entry.name.clone(),
             declared: entry.declared,
             depths: entry.depths(),
+            halted_groups: entry.halted.len() as u64,
             totals: entry.totals,
             sent_per_second: entry.sent.per_second(now),
             acked_per_second: entry.acked.per_second(now),

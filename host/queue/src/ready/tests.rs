@@ -7,6 +7,8 @@ use proptest::sample::Index;
 
 use super::*;
 
+mod held;
+
 fn at(ms: u64) -> Timestamp {
     Timestamp::from_unix_ms(ms)
 }
@@ -181,6 +183,8 @@ enum Op {
     Withdraw(Index),
     Evict(Index),
     Move(Index, u64),
+    Hold(u64),
+    LetGo(u64),
     Wait(u64),
 }
 
@@ -199,6 +203,8 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => any::<Index>().prop_map(Op::Withdraw),
         1 => any::<Index>().prop_map(Op::Evict),
         3 => (any::<Index>(), delay()).prop_map(|(i, delay)| Op::Move(i, delay)),
+        1 => (0u64..3).prop_map(Op::Hold),
+        2 => (0u64..3).prop_map(Op::LetGo),
         2 => (0u64..10).prop_map(Op::Wait),
     ]
 }
@@ -208,18 +214,22 @@ fn ops() -> impl Strategy<Value = Op> {
 struct Model {
     waiting: Vec<Place>,
     out: Vec<Place>,
+    held: HashSet<u64>,
     now: u64,
 }
 
 impl Model {
-    /// In a group the one in flight has its turn, or else the oldest.
+    /// In a group the one in flight has its turn, or else the oldest; in one that is held, none.
     fn has_turn(&self, place: &Place) -> bool {
-        place.group.is_none()
-            || !self.out.iter().any(|other| other.group == place.group)
-                && !self
-                    .waiting
-                    .iter()
-                    .any(|other| other.group == place.group && other.ordinal < place.ordinal)
+        let Some(group) = place.group else {
+            return true;
+        };
+        !self.held.contains(&group)
+            && !self.out.iter().any(|other| other.group == place.group)
+            && !self
+                .waiting
+                .iter()
+                .any(|other| other.group == place.group && other.ordinal < place.ordinal)
     }
 
     fn scheduled(&self) -> Vec<&Place> {
@@ -322,6 +332,13 @@ impl Model {
                     assert!(!order.reschedule(place, now, now), "it does not wait");
                 }
             }
+            Op::Hold(group) => {
+                order.hold(group);
+                self.held.insert(group);
+            }
+            Op::LetGo(group) => {
+                assert_eq!(order.let_go(group, now), self.held.remove(&group));
+            }
             Op::Wait(ms) => {
                 self.now += ms;
                 order.promote(at(self.now));
@@ -352,6 +369,7 @@ impl Model {
             .iter()
             .chain(&self.out)
             .filter_map(|place| place.group)
+            .filter(|group| !self.held.contains(group))
             .collect();
         assert_eq!(
             order.groups.len(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use gristmill_queue::policy::OnExpiry;
+use gristmill_queue::policy::{OnExpiry, OnGroupFailure};
 use gristmill_queue::retry::Jitter;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -25,6 +25,7 @@ pub struct RawQueue {
     pub max_age: Given<Duration>,
     pub ttl: Given<Duration>,
     pub on_expiry: Given<OnExpiry>,
+    pub on_group_failure: Given<OnGroupFailure>,
     pub max_messages: Given<u64>,
     pub max_bytes: Given<ByteSize>,
     pub max_message_size: Given<ByteSize>,
@@ -40,6 +41,11 @@ impl RawQueue {
             ("dead-letter", OnExpiry::DeadLetter),
             ("drop", OnExpiry::Drop),
         ];
+        const ON_GROUP_FAILURE: [(&str, OnGroupFailure); 3] = [
+            ("skip", OnGroupFailure::Skip),
+            ("halt", OnGroupFailure::Halt),
+            ("dead-letter-rest", OnGroupFailure::DeadLetterRest),
+        ];
         only_keys_of(Table::Queue, queue, &[], problems);
         RawQueue {
             handler: queue.text("handler", problems),
@@ -49,6 +55,7 @@ impl RawQueue {
             max_age: queue.duration("max_age", &defaults::MAX_AGE, problems),
             ttl: queue.duration("ttl", &defaults::TTL, problems),
             on_expiry: queue.choice("on_expiry", &ON_EXPIRY, problems),
+            on_group_failure: queue.choice("on_group_failure", &ON_GROUP_FAILURE, problems),
             max_messages: queue.integer("max_messages", &defaults::MAX_MESSAGES, problems),
             max_bytes: queue.size("max_bytes", &defaults::MAX_BYTES, problems),
             max_message_size: queue.size(
@@ -72,6 +79,7 @@ impl RawQueue {
             max_age: self.max_age.or(other.max_age),
             ttl: self.ttl.or(other.ttl),
             on_expiry: self.on_expiry.or(other.on_expiry),
+            on_group_failure: self.on_group_failure.or(other.on_group_failure),
             max_messages: self.max_messages.or(other.max_messages),
             max_bytes: self.max_bytes.or(other.max_bytes),
             max_message_size: self.max_message_size.or(other.max_message_size),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gristmill_queue::policy::OnExpiry;
+use gristmill_queue::policy::{OnExpiry, OnGroupFailure};
 use gristmill_queue::retry::{Jitter, RetryPolicy};
 use gristmill_queue::{QueueName, QueuePolicy};
 
@@ -61,6 +61,7 @@ fn every_key_reaches_its_place() {
         max_age = "1h 30m"
         ttl = "1d"
         on_expiry = "drop"
+        on_group_failure = "halt"
         max_messages = 1_000
         max_bytes = "1GiB"
         max_message_size = "1MiB"
@@ -116,6 +117,7 @@ fn every_key_reaches_its_place() {
         max_body: 1 << 20,
         default_ttl: Some(Duration::from_secs(86_400)),
         on_expiry: OnExpiry::Drop,
+        on_group_failure: OnGroupFailure::Halt,
         dedup_window: Duration::from_secs(7 * 86_400),
         dead_retention: None,
     };

@@ -40,6 +40,7 @@ impl Writer {
         now: Timestamp,
     ) -> Result<(), Fatal> {
         let sequence = row.place.sequence;
+        self.group_death(row, &message, cause.reason, group, now)?;
         let record = record::encode(&message);
         let mut attempts = if has_history(row) {
             group.history(sequence)?
@@ -62,6 +63,7 @@ impl Writer {
             fingerprint: fingerprint(cause.reason, &cause.error, &diagnostics.backtrace),
             error: cut(&cause.error, limits::MAX_REASON),
             counters: cause.counters,
+            ordinal: row.place.ordinal,
             attempts,
             diagnostics,
             handler: module,

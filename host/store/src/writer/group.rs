@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use gristmill_queue::Timestamp;
-use gristmill_queue::board::Row;
+use gristmill_queue::board::{QueueId, Row};
 use gristmill_queue::outcome::AttemptRecord;
 use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
 
@@ -11,9 +11,10 @@ use super::sweep::Sweep;
 use crate::check;
 use crate::dedup;
 use crate::error::Fatal;
+use crate::held::{self, HeldGroup};
 use crate::tables::{
-    CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HISTORY, INDEX, MESSAGE, QUARANTINE,
-    QUEUE, STATE,
+    CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MESSAGE,
+    QUARANTINE, QUEUE, STATE,
 };
 use crate::tlv::Malformed;
 use crate::{dead, row};
@@ -68,6 +69,7 @@ pub(crate) struct Group<'t> {
     dedup: Option<Table<'t, Bytes, Bytes>>,
     dedup_expiry: Option<Table<'t, (u64, Bytes), ()>>,
     cron: Option<Table<'t, &'static str, Bytes>>,
+    held: Option<Table<'t, held::Key, Bytes>>,
     changed: bool,
 }
 
@@ -106,6 +108,7 @@ impl<'t> Group<'t> {
             dedup: None,
             dedup_expiry: None,
             cron: None,
+            held: None,
             changed: false,
         })
     }
@@ -231,6 +234,30 @@ impl<'t> Group<'t> {
             dedup::forget(ids, expiry, now, FORGET_DEDUP).map_err(fatal("forgetting dedup ids"))?;
         self.changed |= count > 0;
         Ok(count == FORGET_DEDUP)
+    }
+
+    /// What is kept of a group that delivers nothing; nothing, if it is damaged or none.
+    pub fn held(&mut self, queue: QueueId, hash: u64) -> Result<HeldGroup, Fatal> {
+        let table = table(&mut self.held, self.transaction, HELD)?;
+        let key = (queue.0, hash);
+        let found = table.get(key).map_err(fatal("reading a held group"))?;
+        Ok(found
+            .and_then(|bytes| held::decode(key, bytes.value()).ok())
+            .unwrap_or_default())
+    }
+
+    /// Writes what is kept of a group; nothing, if it delivers again.
+    pub fn put_held(&mut self, queue: QueueId, hash: u64, group: &HeldGroup) -> Result<(), Fatal> {
+        self.changed = true;
+        let table = table(&mut self.held, self.transaction, HELD)?;
+        let key = (queue.0, hash);
+        let done = if *group == HeldGroup::default() {
+            table.remove(key).map(|_| ())
+        } else {
+            let bytes = held::encode(queue, hash, group);
+            table.insert(key, bytes.as_slice()).map(|_| ())
+        };
+        done.map_err(fatal("writing a held group"))
     }
 
     /// Writes a queue's number and whether it is paused.

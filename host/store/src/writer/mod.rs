@@ -11,6 +11,7 @@ mod change;
 mod cron;
 mod grant;
 pub(crate) mod group;
+pub(crate) mod held;
 mod redrive;
 mod send;
 mod settle;
@@ -31,6 +32,7 @@ use crate::inflight::InFlightFile;
 use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
 use group::Group;
+use held::Rest;
 pub(crate) use settle::extend_history;
 
 /// How often ids whose dedup window has ended are looked for.
@@ -52,6 +54,8 @@ pub(crate) struct Writer {
     pub leased: HashMap<u64, InHand>,
     /// When which dead letter is forgotten.
     pub forget: BTreeSet<(Timestamp, QueueId, u64)>,
+    /// What is to die with a message of its group.
+    pub rests: HashMap<(QueueId, u64), Rest>,
     pub on_fatal: Option<OnFatal>,
     pub last_now: Timestamp,
     pub next_housekeeping: Timestamp,
@@ -190,6 +194,7 @@ impl Writer {
             self.board.next_wake(),
             self.forget.first().map(|&(time, ..)| time),
             Some(self.next_housekeeping),
+            (!self.rests.is_empty()).then_some(self.last_now),
         ];
         next.into_iter()
             .flatten()
@@ -218,6 +223,7 @@ impl Writer {
             }
         }
         self.expire(&mut group, now)?;
+        self.bury_rests(&mut group, now)?;
         self.forget_dead(&mut group, now)?;
         self.housekeeping(&mut group, now)?;
         let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
@@ -236,6 +242,11 @@ impl Writer {
             Op::DeclareCron { entries, reply } => self.declare_cron(&entries, reply, group, now),
             Op::Fire { firings, reply } => self.fire(firings, reply, group, now),
             Op::Standing { sequence, reply } => self.standing(sequence, reply, group),
+            Op::ResumeGroups(resume) => self.resume_groups(resume, group, now),
+            Op::HaltedGroups(request) => {
+                self.halted_groups(request);
+                Ok(())
+            }
             Op::Quarantine { sequence } => self.quarantine(sequence, group),
             Op::Declare { queues, reply } => self.declare(&queues, reply, group),
             Op::SetPaused {

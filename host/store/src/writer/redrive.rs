@@ -1,20 +1,20 @@
 //! Back from the dead, in original order.
 
+use gristmill_queue::Timestamp;
 use gristmill_queue::board::{QueueId, Row};
 use gristmill_queue::ready::Place;
 use gristmill_queue::settle::Counters;
-use gristmill_queue::{Message, Timestamp};
 use redb::ReadableTable;
 
 use super::Writer;
 use super::group::{Group, fatal};
 use super::send::group_hash;
-use crate::dead::{self, DeadSummary};
+use crate::dead::{self, DeadLetter, DeadSummary};
 use crate::error::{AdminError, Fatal};
 use crate::ops::{DeadFilter, Op, Redrive};
 use crate::record;
 
-/// How many dead letters are redriven or purged in one group.
+/// How many messages are redriven or purged, or die with their group, in one group of operations.
 pub(super) const CHUNK: usize = 500;
 
 impl Writer {
@@ -78,7 +78,7 @@ impl Writer {
             );
             return Ok(false);
         };
-        let row = self.redriven_row(queue, &letter.message, letter.counters.redriven, now);
+        let row = redriven_row(queue, &letter, now);
         group.insert_message(&row, record);
         if !letter.attempts.is_empty() {
             group.put_history(sequence, &letter.attempts)?;
@@ -87,36 +87,32 @@ impl Writer {
         self.board.redrive(&row, now);
         Ok(true)
     }
+}
 
-    /// It starts anew: attempts are reset, age and time-to-live count from now.
-    fn redriven_row(
-        &mut self,
-        queue: QueueId,
-        message: &Message,
-        redriven: u32,
-        now: Timestamp,
-    ) -> Row {
-        let ttl = message
-            .expires_at
-            .map(|expires| expires.since(message.enqueued_at));
-        Row {
-            queue,
-            place: Place {
-                sequence: message.id.sequence(),
-                due: now,
-                priority: message.envelope.priority,
-                group: message.envelope.group.as_deref().map(group_hash),
-                ordinal: self.ordinal(),
-            },
-            counters: Counters {
-                redriven: redriven.saturating_add(1),
-                ..Counters::default()
-            },
-            enqueued_at: now,
-            expires_at: ttl.map(|ttl| now.after(ttl)),
-            size: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
-            suspect: false,
-        }
+/// It starts anew: attempts are reset, age and time-to-live count from now. Its place is the old
+/// one, so that a group goes on in the order of acceptance.
+fn redriven_row(queue: QueueId, letter: &DeadLetter, now: Timestamp) -> Row {
+    let message = &letter.message;
+    let ttl = message
+        .expires_at
+        .map(|expires| expires.since(message.enqueued_at));
+    Row {
+        queue,
+        place: Place {
+            sequence: message.id.sequence(),
+            due: now,
+            priority: message.envelope.priority,
+            group: message.envelope.group.as_deref().map(group_hash),
+            ordinal: letter.ordinal,
+        },
+        counters: Counters {
+            redriven: letter.counters.redriven.saturating_add(1),
+            ..Counters::default()
+        },
+        enqueued_at: now,
+        expires_at: ttl.map(|ttl| now.after(ttl)),
+        size: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
+        suspect: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A store with something of everything in it, and what it may say after its file was damaged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use gristmill_queue::effects::{StateReader, Write};
 use gristmill_queue::message::Due;
 use gristmill_queue::outcome::Usage;
+use gristmill_queue::policy::OnGroupFailure;
 use gristmill_queue::{
     Effects, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason, Timestamp,
 };
@@ -27,6 +28,8 @@ pub struct Specimen {
     messages: BTreeMap<MessageId, (String, Vec<u8>)>,
     state: BTreeMap<String, Vec<u8>>,
     firsts: BTreeMap<String, MessageId>,
+    /// Queues and groups.
+    halted: BTreeSet<(String, Option<String>)>,
 }
 
 /// What a damaged store did.
@@ -59,6 +62,7 @@ fn options(now: u64) -> Options {
         name: name(queue),
         policy: QueuePolicy {
             concurrency: 1000,
+            on_group_failure: OnGroupFailure::Halt,
             ..QueuePolicy::default()
         },
     };
@@ -105,7 +109,7 @@ fn folder() -> tempfile::TempDir {
 
 fn message(n: usize) -> NewMessage {
     let mut message = NewMessage::with_body(format!("{n} {}", "x".repeat(n * 37 % 900)));
-    message.envelope.group = n.is_multiple_of(3).then(|| format!("g{}", n % 4));
+    message.envelope.group = n.is_multiple_of(2).then(|| format!("g{}", n % 8));
     message.dedup_id = n.is_multiple_of(4).then(|| format!("key {n}"));
     if n.is_multiple_of(5) {
         message.due = Due::After(Duration::from_secs(60));
@@ -160,6 +164,7 @@ impl Specimen {
             messages: BTreeMap::new(),
             state: BTreeMap::new(),
             firsts: BTreeMap::new(),
+            halted: BTreeSet::new(),
         };
         for n in 0..120 {
             let (queue, message) = (QUEUES[n % 3], message(n));
@@ -193,6 +198,9 @@ impl Specimen {
         for (n, leased) in leased.iter().enumerate() {
             let error = format!("failure {n}");
             if leased.message.queue.as_str() == "dies" {
+                if let Some(group) = leased.message.envelope.group.clone() {
+                    self.halted.insert(("dies".to_owned(), Some(group)));
+                }
                 store.settle(settle(
                     leased,
                     Outcome::Rejected { error },
@@ -327,7 +335,23 @@ impl Specimen {
         Ok(())
     }
 
+    /// First what is not halted, then the rest.
     fn deliver(&self, store: &Store, found: &mut usize) -> Result<(), String> {
+        self.deliver_but(&self.halted, store, found)?;
+        for queue in QUEUES {
+            // It may be paused, because a halted group is not known for certain.
+            let _ = block_on(store.resume_groups(name(queue), None));
+            let _ = block_on(store.set_paused(name(queue), false));
+        }
+        self.deliver_but(&BTreeSet::new(), store, found)
+    }
+
+    fn deliver_but(
+        &self,
+        halted: &BTreeSet<(String, Option<String>)>,
+        store: &Store,
+        found: &mut usize,
+    ) -> Result<(), String> {
         let sink = Arc::new(Collected::default());
         for queue in QUEUES {
             store.attach(name(queue), 1000, Arc::clone(&sink) as Arc<dyn Sink>);
@@ -345,6 +369,10 @@ impl Specimen {
                 let again = leased.message.enqueued_at > Timestamp::from_unix_ms(START);
                 if !again {
                     self.check(&leased.message)?;
+                    let group = leased.message.envelope.group.clone();
+                    if halted.contains(&(leased.message.queue.to_string(), group)) {
+                        return Err(format!("{:?} is of a halted group", leased.message));
+                    }
                     *found += 1;
                 }
                 store.settle(settle(&leased, Outcome::Done, Effects::default()));

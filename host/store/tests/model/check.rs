@@ -23,6 +23,7 @@ impl World {
         self.check_depths();
         for queue in QUEUES {
             self.check_waiting(queue);
+            self.check_halted(queue);
             self.check_dead(queue);
         }
         self.check_state();
@@ -84,6 +85,10 @@ impl World {
             };
             assert_eq!(view.depths, expected, "depths of {queue}");
             assert_eq!(view.declared, self.reference.queues[queue].declared);
+            let skipped = self.reference.queues[queue].skipped;
+            assert_eq!(view.totals.groups_skipped, skipped, "skipped in {queue}");
+            let halted = self.reference.halted.keys().filter(|key| key.0 == queue);
+            assert_eq!(view.halted_groups, halted.count() as u64);
         }
     }
 
@@ -115,6 +120,32 @@ impl World {
             check_history(message, &peeked.attempts);
         }
         assert!(expected.is_empty(), "missing in {queue}: {expected:?}");
+    }
+
+    fn check_halted(&self, queue: &str) {
+        let halted = self.rig.store.halted_groups(name(queue), None, 1000);
+        let halted = self.rig.wait(halted).unwrap();
+        let found: BTreeMap<String, _> = halted
+            .into_iter()
+            .map(|found| (found.halted.unwrap(), found.waiting))
+            .map(|(halted, waiting)| {
+                let why = (halted.since.unix_ms(), halted.died, halted.reason);
+                (halted.group, (why, waiting))
+            })
+            .collect();
+        let expected = self
+            .reference
+            .halted
+            .iter()
+            .filter(|(key, _)| key.0 == queue);
+        let expected: BTreeMap<String, _> = expected
+            .map(|((_, group), why)| {
+                let waits = |m: &&Message| m.group.as_ref() == Some(group) && !m.in_flight;
+                let waiting = self.reference.of_queue(queue).filter(waits).count();
+                (group.clone(), (*why, waiting as u64))
+            })
+            .collect();
+        assert_eq!(found, expected, "halted in {queue}");
     }
 
     fn check_dead(&mut self, queue: &str) {
@@ -225,6 +256,7 @@ fn check_error(dead: &Dead, error: &str) {
             "expired: {error:?}"
         ),
         Reason::HostCrash => assert!(error.contains("host died"), "{error:?}"),
+        Reason::GroupFailed => assert!(error.contains("before it in its group"), "{error:?}"),
         Reason::PostponedTooOften => assert!(error.contains("postponed"), "{error:?}"),
         _ => assert_eq!(Some(error), last.map(|(_, error)| error.as_str())),
     }

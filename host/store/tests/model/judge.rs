@@ -101,6 +101,14 @@ impl World {
                 let answer = self.rig.wait(answer).map(Timestamp::unix_ms);
                 self.judge_change(id, answer, |reference, id| reference.move_by(id, delay));
             }
+            Asked::ResumeGroups(queue, group, answer) => {
+                let count = self.rig.wait(answer).unwrap();
+                assert_eq!(
+                    count,
+                    self.reference.resume(&queue, group.as_deref()),
+                    "resumed"
+                );
+            }
         }
     }
 

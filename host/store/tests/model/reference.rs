@@ -6,52 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gristmill_queue::policy::OnExpiry;
-use gristmill_queue::retry::Jitter;
 use gristmill_queue::{MessageId, QueuePolicy, Reason};
 
 use super::cron::Entry;
 use super::state::{First, State};
 
-/// How many policies [`policy`] knows.
-pub const POLICIES: u8 = 6;
 /// The state keys that handlers use.
 pub const KEYS: [&str; 4] = ["k", "k1", "k2", "n"];
 /// How many ended attempts are kept.
 const HISTORY: usize = 20;
-
-/// The policies that queues are declared with.
-pub fn policy(number: u8) -> QueuePolicy {
-    let mut policy = QueuePolicy::default();
-    policy.retry.max_attempts = 3;
-    policy.retry.jitter = Jitter::None;
-    policy.retry.cap = Duration::from_secs(4);
-    policy.concurrency = 2;
-    policy.dedup_window = Duration::from_secs(5);
-    match number {
-        0 => {}
-        1 => (policy.concurrency, policy.max_messages) = (1, Some(3)),
-        2 => {
-            policy.retry.max_attempts = 2;
-            policy.on_expiry = OnExpiry::Drop;
-            policy.default_ttl = Some(Duration::from_secs(5));
-        }
-        3 => {
-            policy.concurrency = 64;
-            policy.max_bytes = Some(60);
-            policy.dedup_window = Duration::from_secs(1);
-        }
-        4 => {
-            policy.dead_retention = Some(Duration::from_secs(4));
-            policy.retry.max_age = Some(Duration::from_secs(6));
-            policy.retry.max_attempts = 9;
-        }
-        _ => {
-            (policy.concurrency, policy.max_body) = (3, 20);
-            policy.dead_retention = None;
-        }
-    }
-    policy
-}
 
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
@@ -102,7 +65,12 @@ pub struct Queue {
     pub policy: QueuePolicy,
     pub paused: bool,
     pub slots: u32,
+    /// Deaths that their groups went on without, since the host started.
+    pub skipped: u64,
 }
+
+/// A queue and a group in it.
+pub type GroupKey = (String, String);
 
 #[derive(Default)]
 pub struct Reference {
@@ -112,6 +80,10 @@ pub struct Reference {
     pub dead: BTreeMap<u64, Dead>,
     pub firsts: BTreeMap<(String, String), First>,
     pub crontab: BTreeMap<String, Entry>,
+    /// Since when, which message died, and of what.
+    pub halted: BTreeMap<GroupKey, (u64, MessageId, Reason)>,
+    /// What is to die at once: what waits between these places.
+    pub doomed: BTreeMap<GroupKey, (u64, u64)>,
     pub state: State,
     pub ids: BTreeSet<MessageId>,
     /// The suspect that runs alone.
@@ -139,7 +111,7 @@ pub enum Ended {
     },
 }
 
-fn ms(duration: Duration) -> u64 {
+pub fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).expect("short")
 }
 
@@ -150,14 +122,6 @@ impl Reference {
 
     pub fn flying(&self, queue: &str) -> usize {
         self.of_queue(queue).filter(|m| m.in_flight).count()
-    }
-
-    /// Whether no other message of its group is before it.
-    pub fn has_turn(&self, message: &Message) -> bool {
-        message.group.is_none()
-            || !self
-                .of_queue(&message.queue)
-                .any(|other| other.group == message.group && other.order < message.order)
     }
 
     /// Whether it counts as scheduled: it waits for its time, not for its turn.
@@ -311,8 +275,15 @@ impl Reference {
         }
     }
 
-    fn die(&mut self, sequence: u64, reason: Reason) {
+    pub fn die(&mut self, sequence: u64, reason: Reason) {
         let mut message = self.messages.remove(&sequence).expect("it is here");
+        if let Some(group) = message
+            .group
+            .clone()
+            .filter(|_| reason != Reason::GroupFailed)
+        {
+            self.fail_group((message.queue.clone(), group), &message, reason);
+        }
         let keep = self.queues[&message.queue].policy.dead_retention;
         let excess = message.history.len().saturating_sub(HISTORY);
         message.history.drain(..excess);
@@ -325,14 +296,18 @@ impl Reference {
         self.dead.insert(sequence, dead);
     }
 
-    /// What time alone brings about.
+    /// What time alone brings about, and what deaths do.
     pub fn pass(&mut self) {
         let now = self.now;
         let expired = |m: &&Message| !m.in_flight && m.expires.is_some_and(|e| e <= now);
         let expired = self.messages.values().filter(expired);
-        for sequence in expired.map(|m| m.id.sequence()).collect::<Vec<_>>() {
+        let mut expired: Vec<_> = expired.map(|m| (m.expires, m.id.sequence())).collect();
+        // The first to die may halt its group.
+        expired.sort_unstable();
+        for (_, sequence) in expired {
             self.expire(sequence);
         }
+        self.bury_rests();
         self.dead
             .retain(|_, dead| dead.forgotten.is_none_or(|time| time > now));
         self.firsts.retain(|_, first| first.until > now);
@@ -347,8 +322,6 @@ impl Reference {
             };
             (message.due, message.since) = (self.now, self.now);
             message.expires = message.lives.map(|lives| self.now + lives);
-            self.orders += 1;
-            message.order = self.orders;
             (message.suspect, message.conflicts, message.wants_fresh) = (false, 0, false);
             self.messages.insert(*sequence, message);
         }
@@ -357,7 +330,7 @@ impl Reference {
     /// The host starts again; `blamed` if it had died with what was in flight.
     pub fn restart(&mut self, blamed: bool) {
         for queue in self.queues.values_mut() {
-            queue.slots = 0;
+            (queue.slots, queue.skipped) = (0, 0);
             if !queue.declared {
                 queue.policy = QueuePolicy::default();
             }

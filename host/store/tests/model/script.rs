@@ -81,6 +81,8 @@ pub enum Op {
     /// Moves one of them by so much from now.
     Move(usize, u64),
     Fire(Tick),
+    /// One halted group of a queue, or all.
+    ResumeGroups(usize, Option<u8>),
 }
 
 /// A tick of the crontab that is to be done.
@@ -165,6 +167,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..100usize).prop_map(Op::Cancel),
         3 => (0..100usize, delay()).prop_map(|(n, delay)| Op::Move(n, delay)),
         4 => tick().prop_map(Op::Fire),
+        2 => (queue(), option::weighted(0.7, 0..2u8))
+            .prop_map(|(queue, group)| Op::ResumeGroups(queue, group)),
     ]
 }
 
@@ -190,7 +194,7 @@ fn queue() -> impl Strategy<Value = usize> {
 }
 
 fn declared() -> impl Strategy<Value = Option<u8>> {
-    option::weighted(0.85, 0..super::reference::POLICIES)
+    option::weighted(0.85, 0..super::policy::POLICIES)
 }
 
 fn pass() -> impl Strategy<Value = u64> {

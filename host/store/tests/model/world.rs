@@ -16,7 +16,8 @@ use gristmill_store::{Accepted, AdminError, DeadFilter, Fired, Outgoing, PurgeSt
 
 use super::cron::Asking;
 use super::judge::outcome;
-use super::reference::{Ended, KEYS, Queue, Reference, policy};
+use super::policy::policy;
+use super::reference::{Ended, KEYS, Queue, Reference};
 use super::rig::{Rig, declarations, name, settle};
 use super::script::{End, NOWHERE, Op, QUEUES, Script, Sending, Step, Which};
 use super::state::{Work, body};
@@ -49,6 +50,7 @@ pub enum Asked {
     Fire(Asking, Answer<Result<Result<Fired, SendError>, AdminError>>),
     Cancel(MessageId, Answer<Result<(), AdminError>>),
     Move(MessageId, u64, Answer<Result<Timestamp, AdminError>>),
+    ResumeGroups(String, Option<String>, Answer<Result<u64, AdminError>>),
 }
 
 pub struct World {
@@ -113,14 +115,16 @@ pub fn queue_of(sending: &Sending) -> &'static str {
 
 impl World {
     pub fn new() -> Self {
-        let plain = QUEUES.map(|queue| (queue, policy(0)));
+        // The groups of one queue skip, those of the next halt, those of the last die.
+        let plain = [("a", policy(0)), ("b", policy(6)), ("c", policy(7))];
         let mut reference = Reference::default();
-        for queue in QUEUES {
+        for (queue, policy) in plain.clone() {
             let queue_at_first = Queue {
                 declared: true,
-                policy: policy(0),
+                policy,
                 paused: false,
                 slots: 0,
+                skipped: 0,
             };
             reference.queues.insert(queue.to_owned(), queue_at_first);
         }
@@ -309,6 +313,7 @@ impl World {
                 }
                 None => Asked::Nothing,
             },
+            Op::ResumeGroups(queue, group) => self.ask_resume(QUEUES[*queue], *group),
         }
     }
 

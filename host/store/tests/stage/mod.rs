@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gristmill_queue::board::{Depths, Totals};
+use gristmill_queue::board::{Depths, QueueView, Totals};
 use gristmill_queue::effects::EffectLimits;
 use gristmill_queue::message::Due;
 use gristmill_queue::outcome::Usage;
@@ -29,6 +29,8 @@ use gristmill_store::{
     Evidence, Fired, Firing, Found, Leased, OpenError, Options, Outgoing, PurgeStates, SendError,
     Settle, Sink, Store,
 };
+
+mod groups;
 
 /// A host without handlers: what is delivered is collected.
 pub struct Host {
@@ -145,6 +147,10 @@ impl Host {
 
     fn copy(self, files: &[&str]) -> Self {
         self.tick();
+        self.copy_now(files, |_| ())
+    }
+
+    fn copy_now(self, files: &[&str], look: impl FnOnce(&std::path::Path)) -> Self {
         let number: u32 = self
             .path
             .file_name()
@@ -158,6 +164,7 @@ impl Host {
         for file in files {
             std::fs::copy(self.path.join(file), path.join(file)).unwrap();
         }
+        look(&path);
         Self::open(
             Arc::clone(&self.folder),
             path,
@@ -232,13 +239,16 @@ impl Host {
     }
 
     pub fn depths(&self, queue: &str) -> Depths {
+        self.view(queue).depths
+    }
+
+    pub fn view(&self, queue: &str) -> QueueView {
         self.tick();
         let views = self.runtime.block_on(self.store.views()).unwrap();
         views
             .into_iter()
             .find(|view| view.name.as_str() == queue)
             .unwrap()
-            .depths
     }
 
     pub fn totals(&self, queue: &str) -> Totals {

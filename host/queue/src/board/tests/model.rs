@@ -297,9 +297,9 @@ impl Model {
             Removal::Cancelled => totals.cancelled += 1,
             Removal::ExpiredAndDropped => totals.expired += 1,
             Removal::Damaged => {}
-            Removal::ExpiredToDead => {
+            Removal::ExpiredToDead | Removal::GroupFailed => {
                 entry.state = State::Dead;
-                totals.expired += 1;
+                totals.expired += u64::from(why == Removal::ExpiredToDead);
                 totals.died += 1;
             }
         }

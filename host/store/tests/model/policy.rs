@@ -1,0 +1,52 @@
+//! The policies that queues are declared with.
+
+use std::time::Duration;
+
+use gristmill_queue::QueuePolicy;
+use gristmill_queue::policy::{OnExpiry, OnGroupFailure};
+use gristmill_queue::retry::Jitter;
+
+/// How many policies [`policy`] knows.
+pub const POLICIES: u8 = 8;
+
+/// One of them.
+pub fn policy(number: u8) -> QueuePolicy {
+    let mut policy = QueuePolicy::default();
+    policy.retry.max_attempts = 3;
+    policy.retry.jitter = Jitter::None;
+    policy.retry.cap = Duration::from_secs(4);
+    policy.concurrency = 2;
+    policy.dedup_window = Duration::from_secs(5);
+    match number {
+        0 => {}
+        1 => (policy.concurrency, policy.max_messages) = (1, Some(3)),
+        2 => {
+            policy.retry.max_attempts = 2;
+            policy.on_expiry = OnExpiry::Drop;
+            policy.default_ttl = Some(Duration::from_secs(5));
+        }
+        3 => {
+            policy.concurrency = 64;
+            policy.max_bytes = Some(60);
+            policy.dedup_window = Duration::from_secs(1);
+        }
+        4 => {
+            policy.dead_retention = Some(Duration::from_secs(4));
+            policy.retry.max_age = Some(Duration::from_secs(6));
+            policy.retry.max_attempts = 9;
+        }
+        5 => {
+            (policy.concurrency, policy.max_body) = (3, 20);
+            policy.dead_retention = None;
+        }
+        6 => {
+            policy.on_group_failure = OnGroupFailure::Halt;
+            policy.retry.max_attempts = 2;
+        }
+        _ => {
+            policy.on_group_failure = OnGroupFailure::DeadLetterRest;
+            policy.retry.max_attempts = 2;
+        }
+    }
+    policy
+}
