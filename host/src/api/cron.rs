@@ -1,10 +1,12 @@
 //! The crontab, as it is shown and run by hand.
 
+use std::sync::Arc;
+
 use gristmill_queue::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Code, Problem, Sent};
-use crate::cron::{Crontab, Missed, RunError, Shown};
+use crate::cron::{CronConfigs, Crontab, Missed, RunError, Shown};
 
 /// An entry of the crontab, as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,20 +74,44 @@ impl From<RunError> for Problem {
     }
 }
 
+/// Where the entries are.
+#[derive(Clone)]
+pub(super) enum Entries {
+    /// They tick.
+    Ticking(Crontab),
+    /// No host runs: this is what is configured.
+    AtRest(Arc<CronConfigs>),
+}
+
 impl Api {
-    /// With the crontab of the host, or of the store.
+    /// With the crontab of the host.
     #[must_use]
     pub fn with_crontab(mut self, crontab: Crontab) -> Self {
-        self.crontab = Some(crontab);
+        self.crontab = Entries::Ticking(crontab);
+        self
+    }
+
+    /// With the entries of a configuration that no host serves.
+    #[must_use]
+    pub fn with_cron_configs(mut self, configs: Arc<CronConfigs>) -> Self {
+        self.crontab = Entries::AtRest(configs);
         self
     }
 
     /// All entries of the crontab, by name.
-    #[must_use]
-    pub fn cron(&self) -> Vec<CronView> {
-        let shown = self.crontab.as_ref().map(Crontab::list);
-        let shown = shown.unwrap_or_default().into_iter();
-        shown.map(CronView::from).collect()
+    ///
+    /// # Errors
+    /// When no host runs and the store cannot be read.
+    pub fn cron(&self) -> Result<Vec<CronView>, Problem> {
+        let shown = self.crontab()?.list().into_iter();
+        Ok(shown.map(CronView::from).collect())
+    }
+
+    fn crontab(&self) -> Result<Crontab, Problem> {
+        match &self.crontab {
+            Entries::Ticking(crontab) => Ok(crontab.clone()),
+            Entries::AtRest(configs) => Ok(Crontab::at_rest(self.queues.clone(), configs)?),
+        }
     }
 
     /// Sends the message of an entry now, as though it ticked. Its ticks go on as they are.
@@ -93,9 +119,6 @@ impl Api {
     /// # Errors
     /// When there is no such entry, or its message is refused.
     pub async fn run_cron(&self, name: &str) -> Result<Sent, Problem> {
-        match &self.crontab {
-            Some(crontab) => Ok(crontab.run_now(name).await?.into()),
-            None => Err(RunError::Unknown(name.to_owned()).into()),
-        }
+        Ok(self.crontab()?.run_now(name).await?.into())
     }
 }

@@ -35,7 +35,6 @@ pub use problem::{Code, Problem, ProblemJson};
 pub use queue::QueueView;
 pub use view::WaitingView;
 
-use crate::cron::Crontab;
 use crate::queues::Queues;
 
 /// The most messages that one look into a queue returns.
@@ -94,7 +93,7 @@ pub struct VersionAnswer {
 pub struct Api {
     queues: Queues,
     handlers: Option<ListHandlers>,
-    crontab: Option<Crontab>,
+    crontab: cron::Entries,
 }
 
 impl Api {
@@ -104,7 +103,7 @@ impl Api {
         Api {
             queues,
             handlers: Some(handlers),
-            crontab: None,
+            crontab: cron::Entries::AtRest(Arc::default()),
         }
     }
 
@@ -114,7 +113,7 @@ impl Api {
         Api {
             queues,
             handlers: None,
-            crontab: None,
+            crontab: cron::Entries::AtRest(Arc::default()),
         }
     }
 

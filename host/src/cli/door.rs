@@ -7,6 +7,7 @@ mod cron;
 mod one;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gristmill_queue::{MessageId, NewMessage, QueueName};
@@ -19,7 +20,6 @@ use crate::api::{
     Sent, WaitingView,
 };
 use crate::config::{self, Config, ConfigErrors, defaults};
-use crate::cron::Crontab;
 use crate::http::{Client, ConnectError, SOCKET};
 use crate::queues::Queues;
 use crate::server;
@@ -80,10 +80,9 @@ impl Door {
                 Err(errors) => return Err(errors.clone().into()),
                 Ok(config) => match server::open_store(config) {
                     Ok((store, _)) => {
-                        let queues = Queues::new(store);
-                        let crontab = Crontab::at_rest(queues.clone(), &config.cron);
-                        let crontab = crontab.map_err(Problem::from)?;
-                        return Ok(Door::Store(Api::without_host(queues).with_crontab(crontab)));
+                        let api = Api::without_host(Queues::new(store));
+                        let configs = Arc::clone(&config.cron);
+                        return Ok(Door::Store(api.with_cron_configs(configs)));
                     }
                     Err(OpenError::InUse { .. }) if started.elapsed() < wait => {
                         tokio::time::sleep(LOOK_AGAIN).await;

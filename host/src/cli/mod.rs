@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use gristmill_queue::QueueName;
+use gristmill_queue::{QueueName, Timestamp};
 
 use exit::{Exit, Failure};
 use print::Screen;
@@ -179,6 +179,10 @@ fn queue_name(name: &str) -> Result<QueueName, String> {
     QueueName::new(name).map_err(|error| error.to_string())
 }
 
+fn point_in_time(typed: &str) -> Result<Timestamp, String> {
+    crate::api::one::time(typed).map_err(|problem| problem.detail)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -197,6 +201,16 @@ mod tests {
             &["send", "q", "x", "--file", "f"],
             &["send", "q", "x", "--attribute", "novalue"],
             &["send", "q", "x", "--delay", "soon"],
+            &["send", "q", "x", "--at", "tomorrow"],
+            &[
+                "send",
+                "q",
+                "x",
+                "--at",
+                "2026-12-24T18:00:00Z",
+                "--delay",
+                "1s",
+            ],
             &["send", "q", "x", "--priority", "10"],
             &["send", "q", "-", "--lines", "--dedup-id", "d"],
             &["purge", "q"],

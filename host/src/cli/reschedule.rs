@@ -10,7 +10,6 @@ use super::door::Door;
 use super::exit::Failure;
 use super::print::Screen;
 use super::{Global, text};
-use crate::api::one;
 use crate::config::value;
 
 #[derive(clap::Args, Debug)]
@@ -19,7 +18,7 @@ pub struct Move {
     /// The message
     id: MessageId,
     /// Due at this time, such as 2026-12-24T18:00:00Z or 2026-12-24T18:00[Europe/Berlin]
-    #[arg(long, value_name = "TIME", group = "to", value_parser = time)]
+    #[arg(long, value_name = "TIME", group = "to", value_parser = super::point_in_time)]
     at: Option<Timestamp>,
     /// Due this long from now on, such as 30s or 2h
     #[arg(long, value_name = "TIME", group = "to", value_parser = value::typed)]
@@ -46,8 +45,4 @@ impl Move {
         let due = text::time(moved.due_at_ms);
         screen.result(&format!("{} is due {due}", text::line(&moved.id)))
     }
-}
-
-fn time(typed: &str) -> Result<Timestamp, String> {
-    one::time(typed).map_err(|problem| problem.detail)
 }

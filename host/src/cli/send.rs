@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gristmill_queue::message::{Due, Priority};
-use gristmill_queue::{Envelope, MessageId, NewMessage, QueueName, limits};
+use gristmill_queue::{Envelope, MessageId, NewMessage, QueueName, Timestamp, limits};
 
 use super::Global;
 use super::door::Door;
@@ -52,6 +52,9 @@ struct About {
     /// Due only after this time, such as 30s or 2h
     #[arg(long, value_name = "TIME", value_parser = value::typed)]
     delay: Option<Duration>,
+    /// Due at this time, such as 2026-12-24T18:00:00Z or 2026-12-24T18:00[Europe/Berlin]
+    #[arg(long, value_name = "TIME", value_parser = super::point_in_time, conflicts_with = "delay")]
+    at: Option<Timestamp>,
     /// Expires after this time, such as 1d
     #[arg(long, value_name = "TIME", value_parser = value::typed)]
     ttl: Option<Duration>,
@@ -107,7 +110,10 @@ impl About {
                 tracestate: self.tracestate.clone(),
                 priority: self.priority.and_then(Priority::new).unwrap_or_default(),
             },
-            due: self.delay.map_or(Due::Now, Due::After),
+            due: match (self.at, self.delay) {
+                (Some(time), _) => Due::At(time),
+                (None, delay) => delay.map_or(Due::Now, Due::After),
+            },
             ttl: self.ttl,
             dedup_id: self.dedup_id.clone(),
         }

@@ -256,8 +256,8 @@ async fn resume(State(api): State<Api>, path: QueuePath) -> Result<StatusCode, P
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn cron(State(api): State<Api>) -> Json<Items<CronView>> {
-    Json(Items { items: api.cron() })
+async fn cron(State(api): State<Api>) -> Answer<Items<CronView>> {
+    Ok(Json(Items { items: api.cron()? }))
 }
 
 async fn run_cron(

@@ -261,6 +261,13 @@ fn what_is_in_flight_dead_or_unknown_is_neither_cancelled_nor_moved() {
     assert!(matches!(host.cancel(id), Err(AdminError::IsDead(_))));
     let moved = host.move_to(id, Due::Now);
     assert!(matches!(moved, Err(AdminError::IsDead(_))));
+    let mut forged = id.to_bytes();
+    forged[0] ^= 1;
+    let forged = gristmill_queue::MessageId::from_bytes(forged);
+    assert!(matches!(
+        host.cancel(forged),
+        Err(AdminError::UnknownMessage(_))
+    ));
     // An id with the number of another message is another's.
     let waiting = host.send_with("orders", "y", after(60)).unwrap().id;
     let mut forged = waiting.to_bytes();

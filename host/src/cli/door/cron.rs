@@ -8,7 +8,7 @@ impl Door {
     pub async fn cron(&self) -> Result<Vec<CronView>, Problem> {
         match self {
             Door::Host(client) => client.cron().await,
-            Door::Store(api) => Ok(api.cron()),
+            Door::Store(api) => api.cron(),
         }
     }
 

@@ -12,6 +12,7 @@ use super::group::{Group, fatal};
 use super::settle::has_history;
 use crate::error::{AdminError, Fatal};
 use crate::ops::{Reply, Standing};
+use crate::{dead, record, row};
 
 impl Writer {
     /// Removes a waiting message for good.
@@ -85,6 +86,23 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether a message is dead. Only its record tells its queue, and that is under a checksum with
+    /// the queue's name, so all are tried; nobody waits for it but who asked for a dead one.
+    fn is_dead(&self, id: MessageId, group: &mut Group<'_>) -> Result<bool, Fatal> {
+        let sequence = id.sequence();
+        let found = group.dead()?.get(sequence);
+        let Some(letter) = found.map_err(fatal("reading a dead letter"))? else {
+            return Ok(false);
+        };
+        let Ok(record) = dead::record(sequence, letter.value()) else {
+            return Ok(false);
+        };
+        Ok(self.board.ids().any(|queue| {
+            let name = self.board.name(queue).clone();
+            record::decode(sequence, name, record).is_ok_and(|message| message.id == id)
+        }))
+    }
+
     /// The row of a message that waits, or why it cannot be changed.
     fn find_waiting(
         &self,
@@ -100,15 +118,13 @@ impl Writer {
             }));
         }
         let Some(bytes) = group.row_bytes(sequence)? else {
-            let dead = group.dead()?.get(sequence);
-            let dead = dead.map_err(fatal("reading a dead letter"))?.is_some();
-            return Ok(Err(if dead {
+            return Ok(Err(if self.is_dead(id, group)? {
                 AdminError::IsDead(id)
             } else {
                 AdminError::UnknownMessage(id)
             }));
         };
-        let row = crate::row::decode(sequence, &bytes).ok();
+        let row = row::decode(sequence, &bytes).ok();
         let Some(row) = row.filter(|row| self.board.has(row.queue)) else {
             return Ok(Err(AdminError::Damaged(sequence)));
         };
