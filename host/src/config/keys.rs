@@ -238,7 +238,7 @@ static KEYS: &[KeyDoc] = &[
     own(optional(Cron, "queue", r#""invoices""#, "the name of a declared queue",
         "Where its messages go. They have the attributes `gristmill-cron`, its name, and `gristmill-tick`, the tick in UTC. Needed.")),
     own(key(Cron, "zone", r#""UTC""#, "a name of the IANA database, such as Europe/Berlin",
-        "The time zone of the schedule. Where clocks go forward, a time of day that is left out ticks at once after it; where they go back, one that comes twice ticks the first time only. What ticks every few minutes or hours follows the time that really passes.")),
+        "The time zone of the schedule. An entry for one time of day ticks once a day though clocks change: at once after a time that is left out, and the first time when it comes twice. Any other follows the time that really passes.")),
     own(key(Cron, "missed", r#""last""#, r#""skip", "last" or "all""#,
         "What becomes of ticks that were missed because no host ran, the machine slept or the tick before found no room for a while: none is made up for, the last one fires, or all do, but not more than the latest 1000. A tick that finds its queue full is not missed: it is tried again until there is room.")),
     own(key(Cron, "enabled", "true", "true or false",

@@ -1,9 +1,10 @@
 //! When an entry ticks: a cron expression in a time zone.
 //!
 //! The only file that names croner. What it does where clocks change is cron's own custom: an entry
-//! for a fixed time of day runs once on such a day (when its hour is left out, at the moment after
-//! the gap; when its hour comes twice, in the first), and one that ticks again and again follows
-//! the time that really passes, so that it leaves out what is left out and repeats what is repeated.
+//! for one time of day (a single second, minute and hour) ticks once on such a day: when its hour is
+//! left out, at the moment after the gap; when its hour comes twice, in the first. Any other, one
+//! with a list of hours too, follows the time that really passes, so that it leaves out what is left
+//! out and repeats what is repeated.
 
 use std::fmt;
 
@@ -224,6 +225,8 @@ mod tests {
         assert_eq!(spring("30 2 * * *"), ["29 01:00:00"]);
         assert_eq!(spring("30 1 * * *"), ["29 00:30:00"]);
         assert_eq!(spring("0 3 * * *"), ["29 01:00:00"]);
+        // Two times of day are no longer one: the one in the gap is left out.
+        assert_eq!(spring("30 2,14 * * *"), [""; 0]);
         // What ticks all the time ticks every half hour of real time.
         assert_eq!(
             spring("*/30 * * * *"),
@@ -248,6 +251,8 @@ mod tests {
         };
         assert_eq!(autumn("30 2 * * *"), ["25 00:30:00"]);
         assert_eq!(autumn("30 3 * * *"), ["25 02:30:00"]);
+        let twice = ["25 00:30:00", "25 01:30:00"];
+        assert_eq!(autumn("30 2,14 * * *"), twice);
         assert_eq!(
             autumn("*/30 * * * *"),
             [
