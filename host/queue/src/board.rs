@@ -17,6 +17,7 @@ use crate::ready::Place;
 use crate::settle::Settlement;
 use crate::{QueueName, QueuePolicy, Timestamp};
 
+mod ages;
 mod claim;
 mod groups;
 mod queue;
@@ -137,6 +138,7 @@ impl Board {
         let entry = self.queue_mut(queue);
         entry.policy = Arc::new(policy);
         entry.declared = true;
+        entry.keep_ages();
         self.consider(queue);
     }
 
@@ -161,27 +163,6 @@ impl Board {
     pub fn set_slots(&mut self, queue: QueueId, slots: u32) {
         self.queue_mut(queue).slots = slots;
         self.consider(queue);
-    }
-
-    /// Whether the queue has room for `messages` more of `bytes` together.
-    ///
-    /// # Errors
-    /// When it has not.
-    pub fn check_room(&self, queue: QueueId, messages: u64, bytes: u64) -> Result<(), QueueFull> {
-        let entry = self.queue(queue);
-        let over = |limit: Option<u64>, held: u64, more: u64| {
-            limit.is_some_and(|limit| held.saturating_add(more) > limit)
-        };
-        if over(entry.policy.max_messages, entry.held(), messages)
-            || over(entry.policy.max_bytes, entry.bytes, bytes)
-        {
-            return Err(QueueFull {
-                queue: entry.name.clone(),
-                messages: entry.held(),
-                bytes: entry.bytes,
-            });
-        }
-        Ok(())
     }
 
     /// Takes in a message that was just accepted.

@@ -30,6 +30,17 @@ pub enum OnGroupFailure {
     DeadLetterRest,
 }
 
+/// What happens when a message is sent to a full queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFull {
+    /// It is refused.
+    #[default]
+    Reject,
+    /// The oldest that wait are removed until it has room, ready or scheduled, in the order of
+    /// their acceptance. If that does not make room, it is refused.
+    DropOldest,
+}
+
 /// What is configured for a queue, as far as deciding needs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuePolicy {
@@ -41,6 +52,8 @@ pub struct QueuePolicy {
     pub max_messages: Option<u64>,
     /// How many bytes their bodies may have together.
     pub max_bytes: Option<u64>,
+    /// What happens when a message is sent to a full queue.
+    pub on_full: OnFull,
     /// The most bytes of one body.
     pub max_body: u64,
     /// The time-to-live of messages that name none.
@@ -62,6 +75,7 @@ impl Default for QueuePolicy {
             concurrency: 64,
             max_messages: None,
             max_bytes: None,
+            on_full: OnFull::default(),
             max_body: limits::DEFAULT_MAX_BODY,
             default_ttl: None,
             on_expiry: OnExpiry::default(),

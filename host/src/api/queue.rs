@@ -60,6 +60,8 @@ pub struct TotalsView {
     /// Cancelled by their id.
     #[serde(default)]
     pub cancelled: u64,
+    /// Removed to make room for others.
+    pub dropped: u64,
     /// Taken back from the dead.
     pub redriven: u64,
     /// Deaths of messages of a group that went on without them.
@@ -77,6 +79,7 @@ impl From<board::Totals> for TotalsView {
             expired,
             purged,
             cancelled,
+            dropped,
             redriven,
             groups_skipped,
         } = totals;
@@ -89,6 +92,7 @@ impl From<board::Totals> for TotalsView {
             expired,
             purged,
             cancelled,
+            dropped,
             redriven,
             groups_skipped,
         }

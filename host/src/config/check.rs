@@ -190,6 +190,7 @@ fn build_queue(
         max_bytes: value(&raw.max_bytes).map(|size| size.as_u64()),
         max_body: or_default(&raw.max_message_size, &defaults::MAX_MESSAGE_SIZE).as_u64(),
         default_ttl: value(&raw.ttl),
+        on_full: value(&raw.on_full).unwrap_or_default(),
         on_expiry: value(&raw.on_expiry).unwrap_or_default(),
         on_group_failure: value(&raw.on_group_failure).unwrap_or_default(),
         dedup_window: or_default(&raw.dedup_window, &defaults::DEDUP_WINDOW),

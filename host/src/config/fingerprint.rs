@@ -69,6 +69,7 @@ impl Lines {
             concurrency,
             max_messages,
             max_bytes,
+            on_full,
             max_body,
             default_ttl,
             on_expiry,
@@ -94,6 +95,7 @@ impl Lines {
         self.add("concurrency", concurrency);
         self.add("max_messages", max_messages);
         self.add("max_bytes", max_bytes);
+        self.add("on_full", on_full);
         self.add("max_body", max_body);
         self.add("default_ttl", &default_ttl.map(|ttl| ttl.as_nanos()));
         self.add("on_expiry", on_expiry);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gristmill_queue::board::QueueView;
+use gristmill_queue::board::{QueueId, QueueView};
 use gristmill_queue::effects::Write;
 use gristmill_queue::message::Due;
 use gristmill_queue::outcome::{Diagnostics, Usage};
@@ -218,6 +218,9 @@ pub(crate) enum Op {
     },
     ResumeGroups(ResumeGroups),
     HaltedGroups(HaltedGroups),
+    NoteAges {
+        queue: QueueId,
+    },
     Quarantine {
         sequence: u64,
     },

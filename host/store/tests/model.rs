@@ -18,6 +18,7 @@ mod model {
     pub mod policy;
     pub mod reference;
     pub mod rig;
+    pub mod room;
     pub mod script;
     pub mod state;
     pub mod world;

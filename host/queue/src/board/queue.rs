@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::ages::Ages;
 use super::{Depths, Gate, Removal, Row, Totals};
 use crate::meter::Meter;
 use crate::outcome::{Outcome, Reason};
@@ -21,6 +22,8 @@ pub(super) struct Queue {
     /// When the waiting messages expire. A running attempt never does, so what is leased is not
     /// in here.
     pub expiring: BTreeSet<(Timestamp, u64)>,
+    /// Which waiting messages are the oldest, if the queue drops them.
+    pub ages: Option<Box<Ages>>,
     /// The groups that wait for an operator.
     pub halted: BTreeSet<u64>,
     /// In flight, and nothing else of the queue starts beside it.
@@ -49,6 +52,7 @@ impl Queue {
             slots: 0,
             order: ReadyOrder::default(),
             expiring: BTreeSet::new(),
+            ages: None,
             halted: BTreeSet::new(),
             exclusive: None,
             in_flight: 0,
@@ -136,6 +140,9 @@ impl Queue {
     /// Lets go of a message about which only its number is known, and says whether it was found.
     pub fn evict(&mut self, sequence: u64, now: Timestamp) -> bool {
         self.expiring.retain(|&(_, expiring)| expiring != sequence);
+        if let Some(ages) = &mut self.ages {
+            ages.evict(sequence);
+        }
         self.order.evict(sequence, now)
     }
 
@@ -143,12 +150,18 @@ impl Queue {
         if let Some(expires) = row.expires_at {
             self.expiring.insert((expires, row.place.sequence));
         }
+        if let Some(ages) = &mut self.ages {
+            ages.note(row);
+        }
     }
 
     /// A running attempt never expires.
     pub fn unwatch(&mut self, row: &Row) {
         if let Some(expires) = row.expires_at {
             self.expiring.remove(&(expires, row.place.sequence));
+        }
+        if let Some(ages) = &mut self.ages {
+            ages.strike(row);
         }
     }
 
@@ -192,6 +205,7 @@ impl Queue {
             }
             Removal::ExpiredAndDropped => self.totals.expired += 1,
             Removal::Purged => self.totals.purged += 1,
+            Removal::Dropped => self.totals.dropped += 1,
             Removal::Cancelled => self.totals.cancelled += 1,
             Removal::Damaged => {}
         }

@@ -212,6 +212,8 @@ pub enum Removal {
     ExpiredAndDropped,
     /// One before it in its group died, and it goes to the dead store too.
     GroupFailed,
+    /// The queue was full, and it was among the oldest.
+    Dropped,
     /// An operator purged it.
     Purged,
     /// Somebody cancelled it, by its id.

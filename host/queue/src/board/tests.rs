@@ -1,5 +1,6 @@
 //! The gates, leases and counts by hand; in [`suspects`] those who may have killed the host; in
-//! [`groups`] what a death brings to its group; in [`model`] operations at random.
+//! [`groups`] what a death brings to its group; in [`ages`]
+//! what a full queue drops; in [`model`] operations at random.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::outcome::Reason;
 use crate::retry::{Jitter, RetryPolicy, Roll};
 use crate::settle::Counters;
 
+mod ages;
 mod conflicts;
 mod groups;
 mod model;

@@ -64,6 +64,8 @@ pub struct Totals {
     pub purged: u64,
     /// Cancelled by their id.
     pub cancelled: u64,
+    /// Removed to make room for others.
+    pub dropped: u64,
     /// Taken back from the dead.
     pub redriven: u64,
     /// Deaths of messages of a group that went on without them, as `on_group_failure = "skip"` says.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use gristmill_queue::policy::{OnExpiry, OnGroupFailure};
+use gristmill_queue::policy::{OnExpiry, OnFull, OnGroupFailure};
 use gristmill_queue::retry::Jitter;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -28,6 +28,7 @@ pub struct RawQueue {
     pub on_group_failure: Given<OnGroupFailure>,
     pub max_messages: Given<u64>,
     pub max_bytes: Given<ByteSize>,
+    pub on_full: Given<OnFull>,
     pub max_message_size: Given<ByteSize>,
     /// `None` within is for ever.
     pub dead_retention: Given<Option<Duration>>,
@@ -40,6 +41,10 @@ impl RawQueue {
         const ON_EXPIRY: [(&str, OnExpiry); 2] = [
             ("dead-letter", OnExpiry::DeadLetter),
             ("drop", OnExpiry::Drop),
+        ];
+        const ON_FULL: [(&str, OnFull); 2] = [
+            ("reject", OnFull::Reject),
+            ("drop-oldest", OnFull::DropOldest),
         ];
         const ON_GROUP_FAILURE: [(&str, OnGroupFailure); 3] = [
             ("skip", OnGroupFailure::Skip),
@@ -58,6 +63,7 @@ impl RawQueue {
             on_group_failure: queue.choice("on_group_failure", &ON_GROUP_FAILURE, problems),
             max_messages: queue.integer("max_messages", &defaults::MAX_MESSAGES, problems),
             max_bytes: queue.size("max_bytes", &defaults::MAX_BYTES, problems),
+            on_full: queue.choice("on_full", &ON_FULL, problems),
             max_message_size: queue.size(
                 "max_message_size",
                 &defaults::MAX_MESSAGE_SIZE.bounds,
@@ -82,6 +88,7 @@ impl RawQueue {
             on_group_failure: self.on_group_failure.or(other.on_group_failure),
             max_messages: self.max_messages.or(other.max_messages),
             max_bytes: self.max_bytes.or(other.max_bytes),
+            on_full: self.on_full.or(other.on_full),
             max_message_size: self.max_message_size.or(other.max_message_size),
             dead_retention: self.dead_retention.or(other.dead_retention),
             dedup_window: self.dedup_window.or(other.dedup_window),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gristmill_queue::policy::{OnExpiry, OnGroupFailure};
+use gristmill_queue::policy::{OnExpiry, OnFull, OnGroupFailure};
 use gristmill_queue::retry::{Jitter, RetryPolicy};
 use gristmill_queue::{QueueName, QueuePolicy};
 
@@ -64,6 +64,7 @@ fn every_key_reaches_its_place() {
         on_group_failure = "halt"
         max_messages = 1_000
         max_bytes = "1GiB"
+        on_full = "drop-oldest"
         max_message_size = "1MiB"
         dead_retention = "forever"
         dedup_window = "7d"
@@ -114,6 +115,7 @@ fn every_key_reaches_its_place() {
         concurrency: 5,
         max_messages: Some(1000),
         max_bytes: Some(1 << 30),
+        on_full: OnFull::DropOldest,
         max_body: 1 << 20,
         default_ttl: Some(Duration::from_secs(86_400)),
         on_expiry: OnExpiry::Drop,

@@ -38,8 +38,25 @@ impl Writer {
                 }
             };
             self.board.declare(queue, declaration.policy.clone());
+            self.note_ages(queue, group)?;
         }
         self.answer(reply, ());
+        Ok(())
+    }
+
+    /// Tells the board the age of some of the messages that waited before their queue began to drop
+    /// the oldest, and goes on with the rest in the next group.
+    pub(super) fn note_ages(&mut self, queue: QueueId, group: &mut Group<'_>) -> Result<(), Fatal> {
+        const MOST: usize = 10_000;
+        let unaged = self.board.take_unaged(queue, MOST);
+        for &sequence in &unaged {
+            if let Some(row) = group.row(sequence)?.filter(|row| row.queue == queue) {
+                self.board.note_age(&row);
+            }
+        }
+        if unaged.len() == MOST {
+            self.todo.push(Op::NoteAges { queue });
+        }
         Ok(())
     }
 

@@ -247,6 +247,7 @@ impl Writer {
                 self.halted_groups(request);
                 Ok(())
             }
+            Op::NoteAges { queue } => self.note_ages(queue, group),
             Op::Quarantine { sequence } => self.quarantine(sequence, group),
             Op::Declare { queues, reply } => self.declare(&queues, reply, group),
             Op::SetPaused {

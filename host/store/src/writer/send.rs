@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use gristmill_queue::board::{QueueFull, QueueId, Row};
+use gristmill_queue::board::{QueueFull, QueueId, Removal, Row};
 use gristmill_queue::ready::Place;
 use gristmill_queue::{Counters, Message, MessageId, NewMessage, Timestamp};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Writer;
 use super::group::{Group, fatal};
+use super::settle::has_history;
 use crate::dedup;
 use crate::error::{Fatal, SendError};
 use crate::ops::{Accepted, Outgoing, Reply};
@@ -51,9 +52,9 @@ impl Writer {
         Ok(Ok(accepted))
     }
 
-    /// Checks everything about a batch before anything of it is applied.
+    /// Checks everything about a batch before anything of it is applied, and makes room for it.
     fn check_batch(
-        &self,
+        &mut self,
         batch: &[Outgoing],
         group: &mut Group<'_>,
         now: Timestamp,
@@ -63,7 +64,7 @@ impl Writer {
             Err(error) => return Ok(Err(error)),
         };
         let messages = batch.iter().map(|outgoing| &outgoing.message);
-        let room = self.check_room(queues.iter().copied().zip(messages), group, now)?;
+        let room = self.make_room(queues.iter().copied().zip(messages), group, now)?;
         Ok(room.map(|()| queues).map_err(SendError::Full))
     }
 
@@ -92,10 +93,12 @@ impl Writer {
         Ok(queues)
     }
 
-    /// Whether all destinations have room for what goes to them together. A repeat needs none: it
-    /// is told the id of the first one, however full the queue is.
-    pub(super) fn check_room<'m>(
-        &self,
+    /// Makes sure that all destinations have room for what goes to them together: those that drop
+    /// their oldest do so if all others have room. A repeat needs none: it is told the id of the
+    /// first one, however full the queue is. Ask for a whole batch at once and last of all, so that
+    /// nothing is dropped for what is refused after all, and nothing that was just accepted.
+    pub(super) fn make_room<'m>(
+        &mut self,
         sends: impl Iterator<Item = (QueueId, &'m NewMessage)>,
         group: &mut Group<'_>,
         now: Timestamp,
@@ -114,11 +117,40 @@ impl Writer {
             news.push((queue, message.body.len() as u64));
         }
         news.sort_unstable_by_key(|&(queue, _)| queue);
-        let mut queues = news.chunk_by(|a, b| a.0 == b.0);
-        Ok(queues.try_for_each(|news| {
-            let bytes = news.iter().map(|&(_, bytes)| bytes).sum();
-            self.board.check_room(news[0].0, news.len() as u64, bytes)
-        }))
+        let needs = news.chunk_by(|a, b| a.0 == b.0).map(|news| {
+            let bytes = news.iter().map(|&(_, bytes)| bytes).sum::<u64>();
+            (news[0].0, news.len() as u64, bytes)
+        });
+        let needs: Vec<_> = needs.collect();
+        let mut checks = needs.iter();
+        let room = checks.try_for_each(|&(queue, messages, bytes)| {
+            self.board.check_room(queue, messages, bytes)
+        });
+        if room.is_ok() {
+            for (queue, messages, bytes) in needs {
+                for sequence in self.board.to_drop(queue, messages, bytes) {
+                    self.drop_one(sequence, group, now)?;
+                }
+            }
+        }
+        Ok(room)
+    }
+
+    /// Removes a waiting message to make room for others.
+    fn drop_one(
+        &mut self,
+        sequence: u64,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        let Some(row) = group.row(sequence)? else {
+            self.board.forget(sequence, now);
+            return self.quarantine(sequence, group);
+        };
+        self.let_go(sequence);
+        group.remove_message(sequence, has_history(&row))?;
+        self.board.remove(&row, Removal::Dropped, now);
+        Ok(())
     }
 
     /// Accepts a message unless its dedup id was seen within the window.

@@ -89,7 +89,7 @@ impl Writer {
             }
         }
         let messages = effects.sends.iter().map(|send| &send.message);
-        let room = self.check_room(queues.iter().copied().zip(messages), group, now)?;
+        let room = self.make_room(queues.iter().copied().zip(messages), group, now)?;
         if let Err(full) = room {
             tracing::debug!(queue = %full.queue, "a handler's send waits, because the queue is full");
             return Ok(Err(Outcome::HandedBack(HandedBack::DestinationFull)));

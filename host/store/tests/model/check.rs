@@ -85,6 +85,8 @@ impl World {
             };
             assert_eq!(view.depths, expected, "depths of {queue}");
             assert_eq!(view.declared, self.reference.queues[queue].declared);
+            let dropped = self.reference.queues[queue].dropped;
+            assert_eq!(view.totals.dropped, dropped, "dropped from {queue}");
             let skipped = self.reference.queues[queue].skipped;
             assert_eq!(view.totals.groups_skipped, skipped, "skipped in {queue}");
             let halted = self.reference.halted.keys().filter(|key| key.0 == queue);

@@ -157,6 +157,7 @@ impl World {
         };
         assert_eq!(refusals, [], "accepted all the same");
         assert_eq!(accepted.len(), batch.len());
+        self.reference.make_room(&plain, &fates);
         for (n, (to, sending, body)) in batch.iter().enumerate() {
             let (original, first_body) = match &fates[n] {
                 Fate::New => (None, body),
@@ -265,6 +266,7 @@ impl World {
         if refusals.contains(&Refusal::Full) {
             return Err(back(1000, false));
         }
+        self.reference.make_room(&batch, &fates);
         for (held, fate) in work.sends.iter().zip(fates) {
             if fate == Fate::New {
                 self.take_in(held.id, &held.to, &held.sending, &held.body);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use gristmill_queue::QueuePolicy;
-use gristmill_queue::policy::{OnExpiry, OnGroupFailure};
+use gristmill_queue::policy::{OnExpiry, OnFull, OnGroupFailure};
 use gristmill_queue::retry::Jitter;
 
 /// How many policies [`policy`] knows.
-pub const POLICIES: u8 = 8;
+pub const POLICIES: u8 = 10;
 
 /// One of them.
 pub fn policy(number: u8) -> QueuePolicy {
@@ -43,9 +43,17 @@ pub fn policy(number: u8) -> QueuePolicy {
             policy.on_group_failure = OnGroupFailure::Halt;
             policy.retry.max_attempts = 2;
         }
-        _ => {
+        7 => {
             policy.on_group_failure = OnGroupFailure::DeadLetterRest;
             policy.retry.max_attempts = 2;
+        }
+        8 => {
+            policy.on_full = OnFull::DropOldest;
+            policy.max_messages = Some(4);
+        }
+        _ => {
+            policy.on_full = OnFull::DropOldest;
+            (policy.max_messages, policy.max_bytes) = (Some(8), Some(60));
         }
     }
     policy

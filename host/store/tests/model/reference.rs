@@ -67,6 +67,8 @@ pub struct Queue {
     pub slots: u32,
     /// Deaths that their groups went on without, since the host started.
     pub skipped: u64,
+    /// Messages that made room for others, since the host started.
+    pub dropped: u64,
 }
 
 /// A queue and a group in it.
@@ -330,7 +332,7 @@ impl Reference {
     /// The host starts again; `blamed` if it had died with what was in flight.
     pub fn restart(&mut self, blamed: bool) {
         for queue in self.queues.values_mut() {
-            (queue.slots, queue.skipped) = (0, 0);
+            (queue.slots, queue.skipped, queue.dropped) = (0, 0, 0);
             if !queue.declared {
                 queue.policy = QueuePolicy::default();
             }

@@ -239,20 +239,6 @@ impl Reference {
         let key = (to.to_owned(), sending.dedup?.to_string());
         self.firsts.get(&key).filter(|first| first.until > self.now)
     }
-
-    fn has_room(&self, to: &str, (messages, bytes): (u64, u64)) -> bool {
-        let policy = &self.queues[to].policy;
-        let held = self.of_queue(to).count() as u64;
-        let size: usize = self.of_queue(to).map(|m| m.body.len()).sum();
-        // What holds nothing more is not refused for being too full already.
-        (messages, bytes) == (0, 0)
-            || policy
-                .max_messages
-                .is_none_or(|most| held + messages <= most)
-                && policy
-                    .max_bytes
-                    .is_none_or(|most| size as u64 + bytes <= most)
-    }
 }
 
 /// A message must not expire before it is due.

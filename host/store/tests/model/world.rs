@@ -125,6 +125,7 @@ impl World {
                 paused: false,
                 slots: 0,
                 skipped: 0,
+                dropped: 0,
             };
             reference.queues.insert(queue.to_owned(), queue_at_first);
         }

@@ -294,6 +294,7 @@ impl Model {
         entry.state = State::Gone;
         match why {
             Removal::Purged => totals.purged += 1,
+            Removal::Dropped => totals.dropped += 1,
             Removal::Cancelled => totals.cancelled += 1,
             Removal::ExpiredAndDropped => totals.expired += 1,
             Removal::Damaged => {}
