@@ -167,7 +167,7 @@ fn run(module: &[u8], producers: usize, calls: MaxCalls) -> Figures {
     let dispatcher = Dispatcher::new(queues.clone(), threads.handle().clone());
     let slot = Arc::new(HandlerSlot::new("bench"));
     slot.serve(version, &queues);
-    dispatcher.open(&queue("in"), &slot, IN_FLIGHT, "");
+    dispatcher.open(&queue("in"), &slot, IN_FLIGHT.into(), "");
     let messages = messages(producers);
     let atomics = || (0..messages).map(|_| AtomicU64::new(0)).collect();
     let cpu = cpu_time();

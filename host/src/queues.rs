@@ -12,7 +12,7 @@ use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
     Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, SendError,
-    Settle, Sink, Store,
+    Settle, Sink, Slots, Store,
 };
 
 /// All queues of a host.
@@ -234,8 +234,8 @@ impl Queues {
         self.store.declare(queues).await
     }
 
-    /// Delivers the messages of a queue to `sink`, at most `slots` at once.
-    pub fn attach(&self, queue: QueueName, slots: u32, sink: Arc<dyn Sink>) {
+    /// Delivers the messages of a queue to `sink`, at most as many at once as `slots` says.
+    pub fn attach(&self, queue: QueueName, slots: impl Into<Slots>, sink: Arc<dyn Sink>) {
         self.store.attach(queue, slots, sink);
     }
 

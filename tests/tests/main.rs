@@ -12,6 +12,7 @@ mod compile;
 mod cron;
 mod envelope;
 mod fixture;
+mod flow;
 mod kill;
 mod misbehave;
 mod new;

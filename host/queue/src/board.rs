@@ -19,7 +19,9 @@ use crate::{QueueName, QueuePolicy, Timestamp};
 
 mod ages;
 mod claim;
+mod flow;
 mod groups;
+mod pool;
 mod queue;
 mod row;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use row::{
 };
 pub use view::{Depths, Gate, QueueView, Totals};
 
+use pool::{Pool, PoolId};
 use queue::Queue;
 
 #[derive(Debug)]
@@ -39,6 +42,8 @@ struct Lease {
     fence: Fence,
     row: Row,
     conflicts: u32,
+    /// Whose slot it takes besides one of its queue.
+    pool: Option<PoolId>,
 }
 
 /// All queues of a store.
@@ -47,6 +52,8 @@ pub struct Board {
     boot: u64,
     next_lease: u64,
     queues: Vec<Queue>,
+    /// One for each name that was ever given; handlers are few.
+    pools: Vec<Pool>,
     names: HashMap<QueueName, QueueId>,
     leases: BTreeMap<u64, Lease>,
     /// Claimed or leased.
@@ -54,7 +61,7 @@ pub struct Board {
     /// Queues that may have something to start. One that has stands in here; one that no longer
     /// has may too, and is skipped.
     candidates: VecDeque<QueueId>,
-    /// When the next scheduled message of each queue is due.
+    /// When the next scheduled message of each queue is due, or the next token comes.
     wakes: BTreeSet<(Timestamp, QueueId)>,
     /// When the next waiting message of each queue expires.
     expiries: BTreeSet<(Timestamp, QueueId)>,
@@ -67,6 +74,8 @@ pub struct Board {
     alone: Option<u64>,
     /// Groups whose rest is to die.
     doomed: BTreeMap<(QueueId, u64), Doomed>,
+    /// When it was last told to advance.
+    now: Timestamp,
 }
 
 impl Board {
@@ -77,6 +86,7 @@ impl Board {
             boot,
             next_lease: 1,
             queues: Vec::new(),
+            pools: Vec::new(),
             names: HashMap::new(),
             leases: BTreeMap::new(),
             in_flight: 0,
@@ -87,6 +97,7 @@ impl Board {
             conflicts: HashMap::new(),
             alone: None,
             doomed: BTreeMap::new(),
+            now: Timestamp::ZERO,
         }
     }
 
@@ -133,10 +144,13 @@ impl Board {
         (0..u32::try_from(self.queues.len()).unwrap_or(u32::MAX)).map(QueueId)
     }
 
-    /// Says what is configured for a queue.
+    /// Says what is configured for a queue. What is in flight goes on, and counts under the new
+    /// limits. Messages keep the key that was read when they were accepted.
     pub fn declare(&mut self, queue: QueueId, policy: QueuePolicy) {
-        let entry = self.queue_mut(queue);
-        entry.policy = Arc::new(policy);
+        let rows = self.leases.values().map(|lease| &lease.row);
+        let in_flight = rows.filter(|row| row.queue == queue);
+        let entry = &mut self.queues[queue.0 as usize];
+        entry.set_policy(policy, in_flight.map(|row| row.place.key), self.now);
         entry.declared = true;
         entry.keep_ages();
         self.consider(queue);
@@ -145,6 +159,7 @@ impl Board {
     /// Says that the configuration no longer names a queue. Its messages stay and wait.
     pub fn undeclare(&mut self, queue: QueueId) {
         self.queue_mut(queue).declared = false;
+        self.consider(queue);
     }
 
     /// Whether the configuration names the queue.
@@ -211,13 +226,16 @@ impl Board {
         self.consider(row.queue);
     }
 
-    /// Makes ready what has become due. Call it before [`Board::claim`] whenever time has passed.
+    /// Makes ready what has become due and lets tokens come in. Call it before [`Board::claim`] whenever time has passed.
     pub fn advance(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
         while let Some(&(due, queue)) = self.wakes.first() {
             if due > now {
                 break;
             }
-            self.queue_mut(queue).order.promote(now);
+            let entry = self.queue_mut(queue);
+            entry.pass(now);
+            entry.order.promote(now);
             self.consider(queue);
         }
     }
@@ -268,7 +286,7 @@ impl Board {
         };
         let row = lease.row;
         let stays = row.after(outcome, settlement);
-        self.land(row.queue, fence.sequence);
+        self.land(row.queue, &row.place, lease.pool);
         let entry = self.queue_mut(row.queue);
         entry.count_end(outcome, settlement, now);
         match &stays {
@@ -312,6 +330,7 @@ impl Board {
     pub fn reschedule(&mut self, row: &Row, due: Timestamp, now: Timestamp) -> Row {
         let sequence = row.place.sequence;
         let entry = self.queue_mut(row.queue);
+        entry.pass(now);
         assert!(
             entry.order.reschedule(&row.place, due, now),
             "message {sequence} is moved in queue {}, but does not wait there",
@@ -397,7 +416,7 @@ impl Board {
     /// Notes that a queue may have something to start now or later.
     fn consider(&mut self, queue: QueueId) {
         let entry = &mut self.queues[queue.0 as usize];
-        if !entry.candidate && entry.is_open() && entry.order.is_ready() {
+        if !entry.candidate && !entry.in_line && entry.is_open() && entry.order.is_ready() {
             entry.candidate = true;
             self.candidates.push_back(queue);
         }
@@ -407,7 +426,7 @@ impl Board {
     /// Notes when a queue has something to do next.
     fn set_wakes(&mut self, queue: QueueId) {
         let entry = &mut self.queues[queue.0 as usize];
-        let wake = entry.order.next_due();
+        let wake = entry.next_wake();
         set_wake(&mut self.wakes, queue, &mut entry.wake, wake);
         let expiry = entry.next_expiry();
         set_wake(&mut self.expiries, queue, &mut entry.expiry, expiry);

@@ -18,6 +18,8 @@
 //! | [`outcome`] | how an attempt may end, and what is kept about it |
 //! | [`settle`](mod@settle) | outcome → settlement: counting, back-off, death |
 //! | [`retry`] | back-off and jitter |
+//! | [`key`] | by what a queue takes turns and limits |
+//! | [`rate`] | token buckets |
 //! | [`effects`] | what a handler sends and stores, held back until its ack |
 //! | [`ready`] | the order in which waiting messages are due |
 //! | [`board`] | all queues: gates, leases and fences |
@@ -32,12 +34,14 @@
 pub mod board;
 pub mod effects;
 pub mod id;
+pub mod key;
 pub mod limits;
 pub mod message;
 pub mod meter;
 pub mod name;
 pub mod outcome;
 pub mod policy;
+pub mod rate;
 pub mod ready;
 pub mod retry;
 pub mod settle;

@@ -31,6 +31,9 @@ pub const TTL_RANGE: (Duration, Duration) = (
     Duration::from_millis(1),
     Duration::from_secs(100 * 365 * 86_400),
 );
+/// For how many keys of a queue it is remembered what is left of their rate; a key whose bucket is
+/// full again needs none. Of more than these, the one that is full again first is forgotten early.
+pub const MAX_KEY_BUCKETS: usize = 1_000_000;
 /// The most ended attempts whose history is kept with a message; the oldest go first.
 pub const MAX_HISTORY: usize = 20;
 

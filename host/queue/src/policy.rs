@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::key::KeySource;
 use crate::limits;
+use crate::rate::Rate;
 use crate::retry::RetryPolicy;
 
 /// What happens to a message that expires.
@@ -41,6 +43,17 @@ pub enum OnFull {
     DropOldest,
 }
 
+/// What is configured for the keys of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPolicy {
+    /// Where a message's key stands.
+    pub source: KeySource,
+    /// How many messages of one key may be in flight at once.
+    pub concurrency: Option<u32>,
+    /// How many messages of one key may start within a time.
+    pub rate: Option<Rate>,
+}
+
 /// What is configured for a queue, as far as deciding needs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuePolicy {
@@ -48,6 +61,11 @@ pub struct QueuePolicy {
     pub retry: RetryPolicy,
     /// How many messages of the queue may be in flight at once.
     pub concurrency: u32,
+    /// How many messages of the queue may start within a time.
+    pub rate: Option<Rate>,
+    /// By what messages take turns, and what is limited for each key. Messages without the key are
+    /// of one key together.
+    pub key: Option<KeyPolicy>,
     /// How many messages may be ready, scheduled and in flight together.
     pub max_messages: Option<u64>,
     /// How many bytes their bodies may have together.
@@ -73,6 +91,8 @@ impl Default for QueuePolicy {
         QueuePolicy {
             retry: RetryPolicy::default(),
             concurrency: 64,
+            rate: None,
+            key: None,
             max_messages: None,
             max_bytes: None,
             on_full: OnFull::default(),

@@ -3,7 +3,8 @@
 //! One [`ReadyOrder`] per queue, in memory only; it is rebuilt from the store's index. A message
 //! that waits costs 16 bytes (ready, in order of arrival) to about 40 (scheduled); a message of a
 //! group waits behind its head and is in no order until its turn comes, so that picking the next
-//! runnable group is not a scan and an empty group costs nothing.
+//! runnable group is not a scan and an empty group costs nothing. Messages with a key stand in a lane
+//! for each key, and keys take turns; see [`turns`].
 //!
 //! It knows places, not messages: what is in flight, why something leaves, and whether a queue may
 //! deliver at all is the business of the [board](crate::board).
@@ -11,15 +12,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Timestamp;
+use crate::key::KeyHash;
 use crate::message::Priority;
 
 mod held;
 mod lane;
+mod member;
+mod parked;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use held::Held;
-use lane::Lane;
+pub use member::Next;
+use member::{Group, Mark, Member};
+use turns::Turns;
 
 /// Where a message stands in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +40,8 @@ pub struct Place {
     /// Its group, hashed. Two groups with one hash are one group: more order than was asked for,
     /// never less.
     pub group: Option<u64>,
+    /// Whose turn it waits for; read when it was accepted.
+    pub key: Option<KeyHash>,
     /// The order of acceptance, which is the order within a group. Unique within a queue.
     pub ordinal: u64,
 }
@@ -40,41 +49,20 @@ pub struct Place {
 /// The order in which the waiting messages of one queue are due.
 #[derive(Debug, Default)]
 pub struct ReadyOrder {
-    lanes: [Lane; Priority::COUNT],
-    scheduled: BTreeSet<(Timestamp, u64, Priority)>,
+    turns: [Turns; Priority::COUNT],
+    scheduled: BTreeSet<(Timestamp, u64, Mark)>,
     groups: BTreeMap<u64, Group>,
     /// Groups that deliver nothing. None of them is among `groups`.
     held: BTreeMap<u64, Held>,
+    /// Keys that have no turn for the time being.
+    parked: BTreeSet<Option<KeyHash>>,
     ready: u64,
+    /// Those of the ready whose key is parked.
+    closed: u64,
     /// Behind a head, or in a group that is held.
     behind: u64,
-}
-
-#[derive(Debug)]
-struct Group {
-    /// The one message of the group that is ready, scheduled or in flight.
-    head: Member,
-    /// Its ordinal; all that wait behind it and came in order have a larger one.
-    ordinal: u64,
-    behind: BTreeMap<u64, Member>,
-}
-
-/// A message of a group; its ordinal is kept beside it.
-#[derive(Clone, Copy, Debug)]
-struct Member {
-    sequence: u64,
-    due: Timestamp,
-    priority: Priority,
-}
-
-impl Member {
-    fn of(place: &Place) -> Self {
-        Member {
-            sequence: place.sequence,
-            due: place.due,
-            priority: place.priority,
-        }
-    }
+    /// What was taken out of a lane in which another may take its place.
+    vacant: Option<Mark>,
 }
 
 impl ReadyOrder {
@@ -112,6 +100,7 @@ impl ReadyOrder {
         self.behind += 1;
         if place.ordinal < ordinal && self.withdraw_member(head) {
             self.put_head(hash, head, ordinal, now);
+            self.tidy();
         }
     }
 
@@ -147,18 +136,19 @@ impl ReadyOrder {
     }
 
     /// The next message that is due at `now`, which stays where it is.
-    pub fn peek(&mut self, now: Timestamp) -> Option<u64> {
+    pub fn peek(&mut self, now: Timestamp) -> Option<Next> {
         self.promote(now);
-        let mut lanes = self.lanes.iter().rev();
-        lanes.find_map(Lane::first)
+        let mut turns = self.turns.iter().rev();
+        let (key, sequence) = turns.find_map(Turns::first)?;
+        Some(Next { sequence, key })
     }
 
     /// The next message that is due at `now`, which is then no longer waiting. In its group it
     /// stays the head.
     pub fn take(&mut self, now: Timestamp) -> Option<u64> {
         self.promote(now);
-        let mut lanes = self.lanes.iter_mut().rev();
-        let taken = lanes.find_map(Lane::pop)?;
+        let mut turns = self.turns.iter_mut().rev();
+        let taken = turns.find_map(Turns::pop)?;
         self.ready -= 1;
         Some(taken)
     }
@@ -166,7 +156,13 @@ impl ReadyOrder {
     /// A message has left the queue for good (acknowledged, dead, dropped): the next of its group
     /// has its turn. Says nothing about one that was not the head.
     pub fn leave(&mut self, sequence: u64, group: Option<u64>, now: Timestamp) {
-        let Some(hash) = group else { return };
+        if let Some(hash) = group {
+            self.leave_group(sequence, hash, now);
+        }
+        self.tidy();
+    }
+
+    fn leave_group(&mut self, sequence: u64, hash: u64, now: Timestamp) {
         let Some(entry) = self.groups.get_mut(&hash) else {
             if let Some(held) = self.held.get_mut(&hash) {
                 held.land(sequence);
@@ -224,13 +220,16 @@ impl ReadyOrder {
             group.head.due = due;
         }
         self.put(Member { due, ..member }, now);
+        self.tidy();
         true
     }
 
     /// Takes out by name a message that has its turn, and says whether it was there: it is in
     /// flight. In its group it stays the head.
     pub fn withdraw(&mut self, place: &Place) -> bool {
-        self.has_turn(place) && self.withdraw_member(Member::of(place))
+        let found = self.has_turn(place) && self.withdraw_member(Member::of(place));
+        self.tidy();
+        found
     }
 
     /// Takes out a message about which only its number is known, and says whether there was a trace
@@ -252,9 +251,10 @@ impl ReadyOrder {
         let mut groups = self.groups.iter();
         let headed = groups.find(|(_, group)| group.head.sequence == sequence);
         if let Some(hash) = headed.map(|(hash, _)| *hash) {
-            self.leave(sequence, Some(hash), now);
+            self.leave_group(sequence, hash, now);
             found = true;
         }
+        self.tidy();
         found
     }
 
@@ -263,26 +263,30 @@ impl ReadyOrder {
         if let Some(&entry) = scheduled.find(|(_, waiting, _)| *waiting == sequence) {
             return self.scheduled.remove(&entry);
         }
-        for lane in &mut self.lanes {
-            let mut waiting = lane.iter();
-            if let Some((due, _)) = waiting.find(|(_, waiting)| *waiting == sequence) {
-                drop(waiting);
+        for priority in (0..=u8::MAX).map_while(Priority::new) {
+            let turns = &mut self.turns[usize::from(priority.level())];
+            if let Some(key) = turns.evict(sequence) {
                 self.ready -= 1;
-                return lane.remove(due, sequence);
+                self.closed -= u64::from(self.is_parked(key));
+                self.vacant = Some(Mark::new(priority, key));
+                return true;
             }
         }
         false
     }
 
-    /// What waits, by sequence: what is ready in order, what is scheduled in order, and what waits
-    /// behind the heads, group by group.
+    /// What waits, by sequence: what is ready in order, what is ready but of a parked key, what is
+    /// scheduled in order, and what waits behind the heads, group by group.
     pub fn waiting(&self) -> impl Iterator<Item = u64> + '_ {
-        let ready = self.lanes.iter().rev().flat_map(Lane::iter);
+        let by_priority = || self.turns.iter().rev();
+        let ready = by_priority().flat_map(Turns::in_turn);
+        let closed =
+            by_priority().flat_map(|turns| self.parked.iter().flat_map(move |key| turns.of(*key)));
         let scheduled = self.scheduled.iter().map(|&(_, sequence, _)| sequence);
         let behind = self.groups.values().flat_map(|group| group.behind.values());
         let held = self.held.values().flat_map(|held| held.waiting.values());
         ready
-            .map(|(_, sequence)| sequence)
+            .chain(closed)
             .chain(scheduled)
             .chain(behind.chain(held).map(|member| member.sequence))
     }
@@ -300,7 +304,7 @@ impl ReadyOrder {
 
     /// Makes ready what has become due.
     pub fn promote(&mut self, now: Timestamp) {
-        while let Some(&(due, sequence, priority)) = self.scheduled.first() {
+        while let Some(&(due, sequence, mark)) = self.scheduled.first() {
             if due > now {
                 break;
             }
@@ -308,7 +312,7 @@ impl ReadyOrder {
             let member = Member {
                 sequence,
                 due,
-                priority,
+                mark,
             };
             self.put(member, now);
         }
@@ -330,7 +334,7 @@ impl ReadyOrder {
     /// Whether a message could be taken now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.ready > 0
+        self.ready > self.closed
     }
 
     /// How many messages are scheduled for later.
@@ -343,15 +347,17 @@ impl ReadyOrder {
         let Member {
             sequence,
             due,
-            priority,
+            mark,
         } = member;
         if due > now {
-            let fresh = self.scheduled.insert((due, sequence, priority));
+            let fresh = self.scheduled.insert((due, sequence, mark));
             debug_assert!(fresh, "message {sequence} is scheduled twice");
             return;
         }
-        self.lanes[usize::from(priority.level())].push(due, sequence);
+        let parked = self.is_parked(mark.key());
+        self.turns[mark.level()].push(mark.key(), due, sequence, parked);
         self.ready += 1;
+        self.closed += u64::from(parked);
     }
 
     /// Takes a message out of the lanes and the schedule, and says whether it was in them.
@@ -359,13 +365,24 @@ impl ReadyOrder {
         let Member {
             sequence,
             due,
-            priority,
+            mark,
         } = member;
-        if self.scheduled.remove(&(due, sequence, priority)) {
+        if self.scheduled.remove(&(due, sequence, mark)) {
             return true;
         }
-        let found = self.lanes[usize::from(priority.level())].remove(due, sequence);
+        let found = self.turns[mark.level()].remove(mark.key(), due, sequence);
         self.ready -= u64::from(found);
+        self.closed -= u64::from(found && self.is_parked(mark.key()));
+        self.tidy();
+        self.vacant = found.then_some(mark);
         found
+    }
+
+    /// Lets a key go of which nothing is left. Not before that is certain, or it would lose its
+    /// turn whenever one message takes the place of another.
+    fn tidy(&mut self) {
+        if let Some(mark) = self.vacant.take() {
+            self.turns[mark.level()].tidy(mark.key());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Queues as they are shown.
 
-use gristmill_queue::board;
-use gristmill_queue::board::Gate;
+use gristmill_queue::Timestamp;
+use gristmill_queue::board::{self, Gate};
 use serde::{Deserialize, Serialize};
 
 use super::handler::{HandlerStatus, HandlerView};
@@ -31,9 +31,11 @@ pub struct QueueView {
     pub acked_per_second: f64,
     /// What happened since the host started.
     pub totals: TotalsView,
-    /// The code of what keeps it from delivering: `paused`, `no-handler`, `suspects` or
-    /// `concurrency`.
+    /// The code of what keeps it from delivering: `paused`, `no-handler`, `suspects`, `keys`,
+    /// `concurrency` or `rate`.
     pub gate: Option<String>,
+    /// When that opens at the earliest, if time alone opens it: milliseconds since 1970.
+    pub gate_opens_at_ms: Option<u64>,
     /// The same in words, where more is known.
     pub gate_detail: Option<String>,
     /// The file of its handler, if a host runs and the queue has one.
@@ -121,6 +123,7 @@ impl QueueView {
             acked_per_second: view.acked_per_second,
             totals: view.totals.into(),
             gate: view.gate.map(|gate| gate.as_str().to_owned()),
+            gate_opens_at_ms: view.gate_opens_at.map(Timestamp::unix_ms),
             gate_detail,
             handler: handler.map(|handler| handler.file.clone()),
             name,
@@ -164,6 +167,7 @@ mod tests {
             sent_per_second: 0.0,
             acked_per_second: 0.0,
             gate,
+            gate_opens_at: None,
         }
     }
 

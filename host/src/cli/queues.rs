@@ -117,6 +117,8 @@ fn gate(queue: &QueueView) -> String {
             "messages that may have killed the host run first, alone".to_owned()
         }
         (Some("concurrency"), _) => "a free slot".to_owned(),
+        (Some("keys"), _) => "its keys, which are at their limits".to_owned(),
+        (Some("rate"), _) => "its rate".to_owned(),
         (Some(other), _) => text::line(other),
     }
 }
@@ -140,6 +142,7 @@ mod tests {
             acked_per_second: 120.0,
             totals: crate::api::queue::TotalsView::default(),
             gate: gate.map(str::to_owned),
+            gate_opens_at_ms: None,
             gate_detail: detail.map(str::to_owned),
             handler: Some("orders.wasm".into()),
         };
@@ -157,6 +160,7 @@ mod tests {
             };
             assert_eq!(waits_for(&halted), expected);
         }
+        assert_eq!(waits_for(&queue(Some("rate"), None)), "its rate");
         let screen = Screen {
             json: false,
             quiet: false,

@@ -19,7 +19,9 @@ use super::problem::{Place, Problems};
 use super::raw::{RawBackoff, RawConfig, RawHost, RawQueue};
 use super::section::Given;
 use super::value::Show;
-use super::{Config, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, keys};
+use super::{
+    Config, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_flow, keys,
+};
 
 /// Builds the configuration of the file at `source`. Its warnings are left empty.
 pub fn build(
@@ -32,7 +34,10 @@ pub fn build(
     let host = build_host(&raw.host, base, around, problems);
     let mut queues = BTreeMap::new();
     for (name, queue) in raw.queues {
-        let queue = build_queue(&name, queue.or(&raw.queue_defaults), &host, problems);
+        let key = |leaf: &str| format!("queue.{}.{leaf}", keys::quoted(name.get_ref()));
+        let merged = queue.clone().or(&raw.queue_defaults);
+        check_flow::note_idle(&queue, &merged, &key, problems);
+        let queue = build_queue(&name, merged, &host, problems);
         match QueueName::new(name.get_ref()) {
             Ok(valid) => drop(queues.insert(valid, queue)),
             Err(error) => {
@@ -176,6 +181,15 @@ fn check_log(log: &Given<String>, problems: &mut Problems<'_>) {
     }
 }
 
+/// What is said of more at once than the host runs, and the cure.
+pub fn beyond_host(key: &str, host: &HostConfig) -> String {
+    let most = host.max_in_flight;
+    format!("`{key}` cannot be reached: the whole host runs {most} at once")
+}
+
+/// The cure of [`beyond_host`].
+pub const LESS: &str = "raise `host.max_in_flight`, or lower this";
+
 fn build_queue(
     name: &Spanned<String>,
     raw: RawQueue,
@@ -186,6 +200,8 @@ fn build_queue(
     let policy = QueuePolicy {
         retry: build_retry(&raw, &key, problems),
         concurrency: or_default(&raw.concurrency, &defaults::CONCURRENCY),
+        rate: check_flow::rate(&raw.rate, &raw.burst),
+        key: check_flow::key(&raw, &key, problems),
         max_messages: value(&raw.max_messages),
         max_bytes: value(&raw.max_bytes).map(|size| size.as_u64()),
         max_body: or_default(&raw.max_message_size, &defaults::MAX_MESSAGE_SIZE).as_u64(),
@@ -201,16 +217,8 @@ fn build_queue(
         && policy.concurrency > host.max_in_flight
     {
         let key = key("concurrency");
-        let message = format!(
-            "`{key}` cannot be reached: the whole host runs {} at once",
-            host.max_in_flight
-        );
-        problems.warning(
-            given.span(),
-            &key,
-            message,
-            "raise `host.max_in_flight`, or lower this".to_owned(),
-        );
+        let message = beyond_host(&key, host);
+        problems.warning(given.span(), &key, message, LESS.to_owned());
     }
     if !problems.blame(&[key("max_bytes"), key("max_message_size")])
         && let Some(given) = &raw.max_bytes

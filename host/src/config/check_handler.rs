@@ -3,6 +3,7 @@
 //! The second half of [`check`](super::check): it needs the queues, which are built first.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use gristmill_queue::QueueName;
 use gristmill_queue::effects::{Destinations, EffectLimits};
 use toml::Spanned;
 
-use super::check::{module_name, or_default, place, value};
+use super::check::{LESS, beyond_host, module_name, or_default, place, value};
 use super::problem::Problems;
 use super::raw::RawHandler;
 use super::section::Given;
@@ -135,6 +136,18 @@ impl HandlerChecks<'_, '_> {
         destinations
     }
 
+    /// Warns of more at once than the host runs.
+    fn check_concurrency(&mut self, raw: &RawHandler, key: &dyn Fn(&str) -> String) {
+        if let Some(given) = &raw.concurrency
+            && *given.get_ref() > self.host.max_in_flight
+        {
+            let key = key("concurrency");
+            let message = beyond_host(&key, self.host);
+            self.problems
+                .warning(given.span(), &key, message, LESS.to_owned());
+        }
+    }
+
     fn limits(&mut self, raw: &RawHandler, key: &dyn Fn(&str) -> String) -> HandlerLimits {
         let timeout = or_default(&raw.timeout, &defaults::TIMEOUT);
         let max_timeout =
@@ -157,8 +170,10 @@ impl HandlerChecks<'_, '_> {
                 "raise it, or lower `timeout`".to_owned(),
             );
         }
+        self.check_concurrency(raw, key);
         let count = |given: &Given<u32>, setting| or_default(given, setting) as usize;
         HandlerLimits {
+            concurrency: value(&raw.concurrency).and_then(NonZeroU32::new),
             timeout,
             max_timeout,
             cpu_time: or_default(&raw.cpu_time, &defaults::CPU_TIME),

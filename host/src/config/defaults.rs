@@ -101,6 +101,22 @@ pub const MAX_MODULE_SIZE: Setting<ByteSize> =
 
 /// How many messages of a queue may be in flight at once; 1 to 10000.
 pub const CONCURRENCY: Setting<u32> = setting(64, 1, 10_000);
+/// How many messages of one key may be in flight at once; 1 to 10000. No default: no such limit.
+pub const CONCURRENCY_PER_KEY: Bounds<u32> = Bounds {
+    min: 1,
+    max: 10_000,
+};
+/// How many messages may start within the time that a rate names; 1 to 1000000.
+pub const RATE: Bounds<u32> = Bounds {
+    min: 1,
+    max: 1_000_000,
+};
+/// How many messages may start at once under a rate; 1 to 1000000. The default is one second's worth,
+/// and at least one.
+pub const BURST: Bounds<u32> = Bounds {
+    min: 1,
+    max: 1_000_000,
+};
 /// Attempts in all; 1 to 1000000.
 pub const MAX_ATTEMPTS: Setting<u32> = setting(10, 1, 1_000_000);
 /// The delay after the first failure; 0 s (at once) to 1 d.
@@ -169,6 +185,12 @@ pub const CRON_MIN_SLEEP: Duration = millis(20);
 
 /// The most characters of a handler's name.
 pub const MAX_HANDLER_NAME: usize = 100;
+/// How many messages a handler may have in flight at once, of all its queues; 1 to 10000. No default:
+/// as many as its queues have.
+pub const HANDLER_CONCURRENCY: Bounds<u32> = Bounds {
+    min: 1,
+    max: 10_000,
+};
 /// Wall-clock time of one delivery, host calls included; 1 ms to 12 h.
 pub const TIMEOUT: Setting<Duration> = setting(secs(30), millis(1), hours(12));
 /// Wall-clock time of one delivery with all its extensions; 1 ms to 12 h, and not less than the

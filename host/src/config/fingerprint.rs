@@ -67,6 +67,8 @@ impl Lines {
         let QueuePolicy {
             retry,
             concurrency,
+            rate,
+            key,
             max_messages,
             max_bytes,
             on_full,
@@ -93,6 +95,8 @@ impl Lines {
         self.add("jitter", jitter);
         self.add("max_age", &max_age.map(|age| age.as_nanos()));
         self.add("concurrency", concurrency);
+        self.add("rate", rate);
+        self.add("key", key);
         self.add("max_messages", max_messages);
         self.add("max_bytes", max_bytes);
         self.add("on_full", on_full);
@@ -125,6 +129,7 @@ impl Lines {
             config,
         } = grants;
         let HandlerLimits {
+            concurrency,
             timeout,
             max_timeout,
             cpu_time,
@@ -149,6 +154,7 @@ impl Lines {
         self.add("config", config);
         self.add("require", require);
         self.add("sha256", sha256);
+        self.add("handler_concurrency", concurrency);
         self.add("timeout", &timeout.as_nanos());
         self.add("max_timeout", &max_timeout.as_nanos());
         self.add("cpu_time", &cpu_time.as_nanos());

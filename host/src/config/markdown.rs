@@ -120,6 +120,8 @@ fn unit(key: &KeyDoc) -> &'static str {
         "time"
     } else if value::size(most).is_some() {
         "size"
+    } else if value::rate(unquoted).is_some() {
+        "rate"
     } else {
         "text"
     }

@@ -158,6 +158,35 @@ impl Section<'_, '_> {
     }
 }
 
+impl Section<'_, '_> {
+    /// A rate: how many within which time.
+    pub fn rate(
+        &self,
+        name: &str,
+        bounds: &Bounds<u32>,
+        problems: &mut Problems<'_>,
+    ) -> Given<(u32, Duration)> {
+        const CURE: &str = "write a number and a time, such as \"5/s\", \"300/min\" or \"1000/h\"";
+        let value = self.raw(name)?;
+        let DeValue::String(text) = value.get_ref() else {
+            self.wrong_type(name, value, "a rate", CURE, problems);
+            return None;
+        };
+        let Some((count, per)) = value::rate(text) else {
+            self.bad(
+                name,
+                value.span(),
+                "is not a rate",
+                CURE.to_owned(),
+                problems,
+            );
+            return None;
+        };
+        let count = self.within(name, Spanned::new(value.span(), count), bounds, problems)?;
+        Some(Spanned::new(value.span(), (count.into_inner(), per)))
+    }
+}
+
 fn whole(value: &DeValue<'_>) -> Option<i128> {
     let number = value.as_integer()?;
     // More digits than this are out of every bound, whatever they are.

@@ -29,6 +29,18 @@ pub fn size(text: &str) -> Option<ByteSize> {
     text.trim().parse().ok()
 }
 
+/// Reads a rate: `5/s`, `300/min`, `1000/h`, `1/d`; how many within which time.
+pub fn rate(text: &str) -> Option<(u32, Duration)> {
+    const UNITS: [(&str, u64); 5] = [("s", 1), ("min", 60), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let (count, unit) = text.trim().split_once('/')?;
+    let (_, seconds) = UNITS.into_iter().find(|(name, _)| *name == unit.trim())?;
+    let count = count.trim();
+    let is_number = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
+    // More digits than fit are out of bounds, whatever they are.
+    let count = count.parse().unwrap_or(u32::MAX);
+    is_number.then_some((count, Duration::from_secs(seconds)))
+}
+
 /// How a value is written in the file and in messages.
 pub trait Show {
     /// The text.
@@ -140,6 +152,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rates_are_read_as_people_write_them() {
+        for (text, count, seconds) in [
+            ("5/s", 5, 1),
+            ("300 / min", 300, 60),
+            ("300/m", 300, 60),
+            (" 1000/h ", 1000, 3600),
+            ("1/d", 1, 86_400),
+            ("99999999999/s", u32::MAX, 1),
+        ] {
+            assert_eq!(
+                rate(text),
+                Some((count, Duration::from_secs(seconds))),
+                "{text}"
+            );
+        }
+        for bad in [
+            "", "5", "/s", "5/", "5/ms", "-5/s", "+5/s", "1.5/s", "5/s/s", "5 per s",
+        ] {
+            assert_eq!(rate(bad), None, "{bad}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_shown_is_read_back(nanos in 0..3_000_000_000_000_000_000u64, bytes: u64) {
@@ -153,6 +188,7 @@ mod tests {
         fn no_text_makes_them_panic(text in ".*") {
             let _ = duration(&text);
             let _ = size(&text);
+            let _ = rate(&text);
         }
     }
 }

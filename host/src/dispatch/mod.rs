@@ -1,7 +1,7 @@
 //! The way of a leased message: run → outcome → settle.
 //!
 //! A queue that has a handler has a [`Line`]: the writer delivers leased messages to it, and each
-//! runs as a task of its own on the guests' threads. Permits are the queue's slots, which the board
+//! runs as a task of its own on the guests' threads. Permits are slots of the queue and of the handler, which the board
 //! counts: nothing is leased without one, and one is free again when the settlement is durable. So
 //! with `concurrency = 1` a message sees all that the one before has stored.
 //!
@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gristmill_queue::QueueName;
+use gristmill_store::Slots;
 use tokio::sync::Notify;
 
 use crate::queues::Queues;
@@ -88,9 +89,9 @@ impl Dispatcher {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to deliver a queue's messages to a handler, `slots` at once. `config` is the
+    /// Begins to deliver a queue's messages to a handler, as many at once as `slots` says. `config` is the
     /// fingerprint of the handler's configuration, kept with dead letters.
-    pub fn open(&self, queue: &QueueName, handler: &Arc<HandlerSlot>, slots: u32, config: &str) {
+    pub fn open(&self, queue: &QueueName, handler: &Arc<HandlerSlot>, slots: Slots, config: &str) {
         let line = Arc::new(Line {
             shared: Arc::clone(&self.shared),
             handler: Arc::clone(handler),

@@ -157,7 +157,7 @@ impl Handlers {
         for (queue, slot, line) in &changes.open {
             self.inner
                 .dispatcher
-                .open(queue, slot, line.slots, &line.config);
+                .open(queue, slot, line.slots.clone(), &line.config);
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use gristmill_queue::{QueueName, Timestamp};
+use gristmill_store::{SharedSlots, Slots};
 
 use crate::api::{HandlerStatus, HandlerView, VersionView};
 use crate::config::Config;
@@ -39,7 +40,7 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub handler: String,
-    pub slots: u32,
+    pub slots: Slots,
     pub config: String,
 }
 
@@ -196,10 +197,18 @@ impl Table {
         };
         let line = |(name, queue): (&QueueName, &crate::config::QueueConfig)| {
             let handler = queue.handler.clone()?;
-            self.entries.get(&handler)?.serving.as_ref()?;
+            let entry = self.entries.get(&handler)?;
+            entry.serving.as_ref()?;
+            let shared = entry.spec.limits.concurrency.map(|slots| SharedSlots {
+                name: handler.as_str().into(),
+                slots,
+            });
             let line = Line {
                 handler,
-                slots: queue.policy.concurrency,
+                slots: Slots {
+                    own: queue.policy.concurrency,
+                    shared,
+                },
                 config: config.fingerprint(name)?,
             };
             Some((name.clone(), line))

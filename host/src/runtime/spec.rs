@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +71,9 @@ impl fmt::Debug for Secret {
 /// How much a handler may use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HandlerLimits {
+    /// How many of its messages may be in flight at once, of all its queues together; if not given,
+    /// as many as these have. Kept by the queues, not by the sandbox.
+    pub concurrency: Option<NonZeroU32>,
     /// Wall-clock time of one delivery, host calls included, from entering the guest.
     pub timeout: Duration,
     /// The most wall-clock time of one delivery, extensions included; at least `timeout`.
@@ -121,6 +125,7 @@ impl GuaranteeClass {
 impl Default for HandlerLimits {
     fn default() -> Self {
         HandlerLimits {
+            concurrency: None,
             timeout: Duration::from_secs(30),
             max_timeout: Duration::from_secs(15 * 60),
             cpu_time: Duration::from_secs(10),

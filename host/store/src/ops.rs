@@ -1,5 +1,6 @@
 //! What the writer is asked to do, and who asks.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use gristmill_queue::board::{QueueId, QueueView};
@@ -159,6 +160,31 @@ pub struct Declaration {
     pub policy: QueuePolicy,
 }
 
+/// How many messages of a queue its handler runs at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// Of the queue itself.
+    pub own: u32,
+    /// Of all queues together that share them, because one handler serves them; none if there is no
+    /// such limit.
+    pub shared: Option<SharedSlots>,
+}
+
+/// Slots that all queues share which give the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedSlots {
+    /// The name: that of the handler.
+    pub name: Arc<str>,
+    /// How many. The latest to say so is right for all of them.
+    pub slots: NonZeroU32,
+}
+
+impl From<u32> for Slots {
+    fn from(own: u32) -> Self {
+        Slots { own, shared: None }
+    }
+}
+
 pub(crate) type Reply<T> = oneshot::Sender<T>;
 
 pub(crate) enum Op {
@@ -173,7 +199,7 @@ pub(crate) enum Op {
     },
     Attach {
         queue: QueueName,
-        slots: u32,
+        slots: Slots,
         sink: Arc<dyn Sink>,
     },
     Detach {

@@ -1,9 +1,10 @@
-//! The index row of a message: what changes with its attempts, in 72 bytes.
+//! The index row of a message: what changes with its attempts, in 80 bytes.
 //!
 //! Rows are all that is read at start-up to rebuild the ready order. Each carries 32 bits of a
 //! checksum over itself and its key.
 
 use gristmill_queue::board::{QueueId, Row};
+use gristmill_queue::key::KeyHash;
 use gristmill_queue::message::Priority;
 use gristmill_queue::ready::Place;
 use gristmill_queue::{Counters, Timestamp};
@@ -17,7 +18,7 @@ const EXPIRES: u8 = 2;
 const SUSPECT: u8 = 4;
 
 /// Bytes of a row.
-pub(crate) const ROW_BYTES: usize = 72;
+pub(crate) const ROW_BYTES: usize = 80;
 
 /// Writes a row.
 pub(crate) fn encode(row: &Row) -> [u8; ROW_BYTES] {
@@ -44,6 +45,7 @@ pub(crate) fn encode(row: &Row) -> [u8; ROW_BYTES] {
     put(&row.enqueued_at.unix_ms().to_le_bytes());
     put(&row.expires_at.unwrap_or_default().unix_ms().to_le_bytes());
     put(&row.place.group.unwrap_or_default().to_le_bytes());
+    put(&row.place.key.map_or(0, KeyHash::bits).to_le_bytes());
     put(&row.place.ordinal.to_le_bytes());
     put(&row.counters.attempts.to_le_bytes());
     put(&row.counters.postponed.to_le_bytes());
@@ -65,6 +67,10 @@ pub(crate) fn decode(sequence: u64, bytes: &[u8]) -> Result<Row, Malformed> {
     let u64_at = |at: usize| u64::from(u32_at(at)) | (u64::from(u32_at(at + 4)) << 32);
     let time_at = |at: usize| Timestamp::from_unix_ms(u64_at(at));
     let flag = |flag: u8| bytes[1] & flag != 0;
+    let key = match u64_at(44) {
+        0 => None,
+        bits => Some(KeyHash::from_bits(bits).ok_or(Malformed)?),
+    };
     Ok(Row {
         queue: QueueId(u32_at(4)),
         place: Place {
@@ -72,13 +78,14 @@ pub(crate) fn decode(sequence: u64, bytes: &[u8]) -> Result<Row, Malformed> {
             due: time_at(12),
             priority: Priority::new(bytes[2]).ok_or(Malformed)?,
             group: flag(GROUPED).then(|| u64_at(36)),
-            ordinal: u64_at(44),
+            key,
+            ordinal: u64_at(52),
         },
         counters: Counters {
-            attempts: u32_at(52),
-            postponed: u32_at(56),
-            crashes: u32_at(60),
-            redriven: u32_at(64),
+            attempts: u32_at(60),
+            postponed: u32_at(64),
+            crashes: u32_at(68),
+            redriven: u32_at(72),
         },
         enqueued_at: time_at(20),
         expires_at: flag(EXPIRES).then(|| time_at(28)),
@@ -105,6 +112,7 @@ mod tests {
                 due: Timestamp::from_unix_ms(11),
                 priority: Priority::new(0).unwrap(),
                 group: Some(u64::MAX),
+                key: Some(KeyHash::of("acme")),
                 ordinal: 12,
             },
             counters: Counters {
@@ -131,6 +139,7 @@ mod tests {
             suspect: false,
             place: Place {
                 group: None,
+                key: None,
                 ..row.place
             },
             ..row

@@ -19,7 +19,7 @@ use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
     Accepted, DeadFilter, Declaration, Fired, Firing, HaltedGroups, Op, Outgoing, Purge,
-    PurgeStates, Redrive, ResumeGroups, Settle, Sink, Standing,
+    PurgeStates, Redrive, ResumeGroups, Settle, Sink, Slots, Standing,
 };
 use crate::state::HandlerState;
 use crate::writer::OnFatal;
@@ -168,8 +168,9 @@ impl Store {
         self.ask(|reply| Op::Declare { queues, reply }).await
     }
 
-    /// Delivers the messages of a queue to `sink`, at most `slots` at once.
-    pub fn attach(&self, queue: QueueName, slots: u32, sink: Arc<dyn Sink>) {
+    /// Delivers the messages of a queue to `sink`, at most as many at once as `slots` says.
+    pub fn attach(&self, queue: QueueName, slots: impl Into<Slots>, sink: Arc<dyn Sink>) {
+        let slots = slots.into();
         let _ = self.shared.inbox.push(Op::Attach { queue, slots, sink });
     }
 

@@ -13,6 +13,7 @@ mod model {
     pub mod change;
     pub mod check;
     pub mod cron;
+    pub mod flow;
     pub mod groups;
     pub mod judge;
     pub mod policy;

@@ -1,9 +1,13 @@
 //! Who starts next, and what it means to be in flight.
 //!
 //! The gates are asked in a fixed order and none costs an attempt: paused, handler present,
-//! suspects first, expired, due, its turn in the group, concurrency.
+//! suspects first, expired, due, its turn in the group, concurrency of its key, concurrency of its
+//! queue and of the handler, rates. Groups and keys that cannot start are not among what is ready,
+//! so they are never asked.
 
+use super::pool::PoolId;
 use super::{Board, Claim, Fence, Lease, QueueId, Row};
+use crate::ready::Place;
 use crate::{Timestamp, limits};
 
 impl Board {
@@ -20,6 +24,7 @@ impl Board {
         }
         while let Some(queue) = self.candidates.pop_front() {
             let claim = self.claim_from(queue, now);
+            self.call_next(self.queue(queue).pool);
             if claim.is_some() {
                 self.consider(queue);
                 return claim;
@@ -37,7 +42,16 @@ impl Board {
         if !entry.is_open() || entry.has_expired(now) {
             return None;
         }
-        let sequence = entry.order.peek(now)?;
+        let next = entry.order.peek(now)?;
+        if !self.pool_has_room(queue) {
+            self.stand_in_line(queue);
+            return None;
+        }
+        let entry = &mut self.queues[queue.0 as usize];
+        if !entry.has_token(next.key, now) {
+            return None;
+        }
+        let sequence = next.sequence;
         let conflicts = self.conflicts.get(&sequence).copied().unwrap_or(0);
         if conflicts > limits::MAX_CONFLICTS {
             // It keeps losing to its neighbours: they end first, and none starts beside it.
@@ -47,12 +61,15 @@ impl Board {
             entry.exclusive = Some(sequence);
         }
         entry.order.take(now);
-        entry.in_flight += 1;
+        entry.begin(next.key, now);
+        let pool = entry.pool;
+        self.enter_pool(pool);
         self.in_flight += 1;
         self.conflicts.remove(&sequence);
         Some(Claim {
             queue,
             sequence,
+            key: next.key,
             alone: false,
             conflicts,
         })
@@ -62,7 +79,10 @@ impl Board {
     fn next_suspect(&self, now: Timestamp) -> Option<usize> {
         self.suspects.iter().position(|(queue, place)| {
             let entry = self.queue(*queue);
-            place.due <= now && entry.could_run() && entry.order.has_turn(place)
+            place.due <= now
+                && entry.could_run()
+                && entry.order.has_turn(place)
+                && entry.has_token(place.key, now)
         })
     }
 
@@ -81,7 +101,9 @@ impl Board {
         let entry = self.queue_mut(queue);
         let waited = entry.order.withdraw(&place);
         debug_assert!(waited, "suspect {} does not wait", place.sequence);
-        entry.in_flight += 1;
+        entry.begin(place.key, now);
+        let pool = entry.pool;
+        self.enter_pool(pool);
         self.in_flight += 1;
         self.alone = Some(place.sequence);
         self.conflicts.remove(&place.sequence);
@@ -89,6 +111,7 @@ impl Board {
         Some(Claim {
             queue,
             sequence: place.sequence,
+            key: place.key,
             alone: true,
             conflicts: 0,
         })
@@ -115,6 +138,7 @@ impl Board {
             fence,
             row,
             conflicts: claim.conflicts,
+            pool: self.queue(claim.queue).pool,
         };
         let earlier = self.leases.insert(claim.sequence, lease);
         assert!(
@@ -130,7 +154,12 @@ impl Board {
     /// row can be read, any row with its queue and sequence does; see [`Board::forget`] for what is
     /// then not known.
     pub fn abandon(&mut self, claim: Claim, row: &Row, now: Timestamp) {
-        self.land(claim.queue, claim.sequence);
+        let place = Place {
+            sequence: claim.sequence,
+            key: claim.key,
+            ..row.place
+        };
+        self.land(claim.queue, &place, self.queue(claim.queue).pool);
         let entry = self.queue_mut(claim.queue);
         entry.depart(row, now);
         entry.evict(claim.sequence, now);
@@ -138,9 +167,10 @@ impl Board {
     }
 
     /// A message is no longer in flight.
-    pub(super) fn land(&mut self, queue: QueueId, sequence: u64) {
+    pub(super) fn land(&mut self, queue: QueueId, place: &Place, pool: Option<PoolId>) {
         self.in_flight -= 1;
-        self.alone = self.alone.filter(|&alone| alone != sequence);
-        self.queue_mut(queue).land(sequence);
+        self.alone = self.alone.filter(|&alone| alone != place.sequence);
+        self.queue_mut(queue).land(place.sequence, place.key);
+        self.leave_pool(pool);
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ages::Ages;
+use super::flow::Flow;
+use super::pool::PoolId;
 use super::{Depths, Gate, Removal, Row, Totals};
 use crate::meter::Meter;
 use crate::outcome::{Outcome, Reason};
@@ -19,6 +21,12 @@ pub(super) struct Queue {
     pub paused: bool,
     pub slots: u32,
     pub order: ReadyOrder,
+    /// What is limited beyond concurrency, if anything is.
+    pub flow: Option<Box<Flow>>,
+    /// The slots it shares with others.
+    pub pool: Option<PoolId>,
+    /// Whether it stands in the line of that pool.
+    pub in_line: bool,
     /// When the waiting messages expire. A running attempt never does, so what is leased is not
     /// in here.
     pub expiring: BTreeSet<(Timestamp, u64)>,
@@ -36,7 +44,7 @@ pub(super) struct Queue {
     pub acked: Meter,
     /// Whether it stands among the board's candidates.
     pub candidate: bool,
-    /// Where it stands among the board's wakes.
+    /// Where it stands among the board's wakes: when it has something due, or a token.
     pub wake: Option<Timestamp>,
     /// Where it stands among the board's expiries.
     pub expiry: Option<Timestamp>,
@@ -51,6 +59,9 @@ impl Queue {
             paused,
             slots: 0,
             order: ReadyOrder::default(),
+            flow: None,
+            pool: None,
+            in_line: false,
             expiring: BTreeSet::new(),
             ages: None,
             halted: BTreeSet::new(),
@@ -98,6 +109,14 @@ impl Queue {
         self.next_expiry().is_some_and(|expiry| expiry <= now)
     }
 
+    /// When something may start that cannot now, unless an operation brings that about.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        match (self.order.next_due(), self.next_token()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
     pub fn next_expiry(&self) -> Option<Timestamp> {
         self.expiring.first().map(|&(expiry, _)| expiry)
     }
@@ -121,12 +140,14 @@ impl Queue {
     pub fn enter(&mut self, row: &Row, now: Timestamp) {
         self.bytes += u64::from(row.size);
         self.watch(row);
+        self.pass(now);
         self.order.admit(row.place, now);
     }
 
     /// A leased message waits again.
     pub fn put_back(&mut self, row: &Row, now: Timestamp) {
         self.watch(row);
+        self.pass(now);
         self.order.put_back(row.place, now);
     }
 
@@ -134,6 +155,7 @@ impl Queue {
     pub fn depart(&mut self, row: &Row, now: Timestamp) {
         self.bytes -= u64::from(row.size);
         self.unwatch(row);
+        self.pass(now);
         self.order.leave(row.place.sequence, row.place.group, now);
     }
 
@@ -143,6 +165,7 @@ impl Queue {
         if let Some(ages) = &mut self.ages {
             ages.evict(sequence);
         }
+        self.pass(now);
         self.order.evict(sequence, now)
     }
 
@@ -163,12 +186,6 @@ impl Queue {
         if let Some(ages) = &mut self.ages {
             ages.strike(row);
         }
-    }
-
-    /// The number of messages in flight falls by `sequence`.
-    pub fn land(&mut self, sequence: u64) {
-        self.in_flight -= 1;
-        self.exclusive = self.exclusive.filter(|&exclusive| exclusive != sequence);
     }
 
     pub fn count_end(&mut self, outcome: &Outcome, settlement: &Settlement, now: Timestamp) {

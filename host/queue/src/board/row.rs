@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::key::KeyHash;
 use crate::message::Due;
 use crate::outcome::Outcome;
 use crate::ready::Place;
@@ -197,6 +198,8 @@ pub struct Claim {
     pub queue: QueueId,
     /// The message.
     pub sequence: u64,
+    /// Its key.
+    pub key: Option<KeyHash>,
     /// It runs alone, because it is suspected of having killed the host.
     pub alone: bool,
     /// How often its attempt was run again for a conflict.

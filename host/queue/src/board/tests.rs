@@ -13,6 +13,7 @@ use crate::settle::Counters;
 
 mod ages;
 mod conflicts;
+mod flow;
 mod groups;
 mod model;
 mod suspects;
@@ -39,6 +40,7 @@ fn row(queue: QueueId, sequence: u64) -> Row {
             due: at(0),
             priority: Priority::DEFAULT,
             group: None,
+            key: None,
             ordinal: sequence,
         },
         counters: Counters::default(),

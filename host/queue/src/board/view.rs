@@ -12,9 +12,14 @@ pub enum Gate {
     NoHandler,
     /// Suspects run first, one at a time.
     Suspects,
+    /// All that is due is of keys of which as many messages as allowed are in flight, or whose rate
+    /// is used up.
+    Keys,
     /// As many messages as allowed are in flight: the handler's slots, the queue's concurrency, or
     /// one that runs with no other of its queue after too many conflicts.
     Concurrency,
+    /// Something is due, and the queue's rate is used up.
+    Rate,
 }
 
 impl Gate {
@@ -25,7 +30,9 @@ impl Gate {
             Gate::Paused => "paused",
             Gate::NoHandler => "no-handler",
             Gate::Suspects => "suspects",
+            Gate::Keys => "keys",
             Gate::Concurrency => "concurrency",
+            Gate::Rate => "rate",
         }
     }
 }
@@ -91,6 +98,8 @@ pub struct QueueView {
     pub acked_per_second: f64,
     /// What keeps it from delivering, if anything does.
     pub gate: Option<Gate>,
+    /// When that gate opens, if time alone opens it.
+    pub gate_opens_at: Option<Timestamp>,
 }
 
 impl Board {
@@ -98,8 +107,20 @@ impl Board {
     #[must_use]
     pub fn view(&self, queue: QueueId, now: Timestamp) -> QueueView {
         let entry = self.queue(queue);
-        let suspects = || self.waits_for_suspects(now).then_some(Gate::Suspects);
-        let full = || entry.is_full().then_some(Gate::Concurrency);
+        let suspects = || {
+            self.waits_for_suspects(now)
+                .then_some((Gate::Suspects, None))
+        };
+        let keys = || Some((Gate::Keys, entry.waits_for_keys()?));
+        let is_full = entry.is_full() || !self.pool_has_room(queue);
+        let full = || is_full.then_some((Gate::Concurrency, None));
+        let rate = || Some((Gate::Rate, Some(entry.waits_for_rate(now)?)));
+        let stopped = entry.stopped().map(|gate| (gate, None));
+        let gate = stopped
+            .or_else(suspects)
+            .or_else(keys)
+            .or_else(full)
+            .or_else(rate);
         QueueView {
             name: entry.name.clone(),
             declared: entry.declared,
@@ -108,7 +129,8 @@ impl Board {
             totals: entry.totals,
             sent_per_second: entry.sent.per_second(now),
             acked_per_second: entry.acked.per_second(now),
-            gate: entry.stopped().or_else(suspects).or_else(full),
+            gate: gate.map(|(gate, _)| gate),
+            gate_opens_at: gate.and_then(|(_, time)| time),
         }
     }
 }

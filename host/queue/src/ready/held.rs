@@ -53,6 +53,7 @@ impl ReadyOrder {
             }
         }
         self.held.insert(hash, held);
+        self.tidy();
     }
 
     /// Delivers a group again, from its oldest message on. Says whether it was held.

@@ -54,6 +54,14 @@ impl Lane {
         }
     }
 
+    pub fn len(&self) -> u64 {
+        (self.ring.len() - self.gaps + self.late.len()) as u64
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty() && self.late.is_empty()
+    }
+
     pub fn first(&self) -> Option<u64> {
         let ring = self.ring.front().map(Entry::key);
         let late = self.late.first().copied();

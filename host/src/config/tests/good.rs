@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gristmill_queue::policy::{OnExpiry, OnFull, OnGroupFailure};
+use gristmill_queue::key::KeySource;
+use gristmill_queue::policy::{KeyPolicy, OnExpiry, OnFull, OnGroupFailure};
+use gristmill_queue::rate::Rate;
 use gristmill_queue::retry::{Jitter, RetryPolicy};
 use gristmill_queue::{QueueName, QueuePolicy};
 
@@ -45,7 +47,7 @@ fn every_key_reaches_its_place() {
         [host]
         data_dir = "/var/lib/gristmill"
         threads = 3
-        max_in_flight = 7
+        max_in_flight = 9
         shutdown_timeout = "0s"
         watch = "poll"
         log = "info,gristmill=debug"
@@ -56,6 +58,11 @@ fn every_key_reaches_its_place() {
         [queue.orders]
         handler = "orders-v1.2.wasm"
         concurrency = 5
+        rate = "300/min"
+        burst = 7
+        key = "tenant"
+        concurrency_per_key = 2
+        rate_per_key = "1/s"
         max_attempts = 3
         backoff = { base = "2s", factor = 1.5, cap = "1h", jitter = "full" }
         max_age = "1h 30m"
@@ -75,6 +82,7 @@ fn every_key_reaches_its_place() {
         dead_retention = 0
 
         [handler."orders-v1.2"]
+        concurrency = 9
         send_to = ["orders", "bills.fifo"]
         reply = true
         state = true
@@ -96,7 +104,7 @@ fn every_key_reaches_its_place() {
     );
     assert_eq!(config.warnings, []);
     assert_eq!(config.host.data_dir, Path::new("/var/lib/gristmill"));
-    assert_eq!((config.host.threads, config.host.max_in_flight), (3, 7));
+    assert_eq!((config.host.threads, config.host.max_in_flight), (3, 9));
     assert_eq!(config.host.shutdown_timeout, Duration::ZERO);
     assert_eq!(config.host.watch, Watch::Poll);
     assert_eq!(config.host.log, "info,gristmill=debug");
@@ -113,6 +121,12 @@ fn every_key_reaches_its_place() {
             max_age: Some(Duration::from_secs(5400)),
         },
         concurrency: 5,
+        rate: Some(Rate::new(300, Duration::from_secs(60), Some(7))),
+        key: Some(KeyPolicy {
+            source: KeySource::Attribute("tenant".to_owned()),
+            concurrency: Some(2),
+            rate: Some(Rate::new(1, Duration::from_secs(1), Some(1))),
+        }),
         max_messages: Some(1000),
         max_bytes: Some(1 << 30),
         on_full: OnFull::DropOldest,
@@ -149,6 +163,7 @@ fn every_key_reaches_its_place() {
         Duration::from_secs(3600),
         "raised by the timeout"
     );
+    assert_eq!(handler.limits.concurrency.map(u32::from), Some(9));
     assert_eq!(handler.limits.cpu_time, Duration::from_millis(500));
     assert_eq!((handler.limits.memory, handler.limits.output), (131_072, 0));
     assert_eq!(handler.limits.max_calls, MaxCalls::Fixed(128));
@@ -192,6 +207,27 @@ fn defaults_are_for_all_and_each_may_differ() {
     assert!(h.state && !i.state);
     assert_eq!((h.env["A"].as_str(), h.env["B"].as_str()), ("all", "all"));
     assert_eq!((i.env["A"].as_str(), i.env["B"].as_str()), ("own", "all"));
+}
+
+#[test]
+fn a_queue_goes_by_the_group_and_limits_for_all_are_for_those_that_have_a_key() {
+    let config = good(
+        r#"
+        [defaults.queue]
+        concurrency_per_key = 2
+        burst = 3
+        [queue.a]
+        key = "gristmill-group"
+        [queue.b]
+        "#,
+    );
+    let key = KeyPolicy {
+        source: KeySource::Group,
+        concurrency: Some(2),
+        rate: None,
+    };
+    assert_eq!(queue(&config, "a").policy.key, Some(key));
+    assert_eq!(queue(&config, "b").policy, QueuePolicy::default());
 }
 
 #[test]

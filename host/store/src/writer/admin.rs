@@ -11,7 +11,7 @@ use super::group::Group;
 use super::redrive::{CHUNK, find};
 use super::settle::has_history;
 use crate::error::{AdminError, Fatal};
-use crate::ops::{Declaration, Op, Purge, Reply, Sink};
+use crate::ops::{Declaration, Op, Purge, Reply, Sink, Slots};
 
 impl Writer {
     /// Declares exactly these queues. Queues that are no longer among them keep their messages and
@@ -60,12 +60,15 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn attach(&mut self, queue: &QueueName, slots: u32, sink: Arc<dyn Sink>) {
+    pub(super) fn attach(&mut self, queue: &QueueName, slots: &Slots, sink: Arc<dyn Sink>) {
         let Some(queue) = self.board.find(queue.as_str()) else {
             return;
         };
         self.sinks.insert(queue, sink);
-        self.board.set_slots(queue, slots);
+        let shared = slots.shared.as_ref();
+        let shared = shared.map(|shared| (&*shared.name, shared.slots));
+        self.board.share_slots(queue, shared);
+        self.board.set_slots(queue, slots.own);
     }
 
     pub(super) fn detach(&mut self, queue: &QueueName) {
@@ -73,6 +76,7 @@ impl Writer {
             return;
         };
         self.board.set_slots(queue, 0);
+        self.board.share_slots(queue, None);
         self.sinks.remove(&queue);
     }
 

@@ -177,6 +177,7 @@ fn unknown_row(claim: Claim) -> Row {
         due: Timestamp::ZERO,
         priority: Priority::DEFAULT,
         group: None,
+        key: claim.key,
         ordinal: 0,
     };
     Row {

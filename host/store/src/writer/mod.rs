@@ -256,7 +256,7 @@ impl Writer {
                 reply,
             } => self.set_paused(queue, paused, reply, group),
             Op::Attach { queue, slots, sink } => {
-                self.attach(&queue, slots, sink);
+                self.attach(&queue, &slots, sink);
                 Ok(())
             }
             Op::Detach { queue, reply } => {

@@ -78,7 +78,8 @@ impl Writer {
             );
             return Ok(false);
         };
-        let row = redriven_row(queue, &letter, now);
+        let mut row = redriven_row(queue, &letter, now);
+        row.place.key = self.key_of(queue, &letter.message.envelope);
         group.insert_message(&row, record);
         if !letter.attempts.is_empty() {
             group.put_history(sequence, &letter.attempts)?;
@@ -89,7 +90,7 @@ impl Writer {
     }
 }
 
-/// It starts anew: attempts are reset, age and time-to-live count from now. Its place is the old
+/// It starts anew, but for its key: attempts are reset, age and time-to-live count from now. Its place is the old
 /// one, so that a group goes on in the order of acceptance.
 fn redriven_row(queue: QueueId, letter: &DeadLetter, now: Timestamp) -> Row {
     let message = &letter.message;
@@ -103,6 +104,7 @@ fn redriven_row(queue: QueueId, letter: &DeadLetter, now: Timestamp) -> Row {
             due: now,
             priority: message.envelope.priority,
             group: message.envelope.group.as_deref().map(group_hash),
+            key: None,
             ordinal: letter.ordinal,
         },
         counters: Counters {

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use gristmill_queue::board::{QueueFull, QueueId, Removal, Row};
+use gristmill_queue::key::KeyHash;
 use gristmill_queue::ready::Place;
-use gristmill_queue::{Counters, Message, MessageId, NewMessage, Timestamp};
+use gristmill_queue::{Counters, Envelope, Message, MessageId, NewMessage, Timestamp};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Writer;
@@ -222,6 +223,7 @@ impl Writer {
                 due,
                 priority: message.envelope.priority,
                 group: message.envelope.group.as_deref().map(group_hash),
+                key: self.key_of(queue, &message.envelope),
                 ordinal: self.ordinal(),
             },
             counters: Counters::default(),
@@ -244,6 +246,12 @@ impl Writer {
             self.hot.keep(Arc::new(message), row);
         }
         Ok(id)
+    }
+
+    /// Whose turn a message waits for, as its queue is configured now.
+    pub(super) fn key_of(&self, queue: QueueId, envelope: &Envelope) -> Option<KeyHash> {
+        let limits = self.board.policy(queue).key.as_ref()?;
+        limits.source.key_of(envelope)
     }
 
     /// The next number in the order of acceptance.

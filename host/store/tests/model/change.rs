@@ -27,6 +27,7 @@ impl Reference {
     pub fn cancel(&mut self, id: MessageId) -> Result<(), Unchanged> {
         self.waiting(id)?;
         self.messages.remove(&id.sequence());
+        self.note_turns();
         Ok(())
     }
 
@@ -41,6 +42,8 @@ impl Reference {
         if delay > 0 || message.due > now {
             message.due = due;
         }
-        Ok(message.due)
+        let due = message.due;
+        self.note_turns();
+        Ok(due)
     }
 }

@@ -59,6 +59,7 @@ impl Reference {
         let before = self.halted.len();
         let stays = |key: &GroupKey| group.is_some_and(|group| group != key.1);
         self.halted.retain(|key, _| key.0 != queue || stays(key));
+        self.note_turns();
         (before - self.halted.len()) as u64
     }
 }

@@ -12,7 +12,7 @@ use super::change::Unchanged;
 use super::reference::{Ended, KEYS, Message, Reference};
 use super::script::{Act, End, Sending};
 use super::state::{Fate, First, Held, Refusal, Work, is_valid};
-use super::world::{Asked, World, new_message};
+use super::world::{Asked, World, key_of, new_message};
 
 /// The end of an attempt as the store is told it, and as the reference is.
 pub fn outcome(end: &End, error: String) -> (Outcome, Ended) {
@@ -204,6 +204,9 @@ impl World {
             queue: to.to_owned(),
             body: body.to_vec(),
             group: sending.group.map(|group| format!("g{group}")),
+            tenant: key_of(sending),
+            key: policy.key.as_ref().and_then(|_| key_of(sending)),
+            shares: false,
             priority: sending.priority,
             due,
             since: now,
@@ -219,6 +222,7 @@ impl World {
             tick: None,
         };
         self.reference.messages.insert(id.sequence(), message);
+        self.reference.note_turns();
     }
 
     fn judge_end(&mut self, fence: Fence, work: &Work, mut ended: Ended) {
@@ -234,6 +238,7 @@ impl World {
             ended = instead;
         }
         self.reference.end(fence.sequence, &ended);
+        self.reference.note_turns();
     }
 
     /// What a handler has sent and stored appears with its ack, or the attempt ends otherwise.
@@ -299,6 +304,7 @@ impl World {
         self.reference
             .dead
             .retain(|sequence, _| !dead.contains(sequence));
+        self.reference.note_turns();
         (waiting.len() + dead.len()) as u64
     }
 

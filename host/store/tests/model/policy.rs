@@ -6,8 +6,10 @@ use gristmill_queue::QueuePolicy;
 use gristmill_queue::policy::{OnExpiry, OnFull, OnGroupFailure};
 use gristmill_queue::retry::Jitter;
 
+use super::flow;
+
 /// How many policies [`policy`] knows.
-pub const POLICIES: u8 = 10;
+pub const POLICIES: u8 = 14;
 
 /// One of them.
 pub fn policy(number: u8) -> QueuePolicy {
@@ -51,10 +53,11 @@ pub fn policy(number: u8) -> QueuePolicy {
             policy.on_full = OnFull::DropOldest;
             policy.max_messages = Some(4);
         }
-        _ => {
+        9 => {
             policy.on_full = OnFull::DropOldest;
             (policy.max_messages, policy.max_bytes) = (Some(8), Some(60));
         }
+        limited => flow::limit(&mut policy, limited),
     }
     policy
 }

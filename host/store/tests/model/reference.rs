@@ -9,6 +9,7 @@ use gristmill_queue::policy::OnExpiry;
 use gristmill_queue::{MessageId, QueuePolicy, Reason};
 
 use super::cron::Entry;
+use super::flow::Flow;
 use super::state::{First, State};
 
 /// The state keys that handlers use.
@@ -31,6 +32,11 @@ pub struct Message {
     pub queue: String,
     pub body: Vec<u8>,
     pub group: Option<String>,
+    /// What it says of whose it is, and what its queue took of that when it was accepted.
+    pub tenant: Option<String>,
+    pub key: Option<String>,
+    /// It is in flight and takes one of the shared slots.
+    pub shares: bool,
     pub priority: u8,
     pub due: u64,
     pub since: u64,
@@ -69,6 +75,9 @@ pub struct Queue {
     pub skipped: u64,
     /// Messages that made room for others, since the host started.
     pub dropped: u64,
+    /// Whether it shares slots with the others that do.
+    pub shared: bool,
+    pub flow: Flow,
 }
 
 /// A queue and a group in it.
@@ -91,6 +100,9 @@ pub struct Reference {
     /// The suspect that runs alone.
     pub alone: Option<u64>,
     pub orders: u64,
+    /// How many messages of the queues that share slots may be in flight.
+    pub shared_slots: u32,
+    pub steps: u64,
 }
 
 /// How an attempt ends, with what the contract needs to know of it.
@@ -131,7 +143,8 @@ impl Reference {
         !message.in_flight && message.due > self.now && self.has_turn(message)
     }
 
-    fn could_run(&self, message: &Message) -> bool {
+    /// By all gates but those that count.
+    pub fn could_run(&self, message: &Message) -> bool {
         let queue = &self.queues[&message.queue];
         queue.declared
             && !queue.paused
@@ -146,7 +159,7 @@ impl Reference {
         let suspects: Vec<&Message> = self
             .messages
             .values()
-            .filter(|m| m.suspect && self.could_run(m))
+            .filter(|m| m.suspect && self.could_run(m) && self.has_tokens(m))
             .collect();
         if self.alone.is_some() {
             return Vec::new();
@@ -158,34 +171,42 @@ impl Reference {
         }
         self.queues
             .keys()
-            .filter_map(|queue| self.next_of(queue))
+            .flat_map(|queue| self.next_of(queue))
             .collect()
     }
 
-    fn next_of(&self, name: &str) -> Option<u64> {
+    fn next_of(&self, name: &str) -> Vec<u64> {
         let queue = &self.queues[name];
         let flying = self.flying(name);
         let serial = self.of_queue(name).any(|m| m.in_flight && m.conflicts > 10);
         if serial || flying >= queue.slots.min(queue.policy.concurrency) as usize {
-            return None;
+            return Vec::new();
         }
-        let first = self
-            .of_queue(name)
-            .filter(|m| self.could_run(m))
-            .min_by_key(|m| (9 - m.priority, m.due, m.id.sequence()))?;
-        (first.conflicts <= 10 || flying == 0).then_some(first.id.sequence())
+        if !self.shares_have_room(queue) || !queue.flow.has_token() {
+            return Vec::new();
+        }
+        let first = self.in_turn(name).into_iter();
+        first
+            .filter(|m| m.conflicts <= 10 || flying == 0)
+            .map(|m| m.id.sequence())
+            .collect()
     }
 
     /// Starts a message. Says which attempt it is.
     pub fn start(&mut self, sequence: u64) -> u32 {
         let message = self.messages.get_mut(&sequence).expect("it waits");
+        let queue = self.queues.get_mut(&message.queue).expect("it has one");
+        queue.flow.start(message);
+        message.shares = queue.shared;
         message.in_flight = true;
         message.wants_fresh = false;
         if message.suspect {
             self.alone = Some(sequence);
         }
         // The crash that made it a suspect is charged for the time being only.
-        message.counts.attempts + 1 - u32::from(message.suspect)
+        let attempt = message.counts.attempts + 1 - u32::from(message.suspect);
+        self.note_turns();
+        attempt
     }
 
     /// Ends an attempt.
@@ -193,7 +214,7 @@ impl Reference {
         let now = self.now;
         self.alone = self.alone.filter(|&alone| alone != sequence);
         let message = self.messages.get_mut(&sequence).expect("it is in flight");
-        message.in_flight = false;
+        (message.in_flight, message.shares) = (false, false);
         let shows = !matches!(ended, Ended::Back { shows: false, .. });
         if message.suspect && shows {
             message.suspect = false;
@@ -300,6 +321,7 @@ impl Reference {
 
     /// What time alone brings about, and what deaths do.
     pub fn pass(&mut self) {
+        self.note_turns();
         let now = self.now;
         let expired = |m: &&Message| !m.in_flight && m.expires.is_some_and(|e| e <= now);
         let expired = self.messages.values().filter(expired);
@@ -308,8 +330,10 @@ impl Reference {
         expired.sort_unstable();
         for (_, sequence) in expired {
             self.expire(sequence);
+            self.note_turns();
         }
         self.bury_rests();
+        self.note_turns();
         self.dead
             .retain(|_, dead| dead.forgotten.is_none_or(|time| time > now));
         self.firsts.retain(|_, first| first.until > now);
@@ -325,26 +349,32 @@ impl Reference {
             (message.due, message.since) = (self.now, self.now);
             message.expires = message.lives.map(|lives| self.now + lives);
             (message.suspect, message.conflicts, message.wants_fresh) = (false, 0, false);
+            let policy = &self.queues[&message.queue].policy;
+            message.key = policy.key.as_ref().and(message.tenant.clone());
             self.messages.insert(*sequence, message);
+            self.note_turns();
         }
     }
 
     /// The host starts again; `blamed` if it had died with what was in flight.
     pub fn restart(&mut self, blamed: bool) {
         for queue in self.queues.values_mut() {
-            (queue.slots, queue.skipped, queue.dropped) = (0, 0, 0);
+            (queue.slots, queue.shared) = (0, false);
+            (queue.skipped, queue.dropped) = (0, 0);
             if !queue.declared {
                 queue.policy = QueuePolicy::default();
             }
+            queue.flow = Flow::new(&queue.policy);
         }
         self.alone = None;
         for sequence in self.messages.keys().copied().collect::<Vec<_>>() {
             let message = self.messages.get_mut(&sequence).expect("listed");
-            (message.conflicts, message.wants_fresh) = (0, false);
+            (message.conflicts, message.wants_fresh, message.shares) = (0, false, false);
             if std::mem::take(&mut message.in_flight) && blamed {
                 self.blame(sequence);
             }
         }
+        self.note_turns();
     }
 
     fn blame(&mut self, sequence: u64) {

@@ -1,5 +1,6 @@
 //! A real store in a folder of its own, driven step by step.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,7 +12,8 @@ use gristmill_queue::{
     Effects, Fence, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp, Transaction, limits,
 };
 use gristmill_store::{
-    Clock, Declaration, Evidence, Leased, Options, Outgoing, Settle, Sink, Store,
+    Clock, Declaration, Evidence, Leased, Options, Outgoing, Settle, SharedSlots, Sink, Slots,
+    Store,
 };
 
 use super::script::{GATE, QUEUES};
@@ -127,9 +129,13 @@ impl Rig {
         (self.store, self.gate) = open(&self.path(), &self.clock, queues);
     }
 
-    pub fn attach(&self, queue: &str, slots: u32) {
+    pub fn attach(&self, queue: &str, own: u32, shared: Option<u32>) {
         let sink = Arc::clone(&self.delivered) as Arc<dyn Sink>;
-        self.store.attach(name(queue), slots, sink);
+        let shared = shared.map(|slots| SharedSlots {
+            name: HANDLER.into(),
+            slots: NonZeroU32::new(slots).unwrap(),
+        });
+        self.store.attach(name(queue), Slots { own, shared }, sink);
     }
 
     /// Lets the writer do what has become due, and what that has led to.

@@ -41,6 +41,7 @@ impl Reference {
                 let sequence = oldest.id.sequence();
                 self.messages.remove(&sequence);
                 self.queues.get_mut(&name).expect("listed").dropped += 1;
+                self.note_turns();
             }
         }
     }

@@ -23,6 +23,8 @@ pub struct Sending {
     pub queue: usize,
     pub size: usize,
     pub group: Option<u8>,
+    /// The tenant it names.
+    pub key: Option<u8>,
     pub priority: u8,
     pub delay_ms: u64,
     pub ttl_ms: Option<u64>,
@@ -109,7 +111,9 @@ pub enum Step {
     /// What the handler of the n-th delivery in flight does.
     Act(usize, Vec<Act>),
     Pass(u64),
-    Attach(usize, u32),
+    /// With so many slots of its own; and, if so many are given, in common with the other queues that
+    /// are attached so.
+    Attach(usize, u32, Option<u32>),
     Detach(usize),
     /// The policy of each queue; none undeclares it.
     Declare([Option<u8>; QUEUES.len()]),
@@ -144,7 +148,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => vec(op(), 2..6).prop_map(Step::Together),
         16 => (0..4usize, vec(act(), 1..5)).prop_map(|(n, acts)| Step::Act(n, acts)),
         12 => pass().prop_map(Step::Pass),
-        3 => (queue(), 1..4u32).prop_map(|(queue, slots)| Step::Attach(queue, slots)),
+        3 => (queue(), 1..4u32, option::weighted(0.3, 1..4u32))
+            .prop_map(|(queue, slots, shared)| Step::Attach(queue, slots, shared)),
         1 => queue().prop_map(Step::Detach),
         2 => [declared(), declared(), declared()].prop_map(Step::Declare),
         2 => [schedule(), schedule()].prop_map(Step::Crontab),
@@ -222,16 +227,18 @@ fn sending() -> impl Strategy<Value = Sending> {
         queue,
         size,
         option::weighted(0.4, 0..2u8),
+        option::weighted(0.6, 0..3u8),
         priority,
         delay(),
         option::weighted(0.25, ttl),
         option::weighted(0.25, 0..3u8),
     )
         .prop_map(
-            |(queue, size, group, priority, delay_ms, ttl_ms, dedup)| Sending {
+            |(queue, size, group, key, priority, delay_ms, ttl_ms, dedup)| Sending {
                 queue,
                 size,
                 group,
+                key,
                 priority,
                 delay_ms,
                 ttl_ms,

@@ -15,6 +15,7 @@ use gristmill_queue::{
 use gristmill_store::{Accepted, AdminError, DeadFilter, Fired, Outgoing, PurgeStates, SendError};
 
 use super::cron::Asking;
+use super::flow::Flow;
 use super::judge::outcome;
 use super::policy::policy;
 use super::reference::{Ended, KEYS, Queue, Reference};
@@ -97,6 +98,10 @@ pub fn new_message(sending: &Sending, body: &[u8]) -> NewMessage {
         body: body.to_vec().into(),
         envelope: Envelope {
             group: sending.group.map(|group| format!("g{group}")),
+            attributes: key_of(sending)
+                .map(|key| ("tenant".to_owned(), key))
+                .into_iter()
+                .collect(),
             priority: Priority::new(sending.priority).unwrap(),
             ..Envelope::default()
         },
@@ -107,6 +112,11 @@ pub fn new_message(sending: &Sending, body: &[u8]) -> NewMessage {
         ttl: sending.ttl_ms.map(Duration::from_millis),
         dedup_id: sending.dedup.map(|key| format!("key {key}")),
     }
+}
+
+/// The value of the attribute that some queues have as their key.
+pub fn key_of(sending: &Sending) -> Option<String> {
+    sending.key.map(|key| format!("t{key}"))
 }
 
 pub fn queue_of(sending: &Sending) -> &'static str {
@@ -126,6 +136,8 @@ impl World {
                 slots: 0,
                 skipped: 0,
                 dropped: 0,
+                shared: false,
+                flow: Flow::default(),
             };
             reference.queues.insert(queue.to_owned(), queue_at_first);
         }
@@ -140,7 +152,7 @@ impl World {
             fingerprints: BTreeMap::new(),
             started: 0,
         };
-        world.attach_all(&[("a", 2), ("b", 2), ("c", 2)].map(|(q, n)| (q.to_owned(), n)));
+        world.attach_all(&["a", "b", "c"].map(|queue| (queue.to_owned(), 2, false)));
         world
     }
 
@@ -154,17 +166,14 @@ impl World {
             Step::Act(n, acts) => self.act(*n, acts),
             Step::Pass(time) => {
                 self.rig.clock.fetch_add(*time, Ordering::SeqCst);
-                self.reference.now += time;
+                self.reference.pass_time(*time);
             }
-            Step::Attach(queue, slots) => {
-                let queue = QUEUES[*queue];
-                self.rig.attach(queue, *slots);
-                self.queue(queue).slots = *slots;
-            }
+            Step::Attach(queue, slots, shared) => self.attach_anew(QUEUES[*queue], *slots, *shared),
             Step::Detach(queue) => {
                 let queue = QUEUES[*queue];
                 self.rig.wait(self.rig.store.detach(name(queue))).unwrap();
-                self.queue(queue).slots = 0;
+                let queue = self.queue(queue);
+                (queue.slots, queue.shared) = (0, false);
             }
             Step::Declare(policies) => self.declare(policies),
             Step::Crontab(schedules) => self.crontab(schedules),
@@ -208,7 +217,7 @@ impl World {
         for (queue, number) in QUEUES.into_iter().zip(policies) {
             self.queue(queue).declared = number.is_some();
             if let Some(number) = number {
-                self.queue(queue).policy = policy(*number);
+                self.queue(queue).set_policy(policy(*number));
                 declared.push((queue, policy(*number)));
             }
         }
@@ -228,23 +237,15 @@ impl World {
             .map(|(name, queue)| (name.as_str(), queue.policy.clone()))
             .collect();
         restart(&mut self.rig, declarations(&declared));
-        let attached: Vec<(String, u32)> = queues
+        let attached: Vec<(String, u32, bool)> = queues
             .iter()
-            .map(|(name, queue)| (name.clone(), queue.slots))
+            .map(|(name, queue)| (name.clone(), queue.slots, queue.shared))
             .collect();
         self.spent
             .extend(self.flights.drain(..).map(|flight| flight.fence));
         self.reference.restart(blamed);
         self.observe();
         self.attach_all(&attached);
-    }
-
-    fn attach_all(&mut self, queues: &[(String, u32)]) {
-        for (queue, slots) in queues.iter().filter(|(_, slots)| *slots > 0) {
-            self.rig.attach(queue, *slots);
-            self.queue(queue).slots = *slots;
-            self.observe();
-        }
     }
 
     fn ask(&mut self, op: &Op, in_group: bool) -> Asked {

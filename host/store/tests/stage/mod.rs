@@ -109,6 +109,15 @@ impl Host {
         }
     }
 
+    /// Declares the queues anew, with other policies.
+    pub fn declare(&mut self, change: impl Fn(&str, &mut QueuePolicy)) {
+        for queue in &mut self.queues {
+            change(queue.name.as_str(), &mut queue.policy);
+        }
+        let declaring = self.store.declare(self.queues.clone());
+        self.runtime.block_on(declaring).unwrap();
+    }
+
     /// Closes the store and opens it again.
     pub fn reopen(self) -> Self {
         self.runtime.block_on(self.store.close());

@@ -4,15 +4,20 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use std::cmp::Reverse;
+
 use super::*;
+use crate::key::KeyHash;
 use crate::message::Due;
 use crate::policy::OnExpiry;
 
 mod expect;
+mod flow;
 mod invariants;
 mod leases;
 mod ops;
 
+use flow::{Flow, limits_of};
 use ops::{Op, ops};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +27,7 @@ enum State {
         fence: Fence,
         exclusive: bool,
         alone: bool,
+        pool: Option<usize>,
     },
     Dead,
     Gone,
@@ -40,6 +46,8 @@ struct Settings {
     declared: bool,
     paused: bool,
     slots: u32,
+    pool: Option<usize>,
+    flow: Flow,
     totals: Totals,
 }
 
@@ -50,6 +58,9 @@ struct Model {
     entries: Vec<Entry>,
     stale: Vec<Fence>,
     now: u64,
+    /// How many messages of all queues that share them may be in flight.
+    pools: [u32; 2],
+    step: u64,
 }
 
 fn id(index: usize) -> QueueId {
@@ -74,6 +85,8 @@ impl Model {
             declared: true,
             paused: false,
             slots: 2,
+            pool: None,
+            flow: Flow::default(),
             totals: Totals::default(),
         };
         let mut model = Model {
@@ -83,6 +96,8 @@ impl Model {
             entries: Vec::new(),
             stale: Vec::new(),
             now: 1000,
+            pools: [1, 2],
+            step: 0,
         };
         model.boot(0);
         model
@@ -110,6 +125,7 @@ impl Model {
         self.board = Board::new(self.boot);
         for (index, settings) in self.queues.iter_mut().enumerate() {
             settings.totals = Totals::default();
+            settings.flow.restart(&settings.policy);
             let in_queue =
                 |entry: &&Entry| entry.row.queue.0 as usize == index && entry.state == State::Dead;
             let dead = self.entries.iter().filter(in_queue).count() as u64;
@@ -143,7 +159,11 @@ impl Model {
         }
         for (index, settings) in self.queues.iter().enumerate() {
             self.board.set_slots(id(index), settings.slots);
+            let pool = settings.pool;
+            self.board
+                .share_slots(id(index), pool.map(|pool| flow::pool(&self.pools, pool)));
         }
+        self.note_turns();
     }
 
     fn apply(&mut self, op: &Op) {
@@ -154,8 +174,9 @@ impl Model {
                 ttl,
                 priority,
                 group,
+                key,
                 size,
-            } => self.accept(queue, delay, ttl, priority, group, size),
+            } => self.accept(queue, delay, ttl, priority, group, key, size),
             Op::Claim => self.claim(),
             Op::End(index, ref outcome, roll) => self.end(index, outcome, roll),
             Op::EndStale(index) => self.end_stale(index),
@@ -184,6 +205,7 @@ impl Model {
                     let entry = &mut self.entries[index];
                     entry.state = State::Gone;
                     assert!(self.board.forget(entry.row.place.sequence, at(self.now)));
+                    self.note_turns();
                 }
             }
             Op::AbandonNext(known) => self.abandon_next(known),
@@ -197,15 +219,27 @@ impl Model {
                 settings.slots = slots;
                 self.board.set_slots(queue, slots);
             }
-            Op::Declare(index, declared, concurrency) => {
+            Op::Share(index, pool, slots) => {
+                let (queue, settings) = self.settings(index);
+                settings.pool = pool;
+                if let Some(pool) = pool {
+                    self.pools[pool] = slots;
+                }
+                self.board
+                    .share_slots(queue, pool.map(|pool| flow::pool(&self.pools, pool)));
+            }
+            Op::Declare(index, declared, concurrency, limits) => {
                 let (queue, settings) = self.settings(index);
                 settings.declared = declared;
                 settings.policy.concurrency = concurrency;
+                (settings.policy.rate, settings.policy.key) = limits_of(limits);
+                settings.flow.change(&settings.policy);
                 let policy = settings.policy.clone();
                 self.board.declare(queue, policy);
                 if !declared {
                     self.board.undeclare(queue);
                 }
+                self.note_turns();
             }
             Op::Wait(ms) => self.wait(ms),
             Op::Crash(shuffle) => self.boot(shuffle),
@@ -219,6 +253,7 @@ impl Model {
         ttl: Option<u64>,
         priority: u8,
         group: Option<u64>,
+        key: Option<KeyHash>,
         size: u32,
     ) {
         let now = at(self.now);
@@ -233,6 +268,7 @@ impl Model {
                 due: now.after(Duration::from_millis(delay)),
                 priority: Priority::new(priority).unwrap(),
                 group,
+                key,
                 ordinal: sequence,
             },
             counters: Counters::default(),
@@ -247,6 +283,7 @@ impl Model {
             state: State::Waiting,
             conflicts: 0,
         });
+        self.note_turns();
     }
 
     fn redrive(&mut self, index: Index) {
@@ -265,6 +302,7 @@ impl Model {
         (entry.state, entry.conflicts) = (State::Waiting, 0);
         self.board.redrive(row, at(self.now));
         self.queues[entry.row.queue.0 as usize].totals.redriven += 1;
+        self.note_turns();
     }
 
     /// It is due then, unless it would have expired; what is due already does not lose its place.
@@ -285,6 +323,7 @@ impl Model {
         let changed = self.board.reschedule(row, due, now);
         row.place.due = due;
         assert_eq!(changed, *row);
+        self.note_turns();
     }
 
     fn remove(&mut self, index: usize, why: Removal) {
@@ -304,11 +343,19 @@ impl Model {
                 totals.died += 1;
             }
         }
+        self.note_turns();
     }
 
     fn wait(&mut self, ms: u64) {
         self.now += ms;
+        self.queues.iter_mut().for_each(|queue| queue.flow.pass(ms));
         self.board.advance(at(self.now));
+        let wake = self.board.wakes.first();
+        assert!(
+            wake.is_none_or(|(wake, _)| *wake > at(self.now)),
+            "it would not rest"
+        );
+        self.note_turns();
         // Sometimes expired messages are left for later, as when there are very many.
         while !ms.is_multiple_of(4)
             && let Some(sequence) = self.board.expired(at(self.now))
@@ -366,6 +413,7 @@ proptest! {
                 let State::InFlight { fence, .. } = model.entries[index].state else { unreachable!() };
                 model.board.end(fence, &Outcome::Done, &Settlement::Ack, at(model.now)).unwrap();
                 model.entries[index].state = State::Gone;
+                model.note_turns();
             }
         }
         prop_assert!(model.entries.iter().all(|entry| matches!(entry.state, State::Gone | State::Dead)));

@@ -1,6 +1,5 @@
 //! What the list says that the board should do and show.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::*;
@@ -42,37 +41,54 @@ impl Model {
         settings.declared && !settings.paused && settings.slots.min(settings.policy.concurrency) > 0
     }
 
-    /// The message that a queue would start now, if it is its turn.
-    pub(super) fn next_of(&self, queue: QueueId) -> Option<usize> {
+    /// Whether as many are in flight as may be.
+    pub(super) fn is_full(&self, queue: QueueId) -> bool {
         let settings = self.of(queue);
-        let of_queue = |entry: &&Entry| entry.row.queue == queue;
         let exclusive = |entry: &Entry| {
-            matches!(
+            let exclusive = matches!(
                 entry.state,
                 State::InFlight {
                     exclusive: true,
                     ..
                 }
-            )
+            );
+            exclusive && entry.row.queue == queue
         };
+        self.in_flight(queue) >= settings.slots.min(settings.policy.concurrency) as usize
+            || self.entries.iter().any(exclusive)
+    }
+
+    /// The messages one of which a queue would start now, if it is its turn.
+    pub(super) fn next_of(&self, queue: QueueId) -> Vec<usize> {
+        let settings = self.of(queue);
+        let of_queue = |entry: &&Entry| entry.row.queue == queue;
         if !self.delivers(queue)
-            || self.in_flight(queue) >= settings.slots.min(settings.policy.concurrency) as usize
+            || self.is_full(queue)
+            || !self.pool_has_room(queue)
+            || !settings.flow.has_token()
             || self
                 .entries
                 .iter()
                 .filter(of_queue)
-                .any(|entry| self.has_expired(entry) || exclusive(entry))
+                .any(|entry| self.has_expired(entry))
         {
-            return None;
+            return Vec::new();
         }
-        let due = (0..self.entries.len())
-            .filter(|&i| self.entries[i].row.queue == queue && self.is_due(&self.entries[i]));
-        let next = due.min_by_key(|&i| {
-            let place = self.entries[i].row.place;
-            (Reverse(place.priority), place.due, place.sequence)
-        })?;
-        let serial = self.entries[next].conflicts > limits::MAX_CONFLICTS;
-        (!serial || self.in_flight(queue) == 0).then_some(next)
+        let next = self.in_turn(queue);
+        let serial = |i: &usize| self.entries[*i].conflicts > limits::MAX_CONFLICTS;
+        if self.in_flight(queue) > 0 && next.iter().any(serial) {
+            // Whichever of them it is that the board asks: the others are not asked before it.
+            return next.into_iter().filter(|i| !serial(i)).collect();
+        }
+        next
+    }
+
+    /// Whether the queue may have nothing to start, since one that has to run with no other of its
+    /// queue may be next.
+    pub(super) fn may_hold_back(&self, queue: QueueId) -> bool {
+        let next = self.in_turn(queue);
+        let serial = |i: &usize| self.entries[*i].conflicts > limits::MAX_CONFLICTS;
+        self.in_flight(queue) > 0 && next.iter().any(serial)
     }
 
     /// Everything that may start now.
@@ -83,14 +99,19 @@ impl Model {
         }
         let suspect = |i: &usize| {
             let entry = &self.entries[*i];
-            entry.row.suspect && self.is_due(entry) && self.delivers(entry.row.queue)
+            let flow = &self.of(entry.row.queue).flow;
+            entry.row.suspect
+                && self.is_due(entry)
+                && self.delivers(entry.row.queue)
+                && flow.has_token()
+                && flow.key_has_token(entry.row.place.key)
         };
         let suspects: Vec<usize> = (0..self.entries.len()).filter(suspect).collect();
         if suspects.is_empty() {
             return self
                 .board
                 .ids()
-                .filter_map(|queue| self.next_of(queue))
+                .flat_map(|queue| self.next_of(queue))
                 .collect();
         }
         let busy = self
@@ -163,7 +184,7 @@ impl Model {
                 && self.has_turn(entry)
         });
         let wake = due.map(|entry| entry.row.place.due).chain(expires).min();
-        assert_eq!(self.board.next_wake(), wake);
+        self.check_wake(wake);
         let leases = self
             .entries
             .iter()

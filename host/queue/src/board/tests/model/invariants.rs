@@ -12,15 +12,20 @@ impl Board {
         for (id, queue) in ids() {
             assert!(
                 queue.candidate
+                    || queue.in_line
                     || !queue.is_open()
                     || !queue.order.is_ready()
                     || self.is_held_up(queue),
                 "{id:?} is overlooked"
             );
             assert_eq!(queue.candidate, self.candidates.contains(&id));
+            assert!(
+                !(queue.candidate && queue.in_line),
+                "{id:?} stands in two lines"
+            );
             assert_eq!(
                 (queue.wake, queue.expiry),
-                (queue.order.next_due(), queue.next_expiry())
+                (queue.next_wake(), queue.next_expiry())
             );
             assert!(
                 queue.exclusive.is_none_or(
@@ -59,6 +64,6 @@ impl Board {
                 .get(&sequence)
                 .is_some_and(|&conflicts| conflicts > limits::MAX_CONFLICTS)
         });
-        !queue.expiring.is_empty() || serial && queue.in_flight > 0
+        !queue.expiring.is_empty() || serial && queue.in_flight > 0 || queue.next_token().is_some()
     }
 }

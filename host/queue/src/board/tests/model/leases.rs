@@ -10,6 +10,9 @@ impl Model {
             // An expired message in the queue of the first suspect holds up the other suspects.
             assert!(
                 startable.is_empty()
+                    || startable
+                        .iter()
+                        .all(|&i| self.may_hold_back(self.entries[i].row.queue))
                     || suspects && self.entries.iter().any(|entry| self.has_expired(entry)),
                 "{startable:?} could start"
             );
@@ -19,8 +22,12 @@ impl Model {
             .iter()
             .find(|&&i| self.entries[i].row.place.sequence == claim.sequence)
             .expect("it may start");
+        let pool = self.of(claim.queue).pool;
         let entry = &mut self.entries[index];
-        assert_eq!(claim.queue, entry.row.queue);
+        assert_eq!(
+            (claim.queue, claim.key),
+            (entry.row.queue, entry.row.place.key)
+        );
         assert_eq!(claim.alone, entry.row.suspect);
         assert_eq!(
             claim.conflicts,
@@ -32,7 +39,21 @@ impl Model {
             fence,
             exclusive: !claim.alone && entry.conflicts > limits::MAX_CONFLICTS,
             alone: claim.alone,
+            pool,
         };
+        self.note_start(index, claim.alone);
+    }
+
+    fn note_start(&mut self, index: usize, alone: bool) {
+        let Row { queue, place, .. } = self.entries[index].row;
+        let turn = (place.priority, place.key);
+        let flow = &mut self.queues[queue.0 as usize].flow;
+        flow.take_tokens(place.key);
+        if !alone {
+            // One that runs alone runs out of turn, and its key keeps that.
+            flow.since.remove(&turn);
+        }
+        self.note_turns();
     }
 
     pub(super) fn abandon_next(&mut self, known: bool) {
@@ -58,7 +79,20 @@ impl Model {
             Row { size: 0, ..unknown }
         };
         self.board.abandon(claim, &row, at(self.now));
-        entry.state = State::Gone;
+        // It was in flight in between, which is when its key was at its limit.
+        entry.state = State::InFlight {
+            fence: Fence {
+                boot: 0,
+                lease: 0,
+                sequence: 0,
+            },
+            exclusive: false,
+            alone: false,
+            pool: None,
+        };
+        self.note_start(index, claim.alone);
+        self.entries[index].state = State::Gone;
+        self.note_turns();
     }
 
     pub(super) fn end(&mut self, index: Index, outcome: &Outcome, roll: f64) {
@@ -113,6 +147,7 @@ impl Model {
         let conflict =
             *outcome == Outcome::HandedBack(HandedBack::Conflict) && entry.state == State::Waiting;
         entry.conflicts = if conflict { entry.conflicts + 1 } else { 0 };
+        self.note_turns();
     }
 
     pub(super) fn end_stale(&mut self, index: Index) {

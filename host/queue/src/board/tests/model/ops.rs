@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
+use crate::key::KeyHash;
 
 #[derive(Clone, Debug)]
 pub(super) enum Op {
@@ -13,6 +14,7 @@ pub(super) enum Op {
         ttl: Option<u64>,
         priority: u8,
         group: Option<u64>,
+        key: Option<KeyHash>,
         size: u32,
     },
     Claim,
@@ -28,7 +30,9 @@ pub(super) enum Op {
     AbandonNext(bool),
     Pause(Index, bool),
     Slots(Index, u32),
-    Declare(Index, bool, u32),
+    /// With so many slots in common with the others of the pool.
+    Share(Index, Option<usize>, u32),
+    Declare(Index, bool, u32, u8),
     Wait(u64),
     Crash(u64),
 }
@@ -68,9 +72,10 @@ pub(super) fn ops() -> impl Strategy<Value = Op> {
     let ttl = prop::option::weighted(0.3, 1u64..60);
     let priority = prop_oneof![3 => Just(4u8), 1 => 0u8..10];
     let group = prop_oneof![1 => Just(None), 1 => (0u64..3).prop_map(Some)];
-    let accept = (any::<Index>(), delay, ttl, priority, group, 0u32..100);
+    let key = prop_oneof![1 => Just(None), 2 => (0u64..3).prop_map(|key| Some(KeyHash::of(&key.to_string())))];
+    let accept = (any::<Index>(), delay, ttl, priority, group, key, 0u32..100);
     prop_oneof![
-        12 => accept.prop_map(|(queue, delay, ttl, priority, group, size)| Op::Accept { queue, delay, ttl, priority, group, size }),
+        12 => accept.prop_map(|(queue, delay, ttl, priority, group, key, size)| Op::Accept { queue, delay, ttl, priority, group, key, size }),
         16 => Just(Op::Claim),
         14 => (any::<Index>(), outcomes(), 0.0..1.0).prop_map(|(i, outcome, roll)| Op::End(i, outcome, roll)),
         1 => any::<Index>().prop_map(Op::EndStale),
@@ -83,7 +88,8 @@ pub(super) fn ops() -> impl Strategy<Value = Op> {
         1 => any::<bool>().prop_map(Op::AbandonNext),
         2 => (any::<Index>(), prop::bool::weighted(0.3)).prop_map(|(i, paused)| Op::Pause(i, paused)),
         2 => (any::<Index>(), 0u32..4).prop_map(|(i, slots)| Op::Slots(i, slots)),
-        1 => (any::<Index>(), prop::bool::weighted(0.8), 0u32..4).prop_map(|(i, declared, most)| Op::Declare(i, declared, most)),
+        1 => (any::<Index>(), prop::option::of(0usize..2), 1u32..4).prop_map(|(i, pool, slots)| Op::Share(i, pool, slots)),
+        2 => (any::<Index>(), prop::bool::weighted(0.8), 0u32..4, 0u8..7).prop_map(|(i, declared, most, limits)| Op::Declare(i, declared, most, limits)),
         6 => (1u64..40).prop_map(Op::Wait),
         1 => any::<u64>().prop_map(Op::Crash),
     ]
