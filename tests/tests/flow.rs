@@ -14,6 +14,10 @@ handler = "misbehave.wasm"
 
 [handler.misbehave]
 concurrency = 1
+send_to = ["more"]
+reply = true
+state = true
+secrets = { none = { file = "gristmill.toml" } }
 "#;
 
 #[test]

@@ -374,7 +374,7 @@ fn a_damaged_record_of_a_halted_group_pauses_its_queue() {
     assert_eq!(handled(&host), [""; 0]);
     assert_eq!(halted(&host)[0].halted, None);
     assert_eq!(host.resume_groups("orders", None), 1);
-    host.unpause("orders");
+    host.resume("orders");
     let mut rest = handled(&host);
     rest.sort();
     assert_eq!(rest, ["A1", "B0"]);

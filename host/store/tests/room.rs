@@ -70,7 +70,7 @@ fn a_full_queue_drops_its_oldest_and_never_what_is_in_flight_also_after_a_restar
     host.send("full", "4").unwrap();
     let host = host.lose_power();
     host.send("full", "5").unwrap();
-    host.unpause("full");
+    host.resume("full");
     assert_eq!(handled(&host), ["3", "4", "5"]);
 }
 
@@ -96,7 +96,7 @@ fn a_batch_drops_nothing_that_it_has_just_sent_and_nothing_if_it_is_refused() {
         "what is refused drops nothing"
     );
     host.send_all(batch(&["a", "b", "c"])).unwrap();
-    host.unpause("full");
+    host.resume("full");
     assert_eq!(handled(&host), ["a", "b", "c"]);
 }
 
@@ -124,7 +124,7 @@ fn what_a_handler_sends_drops_too_and_a_repeat_drops_nothing() {
     end.effects = transaction.finish();
     host.settle(end);
     assert_eq!(host.view("full").totals.dropped, 1);
-    host.unpause("full");
+    host.resume("full");
     assert_eq!(handled(&host), ["1", "2", "3"]);
 }
 
@@ -140,6 +140,6 @@ fn a_queue_that_begins_to_drop_knows_what_is_oldest_of_what_it_has() {
     host.send("full", "3").unwrap();
     let host = host.redeclare(|policy| policy.on_full = OnFull::Reject);
     host.send("full", "4").unwrap_err();
-    host.unpause("full");
+    host.resume("full");
     assert_eq!(handled(&host), ["1", "2", "3"]);
 }

@@ -208,8 +208,8 @@ impl World {
     }
 
     fn attach(&mut self, name: &str, slots: u32, shared: bool) {
-        let in_common = shared.then_some(self.reference.shared_slots);
-        self.rig.attach(name, slots, in_common);
+        let together = shared.then_some(self.reference.shared_slots);
+        self.rig.attach(name, slots, together);
         let queue = self.queue(name);
         (queue.slots, queue.shared) = (slots, shared);
     }

@@ -31,12 +31,6 @@ impl Host {
         self.runtime.block_on(resuming).unwrap()
     }
 
-    pub fn unpause(&self, queue: &str) {
-        self.runtime
-            .block_on(self.store.set_paused(QueueName::new(queue).unwrap(), false))
-            .unwrap();
-    }
-
     /// Goes on with what is fsynced at this moment, whatever the writer is doing; first, somebody
     /// else is let at the file.
     pub fn pull_the_plug(self, look: impl FnOnce(&redb::Database)) -> Self {

@@ -18,18 +18,17 @@ use std::time::Duration;
 
 use gristmill_queue::board::{Depths, QueueView, Totals};
 use gristmill_queue::effects::EffectLimits;
-use gristmill_queue::message::Due;
 use gristmill_queue::outcome::Usage;
 use gristmill_queue::{
     Effects, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason, Timestamp,
     Transaction, limits,
 };
 use gristmill_store::{
-    Accepted, AdminError, Clock, CronEntry, CronMark, DeadFilter, DeadLetter, Declaration,
-    Evidence, Fired, Firing, Found, Leased, OpenError, Options, Outgoing, PurgeStates, SendError,
-    Settle, Sink, Store,
+    Accepted, Clock, CronEntry, CronMark, DeadFilter, Declaration, Evidence, Fired, Firing, Leased,
+    OpenError, Options, Outgoing, SendError, Settle, Sink, Store,
 };
 
+mod admin;
 mod groups;
 
 /// A host without handlers: what is delivered is collected.
@@ -275,46 +274,6 @@ impl Host {
         self.store.attach(name, 64, sink);
     }
 
-    pub fn dead_letter(&self, queue: &str, id: MessageId) -> DeadLetter {
-        self.store
-            .dead_letter_of(&QueueName::new(queue).unwrap(), id)
-            .unwrap()
-    }
-
-    pub fn redrive(&self, queue: &str, filter: DeadFilter) -> u64 {
-        self.runtime
-            .block_on(self.store.redrive(QueueName::new(queue).unwrap(), filter))
-            .unwrap()
-    }
-
-    pub fn purge(&self, queue: &str, states: PurgeStates) -> u64 {
-        self.runtime
-            .block_on(self.store.purge(
-                QueueName::new(queue).unwrap(),
-                states,
-                DeadFilter::default(),
-            ))
-            .unwrap()
-    }
-
-    pub fn pause(&self, queue: &str) {
-        self.runtime
-            .block_on(self.store.set_paused(QueueName::new(queue).unwrap(), true))
-            .unwrap();
-    }
-
-    pub fn cancel(&self, id: MessageId) -> Result<(), AdminError> {
-        self.runtime.block_on(self.store.cancel(id))
-    }
-
-    pub fn move_to(&self, id: MessageId, to: Due) -> Result<Timestamp, AdminError> {
-        self.runtime.block_on(self.store.move_to(id, to))
-    }
-
-    pub fn find(&self, id: MessageId) -> Result<Found, AdminError> {
-        self.runtime.block_on(self.store.find(id))
-    }
-
     pub fn declare_cron(&self, entries: Vec<CronEntry>) -> Vec<CronMark> {
         let declared = self.store.declare_cron(entries);
         self.runtime.block_on(declared).unwrap()
@@ -326,12 +285,6 @@ impl Host {
 
     pub fn cron_marks(&self) -> Vec<(String, CronMark)> {
         self.store.cron_marks().unwrap()
-    }
-
-    pub fn resume(&self, queue: &str) {
-        self.runtime
-            .block_on(self.store.set_paused(QueueName::new(queue).unwrap(), false))
-            .unwrap();
     }
 
     /// Turns the clock back, as someone may do while no host runs; it is felt at the next start.

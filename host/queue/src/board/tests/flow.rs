@@ -218,12 +218,12 @@ fn a_key_out_of_tokens_waits_for_its_own_and_other_keys_flow() {
         (view.gate, view.gate_opens_at),
         (Some(Gate::Keys), Some(at(500)))
     );
-    for (now, sequence) in [(500, 2), (1000, 4)] {
+    for (now, row) in [(500, rows[1]), (1000, rows[3])] {
         assert_eq!(board.next_wake(), Some(at(now)));
         board.advance(at(now - 1));
         assert_eq!(claimed(&mut board, now - 1), None);
         board.advance(at(now));
-        start(&mut board, rows[sequence as usize - 1], now);
+        start(&mut board, row, now);
     }
     assert_eq!(board.next_wake(), None, "nothing waits");
 }

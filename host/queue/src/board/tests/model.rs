@@ -7,10 +7,10 @@ use proptest::sample::Index;
 use std::cmp::Reverse;
 
 use super::*;
-use crate::key::KeyHash;
 use crate::message::Due;
 use crate::policy::OnExpiry;
 
+mod change;
 mod expect;
 mod flow;
 mod invariants;
@@ -18,7 +18,7 @@ mod leases;
 mod ops;
 
 use flow::{Flow, limits_of};
-use ops::{Op, ops};
+use ops::{Op, Sent, ops};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
@@ -168,15 +168,7 @@ impl Model {
 
     fn apply(&mut self, op: &Op) {
         match *op {
-            Op::Accept {
-                queue,
-                delay,
-                ttl,
-                priority,
-                group,
-                key,
-                size,
-            } => self.accept(queue, delay, ttl, priority, group, key, size),
+            Op::Accept(sent) => self.accept(sent),
             Op::Claim => self.claim(),
             Op::End(index, ref outcome, roll) => self.end(index, outcome, roll),
             Op::EndStale(index) => self.end_stale(index),
@@ -246,35 +238,28 @@ impl Model {
         }
     }
 
-    fn accept(
-        &mut self,
-        queue: Index,
-        delay: u64,
-        ttl: Option<u64>,
-        priority: u8,
-        group: Option<u64>,
-        key: Option<KeyHash>,
-        size: u32,
-    ) {
+    fn accept(&mut self, sent: Sent) {
         let now = at(self.now);
         let sequence = self.entries.len() as u64;
-        let (queue, settings) = self.settings(queue);
+        let (queue, settings) = self.settings(sent.queue);
         settings.totals.sent += 1;
         let row = Row {
             queue,
             place: Place {
                 // Ids are given before acceptance, so the two orders differ.
                 sequence: 1000 + (sequence ^ 3),
-                due: now.after(Duration::from_millis(delay)),
-                priority: Priority::new(priority).unwrap(),
-                group,
-                key,
+                due: now.after(Duration::from_millis(sent.delay)),
+                priority: Priority::new(sent.priority).unwrap(),
+                group: sent.group,
+                key: sent.key,
                 ordinal: sequence,
             },
             counters: Counters::default(),
             enqueued_at: now,
-            expires_at: ttl.map(|ttl| now.after(Duration::from_millis(delay + ttl))),
-            size,
+            expires_at: sent
+                .ttl
+                .map(|ttl| now.after(Duration::from_millis(sent.delay + ttl))),
+            size: sent.size,
             suspect: false,
         };
         self.board.accept(&row, now);
@@ -283,66 +268,6 @@ impl Model {
             state: State::Waiting,
             conflicts: 0,
         });
-        self.note_turns();
-    }
-
-    fn redrive(&mut self, index: Index) {
-        let Some(index) = self.pick(index, |entry| entry.state == State::Dead) else {
-            return;
-        };
-        let entry = &mut self.entries[index];
-        let row = &mut entry.row;
-        // With its old ordinal, so that it may be older than what waits in its group.
-        row.place.due = at(self.now);
-        row.counters = Counters {
-            redriven: row.counters.redriven + 1,
-            ..Counters::default()
-        };
-        (row.expires_at, row.suspect) = (None, false);
-        (entry.state, entry.conflicts) = (State::Waiting, 0);
-        self.board.redrive(row, at(self.now));
-        self.queues[entry.row.queue.0 as usize].totals.redriven += 1;
-        self.note_turns();
-    }
-
-    /// It is due then, unless it would have expired; what is due already does not lose its place.
-    fn move_one(&mut self, index: Index, delay: u64) {
-        let Some(index) = self.pick(index, |entry| entry.state == State::Waiting) else {
-            return;
-        };
-        let (now, asked) = (at(self.now), at(self.now + delay));
-        let row = &mut self.entries[index].row;
-        let moved = row.moved(Due::At(asked), now);
-        if row.expires_at.is_some_and(|expires| expires <= asked) {
-            moved.unwrap_err();
-            return;
-        }
-        let before = row.place.due;
-        let due = if delay == 0 { before.min(asked) } else { asked };
-        assert_eq!(moved, Ok(due));
-        let changed = self.board.reschedule(row, due, now);
-        row.place.due = due;
-        assert_eq!(changed, *row);
-        self.note_turns();
-    }
-
-    fn remove(&mut self, index: usize, why: Removal) {
-        let entry = &mut self.entries[index];
-        self.board.remove(&entry.row, why, at(self.now));
-        let totals = &mut self.queues[entry.row.queue.0 as usize].totals;
-        entry.state = State::Gone;
-        match why {
-            Removal::Purged => totals.purged += 1,
-            Removal::Dropped => totals.dropped += 1,
-            Removal::Cancelled => totals.cancelled += 1,
-            Removal::ExpiredAndDropped => totals.expired += 1,
-            Removal::Damaged => {}
-            Removal::ExpiredToDead | Removal::GroupFailed => {
-                entry.state = State::Dead;
-                totals.expired += u64::from(why == Removal::ExpiredToDead);
-                totals.died += 1;
-            }
-        }
         self.note_turns();
     }
 

@@ -6,17 +6,21 @@ use proptest::sample::Index;
 use super::*;
 use crate::key::KeyHash;
 
+/// A message that is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub queue: Index,
+    pub delay: u64,
+    pub ttl: Option<u64>,
+    pub priority: u8,
+    pub group: Option<u64>,
+    pub key: Option<KeyHash>,
+    pub size: u32,
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    Accept {
-        queue: Index,
-        delay: u64,
-        ttl: Option<u64>,
-        priority: u8,
-        group: Option<u64>,
-        key: Option<KeyHash>,
-        size: u32,
-    },
+    Accept(Sent),
     Claim,
     End(Index, Outcome, f64),
     EndStale(Index),
@@ -75,7 +79,7 @@ pub(super) fn ops() -> impl Strategy<Value = Op> {
     let key = prop_oneof![1 => Just(None), 2 => (0u64..3).prop_map(|key| Some(KeyHash::of(&key.to_string())))];
     let accept = (any::<Index>(), delay, ttl, priority, group, key, 0u32..100);
     prop_oneof![
-        12 => accept.prop_map(|(queue, delay, ttl, priority, group, key, size)| Op::Accept { queue, delay, ttl, priority, group, key, size }),
+        12 => accept.prop_map(|(queue, delay, ttl, priority, group, key, size)| Op::Accept(Sent { queue, delay, ttl, priority, group, key, size })),
         16 => Just(Op::Claim),
         14 => (any::<Index>(), outcomes(), 0.0..1.0).prop_map(|(i, outcome, roll)| Op::End(i, outcome, roll)),
         1 => any::<Index>().prop_map(Op::EndStale),
