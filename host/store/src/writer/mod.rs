@@ -177,7 +177,10 @@ impl Writer {
         self.next_housekeeping = self.now().after(HOUSEKEEPING);
         loop {
             let mut ops = std::mem::take(&mut self.todo);
-            let patience = if ops.is_empty() {
+            let goes_on = self
+                .next_redrive()
+                .is_some_and(|next| next <= self.last_now);
+            let patience = if ops.is_empty() && !goes_on {
                 self.patience()
             } else {
                 Some(Duration::ZERO)
