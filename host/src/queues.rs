@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
 use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
-    Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, SendError,
-    Settle, Sink, Slots, Store,
+    Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
+    RedriveUnderWay, Redriven, SendError, Settle, Sink, Slots, Store,
 };
 
 /// All queues of a host.
@@ -85,8 +86,24 @@ impl Queues {
     ///
     /// # Errors
     /// When there is no such queue.
-    pub fn dead_groups(&self, queue: &QueueName) -> Result<Vec<DeadGroup>, AdminError> {
-        self.store.dead_groups(queue)
+    pub fn dead_groups(
+        &self,
+        queue: &QueueName,
+        filter: &DeadFilter,
+    ) -> Result<Vec<DeadGroup>, AdminError> {
+        self.store.dead_groups(queue, filter)
+    }
+
+    /// What waits in a queue and died in another, grouped alike.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn returnable_groups(
+        &self,
+        queue: QueueName,
+        filter: &DeadFilter,
+    ) -> Result<Vec<DeadGroup>, AdminError> {
+        self.store.returnable_groups(queue, filter).await
     }
 
     /// One dead letter, whole, by the number in a [`DeadSummary`].
@@ -113,12 +130,45 @@ impl Queues {
         self.store.dead_letter_of(queue, id)
     }
 
-    /// Takes dead letters back into their queue, in original order. Says how many.
+    /// Starts a redrive; without a rate, it is done when this returns.
     ///
     /// # Errors
-    /// When there is no such queue.
-    pub async fn redrive(&self, queue: QueueName, filter: DeadFilter) -> Result<u64, AdminError> {
-        self.store.redrive(queue, filter).await
+    /// When there is no such queue, or the one where the letters are to go is not declared.
+    pub async fn redrive(
+        &self,
+        queue: QueueName,
+        order: RedriveOrder,
+    ) -> Result<Redriven, AdminError> {
+        self.store.start_redrive(queue, order).await
+    }
+
+    /// Sends a dead letter again with another body, and removes it. Returns the new message's id.
+    ///
+    /// # Errors
+    /// When there is no such letter, or the body is too large for the queue.
+    pub async fn redrive_edited(
+        &self,
+        queue: QueueName,
+        id: MessageId,
+        body: Bytes,
+    ) -> Result<MessageId, AdminError> {
+        self.store.redrive_edited(queue, id, body).await
+    }
+
+    /// All redrives that go on by themselves.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn redrives(&self) -> Result<Vec<RedriveUnderWay>, AdminError> {
+        self.store.redrives().await
+    }
+
+    /// Ends a redrive where it is. Says how many letters it has taken.
+    ///
+    /// # Errors
+    /// When it is not under way.
+    pub async fn cancel_redrive(&self, number: u64) -> Result<u64, AdminError> {
+        self.store.cancel_redrive(number).await
     }
 
     /// Removes waiting messages or dead letters; never what is in flight. Says how many.

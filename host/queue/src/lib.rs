@@ -18,6 +18,7 @@
 //! | [`outcome`] | how an attempt may end, and what is kept about it |
 //! | [`settle`](mod@settle) | outcome → settlement: counting, back-off, death |
 //! | [`retry`] | back-off and jitter |
+//! | [`provenance`] | what a message tells that died elsewhere |
 //! | [`key`] | by what a queue takes turns and limits |
 //! | [`rate`] | token buckets |
 //! | [`effects`] | what a handler sends and stores, held back until its ack |
@@ -41,6 +42,7 @@ pub mod meter;
 pub mod name;
 pub mod outcome;
 pub mod policy;
+pub mod provenance;
 pub mod rate;
 pub mod ready;
 pub mod retry;

@@ -22,7 +22,7 @@ use crate::config::value::{self, Show};
 pub struct Attributes(pub Vec<(String, String)>);
 
 impl Attributes {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

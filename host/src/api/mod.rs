@@ -15,6 +15,7 @@ pub mod message;
 pub mod one;
 pub mod problem;
 pub mod queue;
+pub mod redrive;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod view;
@@ -33,6 +34,7 @@ pub use message::{BatchIn, MessageIn, Sent};
 pub use one::{MessageView, MoveOrder, Moved};
 pub use problem::{Code, Problem, ProblemJson};
 pub use queue::QueueView;
+pub use redrive::{Edited, RedriveIn, RedriveOut, RedriveView};
 pub use view::WaitingView;
 
 use crate::queues::Queues;
@@ -69,6 +71,23 @@ pub struct DeadOrder {
     pub filter: FilterView,
     /// Only count them.
     pub dry_run: bool,
+}
+
+/// Which dead letters are to be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeadSearch {
+    /// Which ones.
+    pub filter: FilterView,
+    /// The messages that wait in the queue and died in another, instead of its own dead; for groups
+    /// only.
+    pub to_source: bool,
+    /// The `next` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
 }
 
 /// What of a queue is to be purged.
@@ -213,28 +232,6 @@ impl Api {
         .await
     }
 
-    /// The dead letters of a queue, grouped by what they died of.
-    ///
-    /// # Errors
-    /// When there is no such queue.
-    pub async fn dead_groups(&self, queue: QueueName) -> Result<Vec<DeadGroupView>, Problem> {
-        self.read(move |queues| {
-            let mut groups = Vec::new();
-            for group in queues.dead_groups(&queue)? {
-                groups.extend(
-                    item(queues, &queue, &group.latest)?.map(|latest| DeadGroupView {
-                        fingerprint: dead::show_fingerprint(group.fingerprint),
-                        reason: group.reason.to_string(),
-                        count: group.count,
-                        latest,
-                    }),
-                );
-            }
-            Ok(groups)
-        })
-        .await
-    }
-
     /// One dead letter, whole.
     ///
     /// # Errors
@@ -246,22 +243,6 @@ impl Api {
     ) -> Result<DeadLetterView, Problem> {
         self.read(move |queues| Ok(queues.dead_letter_of(&queue, id)?.into()))
             .await
-    }
-
-    /// Takes dead letters back into their queue, or only counts them.
-    ///
-    /// # Errors
-    /// When there is no such queue.
-    pub async fn redrive(
-        &self,
-        queue: QueueName,
-        filter: DeadFilter,
-        dry_run: bool,
-    ) -> Result<u64, Problem> {
-        if dry_run {
-            return self.count_dead(queue, filter).await;
-        }
-        Ok(self.queues.redrive(queue, filter).await?)
     }
 
     /// Removes dead letters for good, or only counts them.

@@ -27,6 +27,8 @@ pub enum Code {
     MessageNotFound,
     /// There is no such entry of the crontab.
     CronNotFound,
+    /// There is no such redrive.
+    RedriveNotFound,
     /// The message is being handled, so it cannot be changed.
     MessageInFlight,
     /// The message is dead, so it cannot be changed.
@@ -80,6 +82,7 @@ impl Code {
             Code::QueueNotFound => ("queue-not-found", 404, "There is no such queue"),
             Code::MessageNotFound => ("message-not-found", 404, "There is no such message"),
             Code::CronNotFound => ("cron-not-found", 404, "There is no such cron entry"),
+            Code::RedriveNotFound => ("redrive-not-found", 404, "There is no such redrive"),
             Code::MessageInFlight => ("message-in-flight", 409, "The message is in flight"),
             Code::MessageDead => ("message-dead", 409, "The message is dead"),
             Code::NotFound => ("not-found", 404, "There is nothing at this address"),
@@ -161,6 +164,15 @@ impl From<AdminError> for Problem {
                 ),
             ),
             AdminError::UnknownMessage(_) => Problem::new(Code::MessageNotFound, error.to_string()),
+            AdminError::Undeclared(_) => Problem::new(Code::QueueNotFound, error.to_string()),
+            AdminError::UnknownRedrive(_) => Problem::new(Code::RedriveNotFound, error.to_string()),
+            AdminError::Invalid { problem, .. } => {
+                let code = match problem {
+                    InvalidMessage::BodyTooLarge { .. } => Code::TooLarge,
+                    _ => Code::InvalidMessage,
+                };
+                Problem::new(code, error.to_string())
+            }
             AdminError::InFlight(_) => Problem::new(Code::MessageInFlight, error.to_string()),
             AdminError::IsDead(_) => Problem::new(Code::MessageDead, error.to_string()),
             AdminError::ExpiresFirst(_) => Problem::new(Code::InvalidMessage, error.to_string()),

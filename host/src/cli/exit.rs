@@ -94,9 +94,11 @@ impl From<Problem> for Failure {
 /// The exit code that goes with a problem.
 pub fn exit_of(code: Code) -> Exit {
     match code {
-        Code::QueueNotFound | Code::MessageNotFound | Code::CronNotFound | Code::NotFound => {
-            Exit::NotFound
-        }
+        Code::QueueNotFound
+        | Code::MessageNotFound
+        | Code::CronNotFound
+        | Code::RedriveNotFound
+        | Code::NotFound => Exit::NotFound,
         Code::QueueFull | Code::Busy | Code::MessageInFlight | Code::MessageDead => Exit::Conflict,
         Code::OutcomeUnknown | Code::StoreFailed => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,

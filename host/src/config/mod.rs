@@ -8,6 +8,7 @@
 
 mod check;
 mod check_cron;
+mod check_dead;
 mod check_flow;
 mod check_handler;
 pub mod defaults;

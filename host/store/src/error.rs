@@ -111,6 +111,20 @@ pub enum AdminError {
     /// The message is dead.
     #[error("message {0} is dead: redrive it, or purge it from the dead store")]
     IsDead(MessageId),
+    /// The message with its new body breaks a limit.
+    #[error("queue {queue} refuses the message: {problem}")]
+    Invalid {
+        /// The queue.
+        queue: QueueName,
+        /// What is wrong with it.
+        problem: InvalidMessage,
+    },
+    /// A queue is not declared, so it takes nothing.
+    #[error("queue {0} is not declared: declare it, or name another")]
+    Undeclared(QueueName),
+    /// There is no such redrive.
+    #[error("no redrive {0} is under way: it is done, was cancelled, or never began")]
+    UnknownRedrive(u64),
     /// The message would expire before the time it is to be moved to.
     #[error(
         "message {0} is not moved, because it would expire before it is due: choose an earlier time"

@@ -3,16 +3,18 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gristmill_queue::board::{QueueId, QueueView};
 use gristmill_queue::effects::Write;
 use gristmill_queue::message::Due;
 use gristmill_queue::outcome::{Diagnostics, Usage};
 use gristmill_queue::{
-    Effects, Fence, Message, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason,
-    Timestamp,
+    Effects, Fence, Message, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp,
 };
 use tokio::sync::oneshot;
 
+use crate::filter::DeadFilter;
+use crate::redrive::{RedriveOrder, RedriveUnderWay, Redriven};
 use crate::{AdminError, CronEntry, CronMark, SendError};
 
 /// A message and the queue it is sent to.
@@ -140,17 +142,6 @@ pub struct PurgeStates {
     pub dead: bool,
 }
 
-/// Which dead letters are meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeadFilter {
-    /// Only these; all if empty.
-    pub ids: Vec<MessageId>,
-    /// Only those that died of this.
-    pub reason: Option<Reason>,
-    /// Only those that died alike.
-    pub fingerprint: Option<u64>,
-}
-
 /// A queue as the configuration declares it.
 #[derive(Clone, Debug)]
 pub struct Declaration {
@@ -220,7 +211,15 @@ pub(crate) enum Op {
         reply: Reply<Result<Vec<u64>, AdminError>>,
     },
     Purge(Purge),
-    Redrive(Redrive),
+    Redrive(Box<Redrive>),
+    RedriveEdited(Box<Edited>),
+    CancelRedrive {
+        number: u64,
+        reply: Reply<Result<u64, AdminError>>,
+    },
+    Redrives {
+        reply: Reply<Vec<RedriveUnderWay>>,
+    },
     Cancel {
         id: MessageId,
         reply: Reply<Result<(), AdminError>>,
@@ -270,19 +269,26 @@ pub(crate) struct Purge {
     pub states: PurgeStates,
     pub filter: DeadFilter,
     pub done: u64,
+    /// The dead letters up to here are dealt with.
+    pub dead_after: u64,
     /// What was accepted later stays.
     pub before: Option<u64>,
     pub reply: Reply<Result<u64, AdminError>>,
 }
 
-/// A redrive under way; it goes on group by group.
+/// A redrive that is asked for.
 pub(crate) struct Redrive {
     pub queue: QueueName,
-    pub filter: DeadFilter,
-    pub after: u64,
-    pub until: Option<u64>,
-    pub done: u64,
-    pub reply: Reply<Result<u64, AdminError>>,
+    pub order: RedriveOrder,
+    pub reply: Reply<Result<Redriven, AdminError>>,
+}
+
+/// A dead letter that is sent again with another body.
+pub(crate) struct Edited {
+    pub queue: QueueName,
+    pub id: MessageId,
+    pub body: Bytes,
+    pub reply: Reply<Result<MessageId, AdminError>>,
 }
 
 /// Halted groups being resumed; all of a queue go on group by group.
@@ -333,6 +339,7 @@ impl Op {
     pub fn bytes(&self) -> usize {
         match self {
             Op::Send { batch, .. } => batch.iter().map(|sent| weight(&sent.message)).sum(),
+            Op::RedriveEdited(edited) => edited.body.len() + MESSAGE_OVERHEAD,
             Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),
             Op::Settle(settle) => {
                 let sends = settle.effects.sends.iter();

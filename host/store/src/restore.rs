@@ -13,13 +13,14 @@ use crate::error::Fatal;
 use crate::held::{self, Doom, HeldGroup};
 use crate::inflight::Named;
 use crate::store::Options;
-use crate::tables::{CLOCK_KEY, DEAD_INDEX, HELD, INDEX, MESSAGE, QUARANTINE, QUEUE};
+use crate::tables::{CLOCK_KEY, DEAD_INDEX, HELD, INDEX, MESSAGE, QUARANTINE, QUEUE, REDRIVE};
 use crate::writer::Writer;
 use crate::writer::bury::Cause;
 use crate::writer::extend_history;
 use crate::writer::group::{self, Group};
 use crate::writer::held::Rest;
-use crate::{dead, row};
+use crate::writer::redrive::Running;
+use crate::{dead, redrive, row};
 
 impl Writer {
     pub(crate) fn restore_queues(&mut self, options: &Options) -> Result<(), Fatal> {
@@ -78,6 +79,23 @@ impl Writer {
             }
         }
         Ok(queues)
+    }
+
+    /// Goes on with the redrives that were under way.
+    pub(crate) fn restore_redrives(&mut self) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_read()?;
+        for entry in transaction.open_table(REDRIVE)?.iter()? {
+            let (number, bytes) = entry?;
+            let number = number.value();
+            match redrive::decode(number, bytes.value()) {
+                Ok(redrive) => drop(self.redrives.insert(number, Running::new(redrive, true))),
+                Err(_) => tracing::error!(
+                    redrive = number,
+                    "the record of a redrive is damaged: it does not go on, and what it has not taken yet stays dead; start it again"
+                ),
+            }
+        }
+        Ok(())
     }
 
     /// Holds the groups that delivered nothing when the store was closed. Returns the keys of those
@@ -194,7 +212,12 @@ impl Writer {
                     evidence: None,
                 };
                 self.board.note_dead(row.queue);
-                self.bury(row, message, cause, group, now)
+                self.bury(row, message, cause, group, now)?;
+                // What was moved is taken in with all that waits.
+                for moved in std::mem::take(&mut self.moved) {
+                    self.board.forget_dead(moved.from, 1, false);
+                }
+                Ok(())
             }
             AfterCrash::Settle(_) => group.remove_message(row.place.sequence, true),
         }

@@ -14,12 +14,13 @@ use tokio::sync::oneshot;
 use crate::clock::{Clock, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
+use crate::filter::DeadFilter;
 use crate::inbox::{Inbox, Refused};
 use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
-    Accepted, DeadFilter, Declaration, Fired, Firing, HaltedGroups, Op, Outgoing, Purge,
-    PurgeStates, Redrive, ResumeGroups, Settle, Sink, Slots, Standing,
+    Accepted, Declaration, Fired, Firing, HaltedGroups, Op, Outgoing, Purge, PurgeStates,
+    ResumeGroups, Settle, Sink, Slots, Standing,
 };
 use crate::state::HandlerState;
 use crate::writer::OnFatal;
@@ -233,6 +234,7 @@ impl Store {
                 states,
                 filter,
                 done: 0,
+                dead_after: 0,
                 before: None,
                 reply,
             })
@@ -259,24 +261,6 @@ impl Store {
 
     pub(crate) async fn standing(&self, sequence: u64) -> Result<Standing, AdminError> {
         self.ask(|reply| Op::Standing { sequence, reply }).await
-    }
-
-    /// Takes dead letters back into their queue, in original order. Says how many.
-    ///
-    /// # Errors
-    /// When there is no such queue.
-    pub async fn redrive(&self, queue: QueueName, filter: DeadFilter) -> Result<u64, AdminError> {
-        self.ask(|reply| {
-            Op::Redrive(Redrive {
-                queue,
-                filter,
-                after: 0,
-                until: None,
-                done: 0,
-                reply,
-            })
-        })
-        .await?
     }
 
     /// Declares exactly these entries of the crontab, and says how far each has come. One that is new
@@ -373,7 +357,10 @@ impl Store {
         }
     }
 
-    async fn ask<T>(&self, op: impl FnOnce(oneshot::Sender<T>) -> Op) -> Result<T, AdminError> {
+    pub(crate) async fn ask<T>(
+        &self,
+        op: impl FnOnce(oneshot::Sender<T>) -> Op,
+    ) -> Result<T, AdminError> {
         let (reply, answer) = oneshot::channel();
         self.shared
             .inbox

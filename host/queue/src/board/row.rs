@@ -221,6 +221,8 @@ pub enum Removal {
     Purged,
     /// Somebody cancelled it, by its id.
     Cancelled,
+    /// It goes back to the queue in which it died.
+    Returned,
     /// Its record is damaged: it is kept aside.
     Damaged,
 }

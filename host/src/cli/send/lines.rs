@@ -264,6 +264,7 @@ fn is_definite(code: Code) -> bool {
         | Code::StoreFailed
         | Code::Unreachable
         | Code::CronNotFound
+        | Code::RedriveNotFound
         | Code::MessageInFlight
         | Code::MessageDead
         | Code::Other => false,

@@ -8,7 +8,7 @@ use gristmill_queue::{QueueName, Timestamp};
 
 use super::Writer;
 use super::group::Group;
-use super::redrive::{CHUNK, find};
+use super::redrive::CHUNK;
 use super::settle::has_history;
 use crate::error::{AdminError, Fatal};
 use crate::ops::{Declaration, Op, Purge, Reply, Sink, Slots};
@@ -124,15 +124,15 @@ impl Writer {
             return Ok(());
         };
         let before = *purge.before.get_or_insert(self.next_ordinal);
-        let mut removed = 0;
+        let (mut removed, mut more) = (0, false);
         if purge.states.ready || purge.states.scheduled {
             removed += self.purge_waiting(queue, &purge, before, group, now)?;
         }
         if purge.states.dead && removed < CHUNK {
-            removed += self.purge_dead(queue, &purge, group)?;
+            more |= self.purge_dead(queue, &mut purge, group)?;
         }
         purge.done += removed as u64;
-        if removed >= CHUNK {
+        if removed >= CHUNK || more {
             self.todo.push(Op::Purge(purge));
         } else {
             let done = purge.done;
@@ -174,18 +174,21 @@ impl Writer {
         Ok(rows.len())
     }
 
+    /// Says whether there may be more.
     fn purge_dead(
         &mut self,
         queue: QueueId,
-        purge: &Purge,
+        purge: &mut Purge,
         group: &mut Group<'_>,
-    ) -> Result<usize, Fatal> {
-        let found = find(queue, &purge.filter, 0, group)?;
-        for letter in &found {
+    ) -> Result<bool, Fatal> {
+        let found = self.find_dead(queue, &purge.filter, purge.dead_after, CHUNK, group)?;
+        for letter in &found.letters {
             if self.remove_dead(queue, letter.sequence, group)? {
                 self.board.forget_dead(queue, 1, true);
             }
         }
-        Ok(found.len())
+        purge.dead_after = found.seen;
+        purge.done += found.letters.len() as u64;
+        Ok(found.more)
     }
 }

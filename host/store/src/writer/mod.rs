@@ -12,12 +12,13 @@ mod cron;
 mod grant;
 pub(crate) mod group;
 pub(crate) mod held;
-mod redrive;
+pub(crate) mod redrive;
+mod revive;
 mod send;
 mod settle;
 mod sweep;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +32,10 @@ use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
+use bury::Moved;
 use group::Group;
 use held::Rest;
+use redrive::Running;
 pub(crate) use settle::extend_history;
 
 /// How often ids whose dedup window has ended are looked for.
@@ -56,6 +59,10 @@ pub(crate) struct Writer {
     pub forget: BTreeSet<(Timestamp, QueueId, u64)>,
     /// What is to die with a message of its group.
     pub rests: HashMap<(QueueId, u64), Rest>,
+    /// The redrives under way, by number.
+    pub redrives: BTreeMap<u64, Running>,
+    /// What died and was moved, until the board knows.
+    pub moved: Vec<Moved>,
     pub on_fatal: Option<OnFatal>,
     pub last_now: Timestamp,
     pub next_housekeeping: Timestamp,
@@ -170,7 +177,10 @@ impl Writer {
         self.next_housekeeping = self.now().after(HOUSEKEEPING);
         loop {
             let mut ops = std::mem::take(&mut self.todo);
-            let patience = if ops.is_empty() {
+            let goes_on = self
+                .next_redrive()
+                .is_some_and(|next| next <= self.last_now);
+            let patience = if ops.is_empty() && !goes_on {
                 self.patience()
             } else {
                 Some(Duration::ZERO)
@@ -195,6 +205,7 @@ impl Writer {
             self.forget.first().map(|&(time, ..)| time),
             Some(self.next_housekeeping),
             (!self.rests.is_empty()).then_some(self.last_now),
+            self.next_redrive(),
         ];
         next.into_iter()
             .flatten()
@@ -216,6 +227,7 @@ impl Writer {
         let transaction = group::begin(&database)?;
         let mut group = Group::open(&transaction)?;
         let mut closing = Vec::new();
+        self.go_on_redriving(&mut group, now)?;
         for op in ops {
             match op {
                 Op::Close { reply } => closing.push(reply),
@@ -236,7 +248,13 @@ impl Writer {
             Op::Send { batch, reply } => self.send(batch, reply, group, now),
             Op::Settle(settle) => self.settle(*settle, group, now),
             Op::Purge(purge) => self.purge(purge, group, now),
-            Op::Redrive(redrive) => self.redrive(redrive, group, now),
+            Op::Redrive(redrive) => self.redrive(*redrive, group, now),
+            Op::RedriveEdited(edited) => self.redrive_edited(*edited, group, now),
+            Op::CancelRedrive { number, reply } => self.cancel_redrive(number, reply, group),
+            Op::Redrives { reply } => {
+                self.redrives(reply);
+                Ok(())
+            }
             Op::Cancel { id, reply } => self.cancel(id, reply, group, now),
             Op::Move { id, to, reply } => self.move_one(id, to, reply, group, now),
             Op::DeclareCron { entries, reply } => self.declare_cron(&entries, reply, group, now),

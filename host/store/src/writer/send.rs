@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gristmill_queue::board::{QueueFull, QueueId, Removal, Row};
 use gristmill_queue::key::KeyHash;
+use gristmill_queue::policy::Dedup;
 use gristmill_queue::ready::Place;
 use gristmill_queue::{Counters, Envelope, Message, MessageId, NewMessage, Timestamp};
 use xxhash_rust::xxh3::xxh3_64;
@@ -107,8 +108,7 @@ impl Writer {
         let mut repeated = HashSet::new();
         let mut news: Vec<(QueueId, u64)> = Vec::new();
         for (queue, message) in sends {
-            if let Some(dedup_id) = &message.dedup_id {
-                let key = dedup::key(queue, dedup_id);
+            if let Some(key) = self.dedup_key(queue, message) {
                 let first = dedup::find(group.dedup()?, &key, now);
                 let first = first.map_err(fatal("reading a dedup id"))?;
                 if first.is_some() || !repeated.insert(key) {
@@ -154,7 +154,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Accepts a message unless its dedup id was seen within the window.
+    /// Accepts a message unless its dedup id, or what stands for it, was seen within the window.
     pub(super) fn accept_once(
         &mut self,
         queue: QueueId,
@@ -163,7 +163,7 @@ impl Writer {
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<Accepted, Fatal> {
-        let Some(dedup_id) = &message.dedup_id else {
+        let Some(key) = self.dedup_key(queue, &message) else {
             let id = self.accept(queue, id, message, group, now)?;
             return Ok(Accepted {
                 id,
@@ -171,7 +171,6 @@ impl Writer {
                 conflict: false,
             });
         };
-        let key = dedup::key(queue, dedup_id);
         let body = xxh3_64(&message.body);
         if let Some(first) =
             dedup::find(group.dedup()?, &key, now).map_err(fatal("reading a dedup id"))?
@@ -197,6 +196,15 @@ impl Writer {
             duplicate: false,
             conflict: false,
         })
+    }
+
+    /// What a message must not share with another within the window, if there is something.
+    fn dedup_key(&self, queue: QueueId, message: &NewMessage) -> Option<[u8; 20]> {
+        match &message.dedup_id {
+            Some(id) => Some(dedup::key(queue, id)),
+            None => (self.board.policy(queue).dedup == Dedup::Content)
+                .then(|| dedup::content_key(queue, message)),
+        }
     }
 
     fn accept(

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use gristmill_queue::board::Row;
+use gristmill_queue::board::{QueueId, Row};
 use gristmill_queue::effects::Effects;
 use gristmill_queue::outcome::{AttemptRecord, HandedBack, cut};
+use gristmill_queue::policy::Dedup;
 use gristmill_queue::retry::Roll;
 use gristmill_queue::settle::Counters;
 use gristmill_queue::{Fence, Outcome, Reason, Settlement, Timestamp, limits};
@@ -38,7 +39,7 @@ impl Writer {
             return Ok(());
         };
         if outcome == Outcome::Done
-            && let Err(instead) = self.apply_effects(effects, &evidence, group, now)?
+            && let Err(instead) = self.apply_effects(fence, effects, &evidence, group, now)?
         {
             outcome = instead;
         }
@@ -57,6 +58,7 @@ impl Writer {
             self.fresh_next.insert(fence.sequence);
         }
         self.release(fence, stays, now);
+        self.land_moved(now);
         Ok(())
     }
 
@@ -64,7 +66,8 @@ impl Writer {
     /// attempt ends instead.
     fn apply_effects(
         &mut self,
-        effects: Effects,
+        fence: Fence,
+        mut effects: Effects,
         evidence: &Evidence,
         group: &mut Group<'_>,
         now: Timestamp,
@@ -88,6 +91,7 @@ impl Writer {
                 None => return Ok(Err(no_such_destination(send.to.as_str()))),
             }
         }
+        self.derive_dedup_ids(fence, &mut effects, &queues);
         let messages = effects.sends.iter().map(|send| &send.message);
         let room = self.make_room(queues.iter().copied().zip(messages), group, now)?;
         if let Err(full) = room {
@@ -104,6 +108,16 @@ impl Writer {
                 .map_err(fatal("writing state"))?;
         }
         Ok(Ok(()))
+    }
+
+    /// Gives what a handler sends without a dedup id one that is the same whenever the handler runs
+    /// for this message, where the destination asks for it.
+    fn derive_dedup_ids(&self, fence: Fence, effects: &mut Effects, queues: &[QueueId]) {
+        for (n, (send, &queue)) in effects.sends.iter_mut().zip(queues).enumerate() {
+            if send.message.dedup_id.is_none() && self.board.policy(queue).dedup == Dedup::Derived {
+                send.message.dedup_id = Some(format!("{}/{n}", self.message_id(fence)));
+            }
+        }
     }
 
     #[expect(

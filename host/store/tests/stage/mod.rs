@@ -302,7 +302,10 @@ impl Host {
         let queue = QueueName::new(queue).unwrap();
         let views = self.runtime.block_on(self.store.views()).unwrap();
         let waiting = self.runtime.block_on(self.store.peek(queue.clone(), 100));
-        let groups = self.store.dead_groups(&queue).unwrap();
+        let groups = self
+            .store
+            .dead_groups(&queue, &DeadFilter::default())
+            .unwrap();
         let dead = self.store.dead(&queue, &DeadFilter::default(), 0, 100);
         let letters: Vec<_> = dead
             .unwrap()
