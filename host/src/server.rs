@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_queue::QueueName;
-use gristmill_store::{Declaration, OpenError, Options, Recovery, Store};
+use gristmill_queue::{QueueName, limits};
+use gristmill_store::{Declaration, OpenError, Options, Recovery, Store, TopicDeclaration};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::Api;
-use crate::config::{Config, SandboxConfig};
+use crate::config::{Config, SandboxConfig, defaults};
 use crate::cron::Crontab;
 use crate::dispatch::Dispatcher;
 use crate::http;
@@ -49,14 +49,30 @@ pub enum ServeError {
     Reload(#[from] crate::reload::ReloadError),
 }
 
-/// The queues of a configuration, as the store wants to know them.
+/// The queues of a configuration, as the store wants to know them, and the host's own.
 #[must_use]
 pub fn declarations(config: &Config) -> Vec<Declaration> {
     let declare = |(name, queue): (&QueueName, &crate::config::QueueConfig)| Declaration {
         name: name.clone(),
         policy: queue.policy.clone(),
     };
-    config.queues.iter().map(declare).collect()
+    let own = QueueName::new(limits::REPLIES).map(|name| Declaration {
+        name,
+        policy: defaults::replies(),
+    });
+    config.queues.iter().map(declare).chain(own).collect()
+}
+
+/// The topics of a configuration, as the store wants to know them.
+#[must_use]
+pub fn topic_declarations(config: &Config) -> Vec<TopicDeclaration> {
+    let topics = config.topics.iter();
+    topics
+        .map(|(name, topic)| TopicDeclaration {
+            name: name.clone(),
+            policy: topic.policy.clone(),
+        })
+        .collect()
 }
 
 /// Opens the store of a configuration, and says what was found.
@@ -66,6 +82,7 @@ pub fn declarations(config: &Config) -> Vec<Declaration> {
 pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
     let options = Options {
         queues: declarations(config),
+        topics: topic_declarations(config),
         on_fatal: Some(Box::new(|error| {
             eprintln!("error: {error}; whether what was under way was done is not known");
             // Destructors would act on what is not known to have happened.

@@ -14,13 +14,15 @@ use toml::Spanned;
 
 use super::check_cron;
 use super::check_handler::HandlerChecks;
+use super::check_topic::Destinations;
 use super::defaults::{self, Setting};
 use super::problem::{Place, Problems};
 use super::raw::{RawBackoff, RawConfig, RawHost, RawQueue};
 use super::section::Given;
 use super::value::Show;
 use super::{
-    Config, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_flow, keys,
+    Config, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_flow, check_topic,
+    keys,
 };
 
 /// Builds the configuration of the file at `source`. Its warnings are left empty.
@@ -36,6 +38,7 @@ pub fn build(
     for (name, queue) in raw.queues {
         let key = |leaf: &str| format!("queue.{}.{leaf}", keys::quoted(name.get_ref()));
         let merged = queue.clone().or(&raw.queue_defaults);
+        check_topic::check_reserved("queue", &name, problems);
         check_flow::note_idle(&queue, &merged, &key, problems);
         let queue = build_queue(&name, merged, &host, problems);
         match QueueName::new(name.get_ref()) {
@@ -46,18 +49,24 @@ pub fn build(
             }
         }
     }
+    let topics = check_topic::topics(raw.topics, &queues, problems);
+    let destinations = Destinations {
+        queues: &queues,
+        topics: &topics,
+    };
     let mut checks = HandlerChecks {
         base,
         host: &host,
-        queues: &queues,
+        destinations: &destinations,
         around,
         problems,
     };
     let handlers = checks.handlers(raw.handlers, &raw.handler_defaults);
-    let cron = check_cron::entries(raw.cron, &queues, problems);
+    let cron = check_cron::entries(raw.cron, &destinations, problems);
     Config {
         host,
         queues,
+        topics,
         handlers,
         cron: Arc::new(cron),
         warnings: Vec::new(),

@@ -23,12 +23,14 @@ mod open;
 mod ops;
 mod read;
 mod record;
+mod replies;
 mod restore;
 mod row;
 mod state;
 mod store;
 mod tables;
 mod tlv;
+mod topics;
 mod writer;
 
 pub use clock::Clock;
@@ -41,5 +43,7 @@ pub use ops::{
     Settle, SharedSlots, Sink, Slots, Stamped,
 };
 pub use read::{DeadGroup, Found, Peeked};
+pub use replies::{Asked, DIED_ATTRIBUTE, DIED_IN_ATTRIBUTE, Requested};
 pub use store::{Create, Options, Recovery, Store};
+pub use topics::{Sent, SubscriptionView, TopicCopy, TopicDeclaration, TopicView};
 pub use writer::OnFatal;

@@ -129,6 +129,8 @@ fn open_sound(
         leased: HashMap::new(),
         forget: BTreeSet::new(),
         rests: HashMap::new(),
+        topics: Default::default(),
+        replies: Default::default(),
         on_fatal: options.on_fatal.take(),
         next_housekeeping: Timestamp::ZERO,
         todo: Vec::new(),

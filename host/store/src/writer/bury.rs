@@ -70,7 +70,8 @@ impl Writer {
             config,
         };
         group.remove_message(sequence, has_history(row))?;
-        self.put_dead(row, &letter, &record, group, now)
+        self.put_dead(row, &letter, &record, group, now)?;
+        self.reply_with_death(&letter, group, now)
     }
 
     fn put_dead(
@@ -113,6 +114,7 @@ impl Writer {
     /// Forgets what is kept in memory about a message that leaves while it waits.
     pub(super) fn let_go(&mut self, sequence: u64) {
         self.hot.take(sequence);
+        self.replies.forget(sequence);
         self.fresh_next.remove(&sequence);
     }
 

@@ -13,9 +13,11 @@ mod grant;
 pub(crate) mod group;
 pub(crate) mod held;
 mod redrive;
+mod replies;
 mod send;
 mod settle;
 mod sweep;
+mod topics;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -33,7 +35,9 @@ use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
 use group::Group;
 use held::Rest;
+use replies::Replies;
 pub(crate) use settle::extend_history;
+use topics::Topics;
 
 /// How often ids whose dedup window has ended are looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -56,6 +60,8 @@ pub(crate) struct Writer {
     pub forget: BTreeSet<(Timestamp, QueueId, u64)>,
     /// What is to die with a message of its group.
     pub rests: HashMap<(QueueId, u64), Rest>,
+    pub topics: Topics,
+    pub replies: Replies,
     pub on_fatal: Option<OnFatal>,
     pub last_now: Timestamp,
     pub next_housekeeping: Timestamp,
@@ -177,6 +183,7 @@ impl Writer {
             };
             ops.extend(self.inbox.take(patience));
             let closing = self.run_group(ops)?;
+            self.hand_out()?;
             for answer in self.answers.drain(..) {
                 answer();
             }
@@ -249,7 +256,30 @@ impl Writer {
             }
             Op::NoteAges { queue } => self.note_ages(queue, group),
             Op::Quarantine { sequence } => self.quarantine(sequence, group),
-            Op::Declare { queues, reply } => self.declare(&queues, reply, group),
+            Op::Request { outgoing, reply } => self.request(*outgoing, reply, group, now),
+            Op::AskReply {
+                correlation_id,
+                reply,
+            } => {
+                self.ask_reply(correlation_id, reply);
+                Ok(())
+            }
+            Op::LeaveReply { correlation_id } => {
+                self.leave_reply(&correlation_id);
+                Ok(())
+            }
+            Op::TakeReply { sequence } => self.take_reply(sequence, group, now),
+            Op::Notify(notice) => self.notify(*notice, group, now),
+            Op::Topics { reply } => {
+                let views = self.topic_views();
+                self.answer(reply, views);
+                Ok(())
+            }
+            Op::Declare {
+                queues,
+                topics,
+                reply,
+            } => self.declare(&queues, topics, reply, group),
             Op::SetPaused {
                 queue,
                 paused,

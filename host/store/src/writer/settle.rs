@@ -12,7 +12,7 @@ use gristmill_queue::{Fence, Outcome, Reason, Settlement, Timestamp, limits};
 use super::Writer;
 use super::bury::{Cause, EXPIRED};
 use super::group::{Group, fatal};
-use crate::error::Fatal;
+use crate::error::{Fatal, SendError};
 use crate::ops::{Evidence, Settle};
 use crate::state;
 
@@ -77,25 +77,25 @@ impl Writer {
                 return Ok(Err(Outcome::HandedBack(HandedBack::Conflict)));
             }
         }
-        let mut queues = Vec::with_capacity(effects.sends.len());
-        for send in &effects.sends {
-            match self
-                .board
-                .find(send.to.as_str())
-                .filter(|&queue| self.board.is_declared(queue))
-            {
-                Some(queue) => queues.push(queue),
-                None => return Ok(Err(no_such_destination(send.to.as_str()))),
-            }
-        }
-        let messages = effects.sends.iter().map(|send| &send.message);
-        let room = self.make_room(queues.iter().copied().zip(messages), group, now)?;
+        let sends = effects.sends.iter().map(|send| (&send.to, &send.message));
+        // What is sent was checked when it was sent.
+        let routes = match self.routes(sends, None) {
+            Ok(routes) => routes,
+            Err((_, error)) => return Ok(Err(not_sent(&error))),
+        };
+        let copies = routes
+            .iter()
+            .map(|route| (route.queue, &effects.sends[route.at].message));
+        let room = self.make_room(copies, group, now)?;
         if let Err(full) = room {
             tracing::debug!(queue = %full.queue, "a handler's send waits, because the queue is full");
             return Ok(Err(Outcome::HandedBack(HandedBack::DestinationFull)));
         }
-        for (send, queue) in effects.sends.into_iter().zip(queues) {
-            self.accept_once(queue, Some(send.id), send.message, group, now)?;
+        let mut routes = routes.chunk_by(|a, b| a.at == b.at).peekable();
+        for (at, send) in effects.sends.into_iter().enumerate() {
+            let own = routes.next_if(|routes| routes[0].at == at);
+            let send = (&send.to, Some(send.id), send.message);
+            self.accept_routed(send, own.unwrap_or_default(), group, now)?;
         }
         for (key, write) in &effects.writes {
             let version = self.ordinal();
@@ -205,9 +205,13 @@ impl Writer {
     }
 }
 
-fn no_such_destination(queue: &str) -> Outcome {
-    let error =
-        format!("queue {queue} is no longer declared: declare it again, or change the handler");
+fn not_sent(error: &SendError) -> Outcome {
+    let error = match error {
+        SendError::UnknownQueue(queue) => {
+            format!("queue {queue} is no longer declared: declare it again, or change the handler")
+        }
+        other => other.to_string(),
+    };
     Outcome::Failed {
         reason: Reason::Retry,
         error,

@@ -113,7 +113,7 @@ impl Host {
         for queue in &mut self.queues {
             change(queue.name.as_str(), &mut queue.policy);
         }
-        let declaring = self.store.declare(self.queues.clone());
+        let declaring = self.store.declare(self.queues.clone(), Vec::new());
         self.runtime.block_on(declaring).unwrap();
     }
 
@@ -213,7 +213,8 @@ impl Host {
     }
 
     pub fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
-        self.runtime.block_on(self.store.send(batch))
+        let sent = self.runtime.block_on(self.store.send(batch));
+        sent.map(|all| all.into_iter().map(|sent| sent.accepted).collect())
     }
 
     /// What has been delivered since the last time.
