@@ -7,17 +7,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_queue::{QueueName, limits};
-use gristmill_store::{Declaration, OpenError, Options, Recovery, Store, TopicDeclaration};
+use gristmill_store::{OpenError, Options, Recovery, Store};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::Api;
-use crate::config::{Config, SandboxConfig, defaults};
+use crate::config::{Config, SandboxConfig};
 use crate::cron::Crontab;
 use crate::dispatch::Dispatcher;
 use crate::http;
 use crate::queues::Queues;
-use crate::reload::{Handlers, Reloader};
+use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
 use crate::runtime::{CompileLimits, CompileMode, Runtime, RuntimeError, RuntimeOptions};
 
 /// The process exits with this when the store failed: what was under way is unknown (`EX_IOERR`).
@@ -47,32 +46,6 @@ pub enum ServeError {
     /// The folder of modules or the configuration cannot be watched.
     #[error(transparent)]
     Reload(#[from] crate::reload::ReloadError),
-}
-
-/// The queues of a configuration, as the store wants to know them, and the host's own.
-#[must_use]
-pub fn declarations(config: &Config) -> Vec<Declaration> {
-    let declare = |(name, queue): (&QueueName, &crate::config::QueueConfig)| Declaration {
-        name: name.clone(),
-        policy: queue.policy.clone(),
-    };
-    let own = QueueName::new(limits::REPLIES).map(|name| Declaration {
-        name,
-        policy: defaults::replies(),
-    });
-    config.queues.iter().map(declare).chain(own).collect()
-}
-
-/// The topics of a configuration, as the store wants to know them.
-#[must_use]
-pub fn topic_declarations(config: &Config) -> Vec<TopicDeclaration> {
-    let topics = config.topics.iter();
-    topics
-        .map(|(name, topic)| TopicDeclaration {
-            name: name.clone(),
-            policy: topic.policy.clone(),
-        })
-        .collect()
 }
 
 /// Opens the store of a configuration, and says what was found.

@@ -5,6 +5,7 @@
 
 mod cron;
 mod one;
+mod topics;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -9,15 +9,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gristmill_queue::QueueName;
-use gristmill_store::Declaration;
 use tokio::sync::watch;
 
 use super::ReloadError;
+use super::declare::{declarations, topic_declarations};
 use super::keep::Keep;
 use super::load::on_thread;
 use super::table::{Kept, Table, file_name};
 use crate::api::{HandlerStatus, HandlerView, VersionView};
-use crate::config::{Config, QueueConfig};
+use crate::config::Config;
 use crate::dispatch::{Dispatcher, HandlerSlot};
 use crate::queues::Queues;
 use crate::runtime::spec::HandlerSpec;
