@@ -1,7 +1,6 @@
 //! Topics and replies.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use gristmill_queue::{Message, MessageId};
 use gristmill_store::{Outgoing, Requested, SendError, Sent, TopicDeclaration, TopicView};
@@ -49,14 +48,17 @@ impl Host {
         })
     }
 
-    /// Waits for a reply, and does something meanwhile.
-    pub fn reply_after(&self, correlation_id: &str, act: impl FnOnce()) -> Arc<Message> {
-        self.runtime.block_on(async {
-            let mut asked = self.store.ask_reply(correlation_id).await.unwrap();
-            let early = tokio::time::timeout(Duration::ZERO, asked.wait()).await;
-            assert!(early.is_err(), "nothing is there yet");
-            tokio::task::block_in_place(act);
-            asked.wait().await.unwrap()
-        })
+    /// Waits for a reply, and lets something happen meanwhile.
+    pub fn reply_after(&self, correlation_id: &str, act: impl FnOnce(&Host)) -> Arc<Message> {
+        let asking = self.store.ask_reply(correlation_id);
+        let mut asked = self.runtime.block_on(asking).unwrap();
+        act(self);
+        self.runtime.block_on(asked.wait()).unwrap()
+    }
+
+    /// Nobody takes what is in the queue.
+    pub fn without_handler(self, queue: &str) -> Self {
+        self.detach(queue);
+        self
     }
 }
