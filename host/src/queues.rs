@@ -4,16 +4,18 @@
 //! stand behind it. Nobody else calls the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
-use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
+use gristmill_queue::{IdSource, Message, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
     Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
-    RedriveUnderWay, Redriven, SendError, Settle, Sink, Slots, Store,
+    RedriveUnderWay, Redriven, Requested, SendError, Sent, Settle, Sink, Slots, Store,
+    TopicDeclaration, TopicView,
 };
 
 /// All queues of a host.
@@ -40,16 +42,53 @@ impl Queues {
     /// # Errors
     /// See [`Queues::send_all`].
     pub async fn send(&self, queue: QueueName, message: NewMessage) -> Result<Accepted, SendError> {
-        let accepted = self.send_all(vec![Outgoing { queue, message }]).await?;
-        accepted.first().copied().ok_or(SendError::Unknown)
+        let sent = self.send_all(vec![Outgoing { queue, message }]).await?;
+        let first = sent.first().map(|sent| sent.accepted);
+        first.ok_or(SendError::Unknown)
     }
 
-    /// Sends messages, to one queue or several: all are durable when this returns, or none is.
+    /// Sends messages, to one queue or topic or several: all are durable when this returns, or none is.
     ///
     /// # Errors
     /// When one is refused, or when it is not known whether they were accepted.
-    pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
+    pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Sent>, SendError> {
         self.store.send(batch).await
+    }
+
+    /// Sends a message to a queue; its reply comes to [`Queues::reply`].
+    ///
+    /// # Errors
+    /// When it is refused, or when it is not known whether it was accepted.
+    pub async fn request(
+        &self,
+        queue: QueueName,
+        message: NewMessage,
+    ) -> Result<Requested, SendError> {
+        self.store.request(Outgoing { queue, message }).await
+    }
+
+    /// The reply with this correlation id, if it is there within that time. It is handed out once.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn reply(
+        &self,
+        correlation_id: &str,
+        wait: Duration,
+    ) -> Result<Option<Arc<Message>>, AdminError> {
+        let mut asked = self.store.ask_reply(correlation_id).await?;
+        match tokio::time::timeout(wait, asked.wait()).await {
+            Ok(reply) => reply.map(Some),
+            Err(_) => Ok(asked.give_up()),
+        }
+    }
+
+    /// All topics by name, with what is counted of them.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn topics(&self) -> Result<Vec<TopicView>, AdminError> {
+        self.store.topics().await
     }
 
     /// All queues: depths, rates and what keeps them from delivering.
@@ -276,12 +315,16 @@ impl Queues {
         self.store.set_paused(queue, false).await
     }
 
-    /// Declares exactly these queues.
+    /// Declares exactly these queues and topics.
     ///
     /// # Errors
     /// When the store closed meanwhile.
-    pub async fn declare(&self, queues: Vec<Declaration>) -> Result<(), AdminError> {
-        self.store.declare(queues).await
+    pub async fn declare(
+        &self,
+        queues: Vec<Declaration>,
+        topics: Vec<TopicDeclaration>,
+    ) -> Result<(), AdminError> {
+        self.store.declare(queues, topics).await
     }
 
     /// Delivers the messages of a queue to `sink`, at most as many at once as `slots` says.

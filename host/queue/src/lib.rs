@@ -22,6 +22,7 @@
 //! | [`key`] | by what a queue takes turns and limits |
 //! | [`rate`] | token buckets |
 //! | [`effects`] | what a handler sends and stores, held back until its ack |
+//! | [`topic`] | which queues get a copy of what is sent to a topic |
 //! | [`ready`] | the order in which waiting messages are due |
 //! | [`board`] | all queues: gates, leases and fences |
 
@@ -48,6 +49,7 @@ pub mod ready;
 pub mod retry;
 pub mod settle;
 pub mod time;
+pub mod topic;
 pub mod trace;
 
 pub use board::{Board, Fence};
@@ -59,3 +61,4 @@ pub use outcome::{Outcome, Reason};
 pub use policy::QueuePolicy;
 pub use settle::{Counters, Settlement, settle};
 pub use time::Timestamp;
+pub use topic::TopicPolicy;

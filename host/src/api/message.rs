@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gristmill_queue::id::InvalidMessageId;
 use gristmill_queue::message::{Due, Priority};
 use gristmill_queue::{Envelope, MessageId, NewMessage, QueueName, Timestamp};
-use gristmill_store::Accepted;
+use gristmill_store::{Accepted, Outgoing, TopicCopy};
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -108,6 +108,9 @@ impl Body {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MessageIn {
+    /// The queue or topic it goes to, where the address of the request does not say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
     /// The body, if it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
@@ -165,6 +168,36 @@ pub struct MessageIn {
 }
 
 impl MessageIn {
+    /// The message that is meant, and where it goes: to `queue`, or to the one that it names itself.
+    ///
+    /// # Errors
+    /// When a field has no meaning, or there is not one queue.
+    pub fn into_outgoing(mut self, queue: Option<&QueueName>) -> Result<Outgoing, Problem> {
+        let queue = match (queue, self.queue.take()) {
+            (Some(queue), None) => queue.clone(),
+            (None, Some(name)) => {
+                QueueName::new(&name).map_err(|error| Problem::bad_request(error.to_string()))?
+            }
+            (Some(_), Some(_)) => {
+                let detail =
+                    "the address names the queue: leave it out here, or use /v1/messages/batch";
+                return Err(Problem::bad_request(detail));
+            }
+            (None, None) => return Err(Problem::bad_request("a message needs its queue")),
+        };
+        let message = self.into_message()?;
+        Ok(Outgoing { queue, message })
+    }
+
+    /// How a message is written that names where it goes.
+    #[must_use]
+    pub fn addressed(queue: &QueueName, message: NewMessage) -> Self {
+        MessageIn {
+            queue: Some(queue.to_string()),
+            ..MessageIn::of(message)
+        }
+    }
+
     /// The message that is meant.
     ///
     /// # Errors
@@ -217,6 +250,7 @@ impl MessageIn {
             Due::At(time) => (None, Some(time)),
         };
         MessageIn {
+            queue: None,
             body,
             body_base64,
             content_type: envelope.content_type,
@@ -285,7 +319,23 @@ pub struct BatchIn {
     pub messages: Vec<MessageIn>,
 }
 
-/// A message that is durable in its queue.
+impl BatchIn {
+    /// The messages that are meant, all to `queue`, or each to the one that it names itself.
+    ///
+    /// # Errors
+    /// With the first that has no meaning.
+    pub fn into_outgoing(self, queue: Option<&QueueName>) -> Result<Vec<Outgoing>, Problem> {
+        let messages = self.messages.into_iter().enumerate();
+        let read = |(at, message): (usize, MessageIn)| {
+            message.into_outgoing(queue).map_err(|problem| {
+                Problem::new(problem.code, format!("messages[{at}]: {}", problem.detail))
+            })
+        };
+        messages.map(read).collect()
+    }
+}
+
+/// A message that is durable in its queue, or in each queue of its topic that gets a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// Its id; the first one's if this one is a duplicate.
@@ -295,6 +345,39 @@ pub struct Sent {
     /// It is a duplicate, but its body differs from the first one's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub conflict: bool,
+    /// The copies, if it was sent to a topic; `id` is that of the first, and leads to nothing if
+    /// there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<Vec<CopySent>>,
+}
+
+/// A copy of what was sent to a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopySent {
+    /// The queue it is in.
+    pub queue: String,
+    /// Its id; the first one's if this one is a duplicate.
+    pub id: String,
+    /// A message with the same dedup id had been accepted within the window of the queue.
+    pub duplicate: bool,
+    /// It is a duplicate, but its body differs from the first one's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
+}
+
+impl From<gristmill_store::Sent> for Sent {
+    fn from(sent: gristmill_store::Sent) -> Self {
+        let copy = |copy: TopicCopy| CopySent {
+            queue: copy.queue.to_string(),
+            id: copy.accepted.id.to_string(),
+            duplicate: copy.accepted.duplicate,
+            conflict: copy.accepted.conflict,
+        };
+        Sent {
+            copies: sent.copies.map(|all| all.into_iter().map(copy).collect()),
+            ..sent.accepted.into()
+        }
+    }
 }
 
 impl From<Accepted> for Sent {
@@ -303,6 +386,7 @@ impl From<Accepted> for Sent {
             id: accepted.id.to_string(),
             duplicate: accepted.duplicate,
             conflict: accepted.conflict,
+            copies: None,
         }
     }
 }

@@ -16,25 +16,31 @@ pub mod one;
 pub mod problem;
 pub mod queue;
 pub mod redrive;
+pub mod reply;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod topic;
 pub mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gristmill_queue::{MessageId, NewMessage, QueueName};
+use gristmill_queue::{MessageId, NewMessage, QueueName, board, limits};
 use gristmill_store::{AdminError, DeadFilter, DeadSummary, Outgoing, PurgeStates};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 pub use cron::CronView;
 pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
 pub use group::{HaltedGroupView, HaltedPage, ResumeOrder};
 pub use handler::{HandlerStatus, HandlerView, VersionView};
-pub use message::{BatchIn, MessageIn, Sent};
+pub use message::{BatchIn, CopySent, MessageIn, Sent};
 pub use one::{MessageView, MoveOrder, Moved};
 pub use problem::{Code, Problem, ProblemJson};
 pub use queue::QueueView;
 pub use redrive::{Edited, RedriveIn, RedriveOut, RedriveView};
+pub use reply::{Pending, Replied, ReplyView};
+pub use topic::TopicView;
 pub use view::WaitingView;
 
 use crate::queues::Queues;
@@ -45,6 +51,14 @@ pub const MAX_PEEK: usize = 100;
 pub const MAX_PAGE: usize = 1000;
 /// The most messages that are sent together.
 pub const MAX_BATCH: usize = 10_000;
+
+/// How many may wait for a reply at once, over the socket. Fewer than may be connected, so that others
+/// can always ask for something.
+pub const MAX_REPLY_WAITS: usize = 128;
+/// The longest time that one request waits for a reply; more is waited for by asking again.
+pub const MAX_REPLY_WAIT: Duration = Duration::from_secs(300);
+/// How long it waits unless it says otherwise.
+pub const REPLY_WAIT: Duration = Duration::from_secs(30);
 
 /// Says what the handlers of the host are doing.
 pub type ListHandlers = Arc<dyn Fn() -> Vec<HandlerView> + Send + Sync>;
@@ -113,6 +127,7 @@ pub struct Api {
     queues: Queues,
     handlers: Option<ListHandlers>,
     crontab: cron::Entries,
+    waits: Arc<Semaphore>,
 }
 
 impl Api {
@@ -123,6 +138,7 @@ impl Api {
             queues,
             handlers: Some(handlers),
             crontab: cron::Entries::AtRest(Arc::default()),
+            waits: Arc::new(Semaphore::new(MAX_REPLY_WAITS)),
         }
     }
 
@@ -133,6 +149,7 @@ impl Api {
             queues,
             handlers: None,
             crontab: cron::Entries::AtRest(Arc::default()),
+            waits: Arc::new(Semaphore::new(MAX_REPLY_WAITS)),
         }
     }
 
@@ -148,7 +165,7 @@ impl Api {
         self.handlers.as_ref().map(|list| list())
     }
 
-    /// Sends messages to a queue: all are durable when this returns, or none is.
+    /// Sends messages to a queue or topic: all are durable when this returns, or none is.
     ///
     /// # Errors
     /// When one is refused, or it is not known whether they were accepted.
@@ -157,6 +174,19 @@ impl Api {
         queue: QueueName,
         messages: Vec<NewMessage>,
     ) -> Result<Vec<Sent>, Problem> {
+        let outgoing = |message| Outgoing {
+            queue: queue.clone(),
+            message,
+        };
+        self.send_batch(messages.into_iter().map(outgoing).collect())
+            .await
+    }
+
+    /// Sends messages, each to its own queue or topic: all are durable when this returns, or none is.
+    ///
+    /// # Errors
+    /// When one is refused, or it is not known whether they were accepted.
+    pub async fn send_batch(&self, messages: Vec<Outgoing>) -> Result<Vec<Sent>, Problem> {
         if messages.len() > MAX_BATCH {
             return Err(Problem::new(
                 Code::TooLarge,
@@ -166,12 +196,7 @@ impl Api {
                 ),
             ));
         }
-        let outgoing = |message| Outgoing {
-            queue: queue.clone(),
-            message,
-        };
-        let batch = messages.into_iter().map(outgoing).collect();
-        let accepted = self.queues.send_all(batch).await?;
+        let accepted = self.queues.send_all(messages).await?;
         Ok(accepted.into_iter().map(Sent::from).collect())
     }
 
@@ -182,6 +207,9 @@ impl Api {
     pub async fn queues(&self) -> Result<Vec<QueueView>, Problem> {
         let handlers = self.handlers();
         let mut views = self.queues.list().await?;
+        // The host's own queue is of interest only when something is in it.
+        let depths = |view: &board::QueueView| view.depths != board::Depths::default();
+        views.retain(|view| view.name.as_str() != limits::REPLIES || depths(view));
         views.sort_by(|a, b| a.name.cmp(&b.name));
         let show = |view| QueueView::of(view, handlers.as_deref());
         Ok(views.iter().map(show).collect())

@@ -6,6 +6,7 @@
 mod cron;
 mod dead;
 mod one;
+mod topics;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -25,12 +25,15 @@ mod peek;
 mod print;
 mod purge;
 mod queues;
+mod request;
 mod reschedule;
 mod resume;
 mod send;
+mod send_batch;
 mod serve;
 mod show;
 mod text;
+mod topics;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,6 +79,14 @@ enum Verb {
     Check(check::Check),
     /// Send a message, or many
     Send(Box<send::Send>),
+    /// Send messages to several queues and topics together: all or none
+    SendBatch(send_batch::SendBatch),
+    /// Send a message and wait for the reply of its handler
+    Request(Box<request::Request>),
+    /// Show the reply to an earlier request
+    Reply(request::Reply),
+    /// Show all topics: who gets copies, and how many went nowhere
+    Topics(topics::Topics),
     /// Show all queues: depths, rates, and what keeps them from delivering
     Queues(queues::Queues),
     /// Show the next messages of a queue; changes nothing
@@ -137,6 +148,10 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         Verb::Serve(verb) => verb.run(global),
         Verb::Check(verb) => verb.run(global, screen),
         Verb::Send(verb) => wait_for(verb.run(global, screen)),
+        Verb::SendBatch(verb) => wait_for(verb.run(global, screen)),
+        Verb::Request(verb) => wait_for(verb.run(global, screen)),
+        Verb::Reply(verb) => wait_for(verb.run(global, screen)),
+        Verb::Topics(verb) => wait_for(verb.run(global, screen)),
         Verb::Queues(verb) => wait_for(verb.run(global, screen)),
         Verb::Peek(verb) => wait_for(verb.run(global, screen)),
         Verb::Show(verb) => wait_for(verb.run(global, screen)),

@@ -18,7 +18,7 @@ use crate::config::value;
 
 #[derive(clap::Args, Debug)]
 pub struct Send {
-    /// The queue
+    /// The queue or topic
     #[arg(value_parser = super::queue_name)]
     queue: QueueName,
     /// The body, or - to read it from stdin; with --lines stdin is read unless something is given
@@ -39,7 +39,7 @@ pub struct Send {
 
 /// What the sender says about each message.
 #[derive(clap::Args, Debug)]
-struct About {
+pub(super) struct About {
     /// An attribute; may be given several times
     #[arg(long = "attribute", alias = "attr", short, value_name = "NAME=VALUE", value_parser = attribute)]
     attributes: Vec<(String, String)>,
@@ -92,7 +92,7 @@ struct About {
 
 impl About {
     /// A message without a body; a content type that is not given is guessed from the file's name.
-    fn message(&self, file: Option<&Path>) -> NewMessage {
+    pub(super) fn message(&self, file: Option<&Path>) -> NewMessage {
         let guessed = file.and_then(content_type).map(str::to_owned);
         NewMessage {
             body: Bytes::new(),
@@ -148,6 +148,14 @@ impl Send {
             screen.talk("a message with this dedup id was sent before, with another body: this one was not taken");
         } else if sent.duplicate {
             screen.talk("a message with this dedup id was sent before: no second one was made");
+        }
+        if let Some(copies) = &sent.copies {
+            let queues: Vec<&str> = copies.iter().map(|copy| copy.queue.as_str()).collect();
+            if queues.is_empty() {
+                screen.talk("no subscription of the topic matches: it went nowhere");
+            } else {
+                screen.talk(&format!("copied to {}", queues.join(", ")));
+            }
         }
         screen.result(&sent.id)
     }

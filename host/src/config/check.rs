@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::check_cron;
 use super::check_handler::HandlerChecks;
+use super::check_topic::Destinations;
 use super::defaults::{self, Setting};
 use super::problem::{Place, Problems};
 use super::raw::{RawBackoff, RawConfig, RawHost, RawQueue};
@@ -21,7 +22,7 @@ use super::section::Given;
 use super::value::Show;
 use super::{
     Config, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_dead, check_flow,
-    keys,
+    check_topic, keys,
 };
 
 /// Builds the configuration of the file at `source`. Its warnings are left empty.
@@ -41,6 +42,7 @@ pub fn build(
         if let Some(target) = &queue.dead_letter {
             dead_letters.push((name.clone(), target.clone()));
         }
+        check_topic::check_reserved("queue", &name, problems);
         check_flow::note_idle(&queue, &merged, &key, problems);
         let queue = build_queue(&name, merged, &host, problems);
         match QueueName::new(name.get_ref()) {
@@ -52,18 +54,24 @@ pub fn build(
         }
     }
     check_dead::targets(&dead_letters, &mut queues, problems);
+    let topics = check_topic::topics(raw.topics, &queues, problems);
+    let destinations = Destinations {
+        queues: &queues,
+        topics: &topics,
+    };
     let mut checks = HandlerChecks {
         base,
         host: &host,
-        queues: &queues,
+        destinations: &destinations,
         around,
         problems,
     };
     let handlers = checks.handlers(raw.handlers, &raw.handler_defaults);
-    let cron = check_cron::entries(raw.cron, &queues, problems);
+    let cron = check_cron::entries(raw.cron, &destinations, problems);
     Config {
         host,
         queues,
+        topics,
         handlers,
         cron: Arc::new(cron),
         warnings: Vec::new(),

@@ -16,6 +16,8 @@ pub enum Table {
     Queue,
     /// `backoff` of a queue
     Backoff,
+    /// `[topic.NAME]`
+    Topic,
     /// `[handler.NAME]`, and `[defaults.handler]` for all handlers
     Handler,
     /// `[cron.NAME]`
@@ -31,6 +33,7 @@ impl Table {
             Self::Sandbox => "host.sandbox.",
             Self::Queue => "queue.NAME.",
             Self::Backoff => "queue.NAME.backoff.",
+            Self::Topic => "topic.NAME.",
             Self::Handler => "handler.NAME.",
             Self::Cron => "cron.NAME.",
         }
@@ -127,7 +130,7 @@ const fn own(key: KeyDoc) -> KeyDoc {
 }
 
 use super::defaults;
-use Table::{Backoff, Cron, Handler, Host, Queue, Sandbox};
+use Table::{Backoff, Cron, Handler, Host, Queue, Sandbox, Topic};
 
 #[rustfmt::skip]
 static KEYS: &[KeyDoc] = &[
@@ -213,8 +216,16 @@ static KEYS: &[KeyDoc] = &[
     key(Backoff, "jitter", r#""equal""#, r#""equal", "full" or "none""#,
         "How the wait is spread: half of it is drawn, all of it, or nothing."),
 
-    optional(Handler, "send_to", r#"["invoices", "notifications"]"#, "names of declared queues",
-        "The queues it may send to. None unless given."),
+    own(optional(Topic, "queues", r#"["invoices"]"#, "names of declared queues; with those of `filter` at most 100",
+        "The queues that get a copy of every message. No queue can have the topic's name: whatever can be sent to a queue can be sent to a topic.")),
+    own(optional(Topic, "filter", r#"{ notifications = { type = "order.placed", attributes.cents = { min = 1000 } } }"#,
+        "a table of conditions for each queue, or a list of such tables, one of which has to hold",
+        "The queues that get a copy of some messages. All conditions of a table have to hold. They ask for `type`, `schema_version`, `source`, `content_type`, `correlation_id`, `reply_to`, `group`, `priority` or `attributes.NAME`, and want a text, a number, `{ prefix = \"…\" }`, `{ min = 1, below = 10 }` (also `above` and `max`), `{ exists = true }` (or false), or one of a list of these.")),
+    own(key(Topic, "unmatched", r#""count""#, r#""count" or "refuse""#,
+        "What becomes of a message that no subscription matches: it is accepted, counted and goes nowhere, or it is refused.")),
+
+    optional(Handler, "send_to", r#"["invoices", "notifications"]"#, "names of declared queues and topics",
+        "The queues and topics it may send to. None unless given."),
     key(Handler, "reply", "false", "true or false",
         "Whether it may answer to the `reply-to` of its messages."),
     key(Handler, "state", "false", "true or false",
@@ -255,7 +266,7 @@ static KEYS: &[KeyDoc] = &[
 
     own(optional(Cron, "schedule", r#""0 3 * * *""#, "five fields, six with seconds in front, or a name such as @daily",
         "When it ticks: minute, hour, day of the month, month, day of the week. Days may also be L (the last), 15W (the weekday nearest to the 15th) or MON#2 (the second Monday). An entry with another schedule or zone than before starts anew. Needed.")),
-    own(optional(Cron, "queue", r#""invoices""#, "the name of a declared queue",
+    own(optional(Cron, "queue", r#""invoices""#, "the name of a declared queue or topic",
         "Where its messages go. They have the attributes `gristmill-cron`, its name, and `gristmill-tick`, the tick in UTC. Needed.")),
     own(key(Cron, "zone", r#""UTC""#, "a name of the IANA database, such as Europe/Berlin",
         "The time zone of the schedule. An entry for one time of day ticks once a day though clocks change: at once after a time that is left out, and the first time when it comes twice. Any other follows the time that really passes.")),

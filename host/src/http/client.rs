@@ -31,6 +31,7 @@ use crate::api::{
 };
 
 mod groups;
+mod topics;
 
 /// Why no host can be asked.
 #[derive(Debug, thiserror::Error)]

@@ -10,13 +10,15 @@ use gristmill_queue::{MessageId, QueueName};
 use gristmill_store::PurgeStates;
 use serde::Deserialize;
 
+mod reply;
+
 use super::answer::{Answer, created};
 use super::limits::{MAX_BATCH_BYTES, MAX_MESSAGE, MAX_REQUEST};
 use super::{body, headers};
 use crate::api::message::Sent;
 use crate::api::{
-    Api, BatchIn, Code, Count, CronView, HaltedPage, HandlerView, Items, MAX_PAGE, MessageIn,
-    MessageView, MoveOrder, Moved, Problem, PurgeOrder, QueueView, ResumeOrder, VersionAnswer,
+    Api, BatchIn, Code, Count, CronView, HaltedPage, HandlerView, Items, MAX_PAGE, MessageView,
+    MoveOrder, Moved, Problem, PurgeOrder, QueueView, ResumeOrder, TopicView, VersionAnswer,
     WaitingView,
 };
 
@@ -39,6 +41,11 @@ pub fn router(api: Api) -> Router {
         .route("/v1/queues/{queue}/pause", post(pause))
         .route("/v1/queues/{queue}/resume", post(resume))
         .route("/v1/queues/{queue}/purge", post(purge))
+        .route("/v1/queues/{queue}/request", post(reply::request))
+        .route("/v1/requests", post(reply::request_in_json))
+        .route("/v1/replies/{correlation_id}", get(reply::reply))
+        .route("/v1/topics", get(topics))
+        .route("/v1/messages/batch", post(send_anywhere))
         .route("/v1/messages/{id}", get(find).delete(cancel))
         .route("/v1/messages/{id}/move", post(move_to))
         .route("/v1/cron", get(cron))
@@ -94,14 +101,22 @@ async fn send_batch(
 ) -> Result<(StatusCode, Json<Items<Sent>>), Problem> {
     let queue = queue_name(path)?;
     let batch: BatchIn = body::read_json(request, MAX_BATCH_BYTES).await?;
-    let mut messages = Vec::with_capacity(batch.messages.len());
-    for (at, message) in batch.messages.into_iter().enumerate() {
-        messages.push(MessageIn::into_message(message).map_err(|problem| {
-            Problem::new(problem.code, format!("messages[{at}]: {}", problem.detail))
-        })?);
-    }
-    let items = api.send_all(queue, messages).await?;
+    let items = api.send_batch(batch.into_outgoing(Some(&queue))?).await?;
     Ok(created(Items { items }))
+}
+
+async fn send_anywhere(
+    State(api): State<Api>,
+    request: Request,
+) -> Result<(StatusCode, Json<Items<Sent>>), Problem> {
+    let batch: BatchIn = body::read_json(request, MAX_BATCH_BYTES).await?;
+    let items = api.send_batch(batch.into_outgoing(None)?).await?;
+    Ok(created(Items { items }))
+}
+
+async fn topics(State(api): State<Api>) -> Answer<Items<TopicView>> {
+    let items = api.topics().await?;
+    Ok(Json(Items { items }))
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gristmill_queue::board::QueueFull;
 use gristmill_queue::message::InvalidMessage;
-use gristmill_queue::{MessageId, QueueName};
+use gristmill_queue::{MessageId, QueueName, limits};
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +54,10 @@ pub enum OpenError {
 /// Why a message was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// There is no such queue.
-    #[error("there is no queue {0}: declare it with [queue.{0}] in the configuration")]
+    /// There is no such queue, and no such topic.
+    #[error(
+        "there is no queue or topic {0}: declare it with [queue.{0}] or [topic.{0}] in the configuration"
+    )]
     UnknownQueue(QueueName),
     /// A limit on messages is broken.
     #[error("the message to queue {queue} is refused: {problem}")]
@@ -68,6 +70,29 @@ pub enum SendError {
     /// The queue is full.
     #[error(transparent)]
     Full(#[from] QueueFull),
+    /// No subscription of the topic matches.
+    #[error(
+        "no subscription of topic {0} matches the message, and the topic refuses such: see `gristmill topics`"
+    )]
+    Unmatched(QueueName),
+    /// The topics of a send make too many copies.
+    #[error(
+        "the send would make more than {} messages, or {} bytes of bodies, with the copies for each queue of its topics: send it in parts",
+        limits::MAX_COPIES,
+        limits::MAX_COPY_BYTES
+    )]
+    TooManyCopies,
+    /// Which of several queues would answer is not known.
+    #[error("{0} is a topic: a request goes to one queue")]
+    RequestToTopic(QueueName),
+    /// One message of several is refused, and so all are.
+    #[error("messages[{at}]: {error}")]
+    InBatch {
+        /// Which one, from 0.
+        at: usize,
+        /// Why.
+        error: Box<SendError>,
+    },
     /// More is waiting to be written than may wait.
     #[error("the store is busy: {waiting} operations wait to be written; try again shortly")]
     Busy {
@@ -79,6 +104,17 @@ pub enum SendError {
         "it is not known whether the message was accepted, because the store failed or closed: send it again with the same dedup id"
     )]
     Unknown,
+}
+
+impl SendError {
+    /// The error itself, whichever message of a batch it is about.
+    #[must_use]
+    pub fn cause(&self) -> &SendError {
+        match self {
+            SendError::InBatch { error, .. } => error.cause(),
+            other => other,
+        }
+    }
 }
 
 /// The store failed; nothing definite can be said about what was under way.

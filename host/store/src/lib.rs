@@ -26,12 +26,14 @@ mod read;
 mod read_dead;
 mod record;
 mod redrive;
+mod replies;
 mod restore;
 mod row;
 mod state;
 mod store;
 mod tables;
 mod tlv;
+mod topics;
 mod writer;
 
 pub use clock::Clock;
@@ -47,5 +49,7 @@ pub use ops::{
 pub use read::{Found, Peeked};
 pub use read_dead::DeadGroup;
 pub use redrive::{Destination, RedriveOrder, RedriveUnderWay, Redriven};
+pub use replies::{Asked, DIED_ATTRIBUTE, DIED_IN_ATTRIBUTE, Requested};
 pub use store::{Create, Options, Recovery, Store};
+pub use topics::{Sent, SubscriptionView, TopicCopy, TopicDeclaration, TopicView};
 pub use writer::OnFatal;

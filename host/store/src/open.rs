@@ -131,6 +131,8 @@ fn open_sound(
         rests: HashMap::new(),
         redrives: BTreeMap::new(),
         moved: Vec::new(),
+        topics: Default::default(),
+        replies: Default::default(),
         on_fatal: options.on_fatal.take(),
         next_housekeeping: Timestamp::ZERO,
         todo: Vec::new(),

@@ -15,12 +15,14 @@ use tokio::sync::oneshot;
 
 use crate::filter::DeadFilter;
 use crate::redrive::{RedriveOrder, RedriveUnderWay, Redriven};
+use crate::replies::Requested;
+use crate::topics::{Sent, TopicDeclaration, TopicView};
 use crate::{AdminError, CronEntry, CronMark, SendError};
 
-/// A message and the queue it is sent to.
+/// A message and the queue or topic it is sent to.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// Where to.
+    /// Where to: the name of a queue, or of a topic.
     pub queue: QueueName,
     /// What.
     pub message: NewMessage,
@@ -181,11 +183,31 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 pub(crate) enum Op {
     Send {
         batch: Vec<Outgoing>,
-        reply: Reply<Result<Vec<Accepted>, SendError>>,
+        reply: Reply<Result<Vec<Sent>, SendError>>,
     },
     Settle(Box<Settle>),
+    Request {
+        outgoing: Box<Outgoing>,
+        reply: Reply<Result<Requested, SendError>>,
+    },
+    AskReply {
+        correlation_id: Arc<str>,
+        reply: Reply<Arc<Message>>,
+    },
+    LeaveReply {
+        correlation_id: Arc<str>,
+    },
+    TakeReply {
+        sequence: u64,
+    },
+    /// Tells who waits for a reply that the request died.
+    Notify(Box<Stamped>),
+    Topics {
+        reply: Reply<Vec<TopicView>>,
+    },
     Declare {
         queues: Vec<Declaration>,
+        topics: Vec<TopicDeclaration>,
         reply: Reply<()>,
     },
     Attach {
@@ -340,6 +362,7 @@ impl Op {
         match self {
             Op::Send { batch, .. } => batch.iter().map(|sent| weight(&sent.message)).sum(),
             Op::RedriveEdited(edited) => edited.body.len() + MESSAGE_OVERHEAD,
+            Op::Request { outgoing, .. } => weight(&outgoing.message),
             Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),
             Op::Settle(settle) => {
                 let sends = settle.effects.sends.iter();

@@ -19,10 +19,11 @@ use crate::inbox::{Inbox, Refused};
 use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
-    Accepted, Declaration, Fired, Firing, HaltedGroups, Op, Outgoing, Purge, PurgeStates,
-    ResumeGroups, Settle, Sink, Slots, Standing,
+    Declaration, Fired, Firing, HaltedGroups, Op, Outgoing, Purge, PurgeStates, ResumeGroups,
+    Settle, Sink, Slots, Standing,
 };
 use crate::state::HandlerState;
+use crate::topics::{Sent, TopicDeclaration};
 use crate::writer::OnFatal;
 
 /// How a store is opened.
@@ -31,6 +32,8 @@ pub struct Options {
     pub clock: Clock,
     /// The queues to declare.
     pub queues: Vec<Declaration>,
+    /// The topics to declare.
+    pub topics: Vec<TopicDeclaration>,
     /// Bytes of the file that are kept in memory.
     pub cache_bytes: usize,
     /// Bytes of messages that are kept in memory between being accepted and being delivered.
@@ -52,6 +55,7 @@ impl Default for Options {
         Options {
             clock: Clock::System,
             queues: Vec::new(),
+            topics: Vec::new(),
             cache_bytes: 64 * 1024 * 1024,
             hot_bytes: 32 * 1024 * 1024,
             on_fatal: None,
@@ -146,9 +150,9 @@ impl Store {
     ///
     /// # Errors
     /// When a message is refused, or it is not known whether they were accepted.
-    pub async fn send(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
+    pub async fn send(&self, batch: Vec<Outgoing>) -> Result<Vec<Sent>, SendError> {
         let (reply, answer) = oneshot::channel();
-        match self.shared.inbox.push(Op::Send { batch, reply }) {
+        match self.push(Op::Send { batch, reply }) {
             Ok(()) => answer.await.unwrap_or(Err(SendError::Unknown)),
             Err(Refused::Full { waiting }) => Err(SendError::Busy { waiting }),
             Err(Refused::Closed) => Err(SendError::Unknown),
@@ -159,14 +163,6 @@ impl Store {
     pub fn settle(&self, settle: Settle) {
         // After the store has closed the lease is void anyway.
         let _ = self.shared.inbox.push(Op::Settle(Box::new(settle)));
-    }
-
-    /// Declares exactly these queues; others keep their messages and take no more.
-    ///
-    /// # Errors
-    /// When the store closed meanwhile.
-    pub async fn declare(&self, queues: Vec<Declaration>) -> Result<(), AdminError> {
-        self.ask(|reply| Op::Declare { queues, reply }).await
     }
 
     /// Delivers the messages of a queue to `sink`, at most as many at once as `slots` says.
@@ -357,15 +353,16 @@ impl Store {
         }
     }
 
+    pub(crate) fn push(&self, op: Op) -> Result<(), Refused> {
+        self.shared.inbox.push(op)
+    }
+
     pub(crate) async fn ask<T>(
         &self,
         op: impl FnOnce(oneshot::Sender<T>) -> Op,
     ) -> Result<T, AdminError> {
         let (reply, answer) = oneshot::channel();
-        self.shared
-            .inbox
-            .push(op(reply))
-            .map_err(|_| AdminError::Closed)?;
+        self.push(op(reply)).map_err(|_| AdminError::Closed)?;
         answer.await.map_err(|_| AdminError::Closed)
     }
 

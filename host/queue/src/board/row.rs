@@ -223,6 +223,8 @@ pub enum Removal {
     Cancelled,
     /// It goes back to the queue in which it died.
     Returned,
+    /// It was a reply, and was handed to who had asked for it.
+    Taken,
     /// Its record is damaged: it is kept aside.
     Damaged,
 }

@@ -254,6 +254,7 @@ fn is_definite(code: Code) -> bool {
         | Code::TooLarge
         | Code::QueueNotFound
         | Code::QueueFull
+        | Code::Unmatched
         | Code::Busy => true,
         Code::TooSlow
         | Code::MessageNotFound
@@ -267,6 +268,8 @@ fn is_definite(code: Code) -> bool {
         | Code::RedriveNotFound
         | Code::MessageInFlight
         | Code::MessageDead
+        | Code::ReplyNotFound
+        | Code::RequestDied
         | Code::Other => false,
     }
 }

@@ -105,7 +105,7 @@ warning: no queue names `handler.other`
   |
   = help: write handler = "other.wasm" in the queue's table, or remove this one
 
-error: `handler.other.send_to`: no queue is named "orderz"
+error: `handler.other.send_to`: no queue or topic is named "orderz"
  --> etc/gristmill.toml:6:12
   |
 6 | send_to = ["orderz", "invoices", "orders", "orders", 3]
@@ -113,7 +113,7 @@ error: `handler.other.send_to`: no queue is named "orderz"
   |
   = help: did you mean `orders`?
 
-error: `handler.other.send_to`: no queue is named "invoices"
+error: `handler.other.send_to`: no queue or topic is named "invoices"
  --> etc/gristmill.toml:6:22
   |
 6 | send_to = ["orderz", "invoices", "orders", "orders", 3]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use gristmill_queue::board::{QueueId, Removal};
-use gristmill_queue::{QueueName, Timestamp};
+use gristmill_queue::{QueueName, Timestamp, limits};
 
 use super::Writer;
 use super::group::Group;
@@ -12,13 +12,15 @@ use super::redrive::CHUNK;
 use super::settle::has_history;
 use crate::error::{AdminError, Fatal};
 use crate::ops::{Declaration, Op, Purge, Reply, Sink, Slots};
+use crate::topics::TopicDeclaration;
 
 impl Writer {
-    /// Declares exactly these queues. Queues that are no longer among them keep their messages and
+    /// Declares exactly these queues and topics. Queues that are no longer among them keep their messages and
     /// take no more.
     pub(crate) fn declare(
         &mut self,
         queues: &[Declaration],
+        topics: Vec<TopicDeclaration>,
         reply: Reply<()>,
         group: &mut Group<'_>,
     ) -> Result<(), Fatal> {
@@ -40,6 +42,10 @@ impl Writer {
             self.board.declare(queue, declaration.policy.clone());
             self.note_ages(queue, group)?;
         }
+        self.replies.queue = QueueName::new(limits::REPLIES)
+            .ok()
+            .and_then(|name| self.declared(&name));
+        self.declare_topics(topics);
         self.answer(reply, ());
         Ok(())
     }

@@ -80,6 +80,7 @@ impl Writer {
             config,
         };
         group.remove_message(sequence, has_history(row))?;
+        self.reply_with_death(&letter, group, now)?;
         match self.takes_dead_of(row.queue) {
             Some(to) => {
                 self.move_dead(row, letter, to, group, now);
@@ -189,6 +190,7 @@ impl Writer {
     /// Forgets what is kept in memory about a message that leaves while it waits.
     pub(super) fn let_go(&mut self, sequence: u64) {
         self.hot.take(sequence);
+        self.replies.forget(sequence);
         self.fresh_next.remove(&sequence);
     }
 

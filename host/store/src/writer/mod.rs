@@ -13,10 +13,12 @@ mod grant;
 pub(crate) mod group;
 pub(crate) mod held;
 pub(crate) mod redrive;
+mod replies;
 mod revive;
 mod send;
 mod settle;
 mod sweep;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -36,7 +38,9 @@ use bury::Moved;
 use group::Group;
 use held::Rest;
 use redrive::Running;
+use replies::Replies;
 pub(crate) use settle::extend_history;
+use topics::Topics;
 
 /// How often ids whose dedup window has ended are looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -63,6 +67,8 @@ pub(crate) struct Writer {
     pub redrives: BTreeMap<u64, Running>,
     /// What died and was moved, until the board knows.
     pub moved: Vec<Moved>,
+    pub topics: Topics,
+    pub replies: Replies,
     pub on_fatal: Option<OnFatal>,
     pub last_now: Timestamp,
     pub next_housekeeping: Timestamp,
@@ -187,6 +193,7 @@ impl Writer {
             };
             ops.extend(self.inbox.take(patience));
             let closing = self.run_group(ops)?;
+            self.hand_out()?;
             for answer in self.answers.drain(..) {
                 answer();
             }
@@ -267,7 +274,30 @@ impl Writer {
             }
             Op::NoteAges { queue } => self.note_ages(queue, group),
             Op::Quarantine { sequence } => self.quarantine(sequence, group),
-            Op::Declare { queues, reply } => self.declare(&queues, reply, group),
+            Op::Request { outgoing, reply } => self.request(*outgoing, reply, group, now),
+            Op::AskReply {
+                correlation_id,
+                reply,
+            } => {
+                self.ask_reply(correlation_id, reply);
+                Ok(())
+            }
+            Op::LeaveReply { correlation_id } => {
+                self.leave_reply(&correlation_id);
+                Ok(())
+            }
+            Op::TakeReply { sequence } => self.take_reply(sequence, group, now),
+            Op::Notify(notice) => self.notify(*notice, group, now),
+            Op::Topics { reply } => {
+                let views = self.topic_views();
+                self.answer(reply, views);
+                Ok(())
+            }
+            Op::Declare {
+                queues,
+                topics,
+                reply,
+            } => self.declare(&queues, topics, reply, group),
             Op::SetPaused {
                 queue,
                 paused,

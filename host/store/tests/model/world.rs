@@ -221,7 +221,7 @@ impl World {
                 declared.push((queue, policy(*number)));
             }
         }
-        let declaring = self.rig.store.declare(declarations(&declared));
+        let declaring = self.rig.store.declare(declarations(&declared), Vec::new());
         self.rig.wait(declaring).unwrap();
     }
 
@@ -258,7 +258,11 @@ impl World {
                     message: new_message(sending, body),
                 });
                 let outgoing = outgoing.collect();
-                Asked::Send(batch, poll_once(async move { store.send(outgoing).await }))
+                let sent = async move {
+                    let sent = store.send(outgoing).await?;
+                    Ok(sent.into_iter().map(|sent| sent.accepted).collect())
+                };
+                Asked::Send(batch, poll_once(sent))
             }
             Op::End(n, end) => self.ask_end(*n, end),
             Op::Stale(n) => {
