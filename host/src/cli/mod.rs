@@ -198,6 +198,7 @@ mod tests {
     fn wrong_arguments_are_refused() {
         for args in [
             &["send", "a b", "x"][..],
+            &["send", "q"],
             &["send", "q", "x", "--file", "f"],
             &["send", "q", "x", "--attribute", "novalue"],
             &["send", "q", "x", "--delay", "soon"],
@@ -246,6 +247,11 @@ mod tests {
                 "{args:?}"
             );
         }
+    }
+
+    #[test]
+    fn lines_come_from_stdin_unless_something_is_given() {
+        Cli::try_parse_from(["gristmill", "send", "q", "--lines"]).unwrap();
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub struct Send {
     /// The queue
     #[arg(value_parser = super::queue_name)]
     queue: QueueName,
-    /// The body, or - to read it from stdin
-    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    /// The body, or - to read it from stdin; with --lines stdin is read unless something is given
+    #[arg(required_unless_present_any = ["file", "lines"], conflicts_with = "file")]
     body: Option<String>,
     /// Read the body from a file
     #[arg(long, short, value_name = "FILE")]
@@ -168,12 +168,13 @@ impl Send {
                     size: Some(size),
                 })
             }
-            (None, Some("-")) => Ok(Source {
+            // Without a body there are --lines, which come from stdin.
+            (None, Some("-") | None) => Ok(Source {
                 reader: Box::new(std::io::stdin()),
                 size: None,
             }),
-            (None, body) => {
-                let bytes = body.unwrap_or_default().as_bytes().to_vec();
+            (None, Some(body)) => {
+                let bytes = body.as_bytes().to_vec();
                 Ok(Source {
                     size: Some(bytes.len() as u64),
                     reader: Box::new(std::io::Cursor::new(bytes)),

@@ -9,6 +9,8 @@
 //! it needs and passes on what comes back.
 
 mod line;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
