@@ -200,7 +200,7 @@ static KEYS: &[KeyDoc] = &[
         "Size of one body."),
     key(Queue, "dead_retention", r#""14d""#, r#"1s to 36500d, or "forever" (also 0)"#,
         "How long dead letters are kept, counted from death."),
-    own(optional(Queue, "dead_letter", r#""graveyard""#, "the name of a declared queue",
+    own(optional(Queue, "dead_letter", r#""invoices""#, "the name of a declared queue",
         "The ordinary queue that takes what dies in this one, instead of its own dead store. The message keeps its id and its envelope and tells in attributes that begin with `gristmill-dead-` where, when and of what it died.")),
     key(Queue, "dedup", r#""id""#, r#""id", "content" or "derived""#,
         "What makes a second message within the window a repeat: the same deduplication id; or, without one, the same body and content type; or, without one, the same place among what a handler sends for the same message."),
