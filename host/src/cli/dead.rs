@@ -71,7 +71,7 @@ struct Chosen {
     #[arg(long, value_name = "TIME", value_parser = past)]
     until: Option<Timestamp>,
     /// Only those with this attribute; may be given several times
-    #[arg(long = "attribute", short = 'a', value_name = "NAME=VALUE", value_parser = super::send::attribute)]
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = super::send::attribute)]
     attributes: Vec<(String, String)>,
     /// Only those of this type
     #[arg(long = "type", value_name = "TYPE")]

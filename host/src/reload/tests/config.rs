@@ -62,7 +62,9 @@ async fn a_file_with_an_error_changes_nothing() {
         assert_eq!(stage.handlers.config().unwrap(), before);
         assert_eq!(stage.handlers.list(), views);
         let queues = stage.queues.list().await.unwrap();
-        assert_eq!(queues.len(), 1);
+        let own = |name: &str| name.starts_with("gristmill-");
+        let declared = queues.iter().filter(|queue| !own(queue.name.as_str()));
+        assert_eq!(declared.count(), 1);
     }
     std::fs::remove_file(stage.path("gristmill.toml")).unwrap();
     assert!(matches!(
