@@ -220,7 +220,7 @@ static KEYS: &[KeyDoc] = &[
         "The queues that get a copy of every message. No queue can have the topic's name: whatever can be sent to a queue can be sent to a topic.")),
     own(optional(Topic, "filter", r#"{ notifications = { type = "order.placed", attributes.cents = { min = 1000 } } }"#,
         "a table of conditions for each queue, or a list of such tables, one of which has to hold",
-        "The queues that get a copy of some messages. All conditions of a table have to hold. They ask for `type`, `schema_version`, `source`, `content_type`, `correlation_id`, `reply_to`, `group`, `priority` or `attributes.NAME`, and want a text, a number, `{ prefix = \"…\" }`, `{ min = 1, below = 10 }` (also `above` and `max`), `{ exists = true }` (or false), or one of a list of these.")),
+        "The queues that get a copy of some messages. All conditions of a table have to hold. They ask for `type`, `schema_version`, `source`, `content_type`, `correlation_id`, `reply_to`, `group`, `priority` or `attributes.NAME`, and want a text, a number, a `prefix`, a range (`min` or `above`, `max` or `below`), to know whether it `exists`, or one of a list of these; docs/topics.md has them all.")),
     own(key(Topic, "unmatched", r#""count""#, r#""count" or "refuse""#,
         "What becomes of a message that no subscription matches: it is accepted, counted and goes nowhere, or it is refused.")),
 
