@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(RedriveIn::of(&order, false), asked);
         let both = RedriveIn {
             to_source: true,
-            ..asked.clone()
+            ..asked
         };
         let problem = RedriveOrder::try_from(both).unwrap_err();
         assert!(problem.detail.contains("not both"), "{problem}");

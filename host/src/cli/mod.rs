@@ -99,7 +99,7 @@ enum Verb {
     Move(reschedule::Move),
     /// Look at dead letters, take them back or remove them
     #[command(subcommand)]
-    Dead(dead::Dead),
+    Dead(Box<dead::Dead>),
     /// Stop delivering from a queue; lasts over restarts
     Pause(pause::Pause),
     /// Deliver from a paused queue again, or from halted groups

@@ -62,7 +62,7 @@ pub fn topics(
     for (name, topic) in raw {
         check_reserved("topic", &name, problems);
         let key = format!("topic.{}", keys::quoted(name.get_ref()));
-        let topic = build(&name, topic, queues, problems);
+        let topic = build(&name, &topic, queues, problems);
         match QueueName::new(name.get_ref()) {
             Ok(valid) if queues.contains_key(&valid) => {
                 let message = format!("{valid} is the name of a queue too");
@@ -82,7 +82,7 @@ pub fn topics(
 
 fn build(
     name: &Spanned<String>,
-    raw: RawTopic,
+    raw: &RawTopic,
     queues: &BTreeMap<QueueName, QueueConfig>,
     problems: &mut Problems<'_>,
 ) -> TopicConfig {
@@ -117,7 +117,7 @@ fn build(
             filters,
         });
     }
-    note_count(name, &raw, subscriptions.len(), problems);
+    note_count(name, raw, subscriptions.len(), problems);
     TopicConfig {
         policy: TopicPolicy {
             subscriptions,
