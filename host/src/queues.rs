@@ -12,7 +12,7 @@ use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
     Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, SendError,
-    Settle, Sink, Slots, Store,
+    Settle, SettleBatch, Sink, Slots, Store,
 };
 
 /// All queues of a host.
@@ -250,6 +250,11 @@ impl Queues {
     /// Ends an attempt, with all that is to happen with it.
     pub fn settle(&self, settle: Settle) {
         self.store.settle(settle);
+    }
+
+    /// Ends the attempts of a batch, with all that is to happen with them.
+    pub fn settle_batch(&self, settle: SettleBatch) {
+        self.store.settle_batch(settle);
     }
 
     /// The committed state of a handler.

@@ -38,7 +38,7 @@ pub use error::{AdminError, Fatal, OpenError, SendError};
 pub use held::{Halted, HaltedGroup};
 pub use ops::{
     Accepted, DeadFilter, Declaration, Evidence, Fired, Firing, Leased, Outgoing, PurgeStates,
-    Settle, SharedSlots, Sink, Slots, Stamped,
+    Settle, SettleBatch, SharedSlots, Sink, Slots, Stamped,
 };
 pub use read::{DeadGroup, Found, Peeked};
 pub use store::{Create, Options, Recovery, Store};
