@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use cron::CronView;
 pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
 pub use group::{HaltedGroupView, HaltedPage, ResumeOrder};
-pub use handler::{HandlerStatus, HandlerView, VersionView};
+pub use handler::{BatchesView, HandlerStatus, HandlerView, VersionView};
 pub use message::{BatchIn, MessageIn, Sent};
 pub use one::{MessageView, MoveOrder, Moved};
 pub use problem::{Code, Problem, ProblemJson};
