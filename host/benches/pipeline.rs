@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use gristmill::dispatch::{Dispatcher, HandlerSlot};
+use gristmill::dispatch::{Dispatcher, HandlerSlot, LineSpec};
 use gristmill::queues::Queues;
 use gristmill::runtime::spec::{Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls};
 use gristmill::runtime::{CompileMode, Runtime, RuntimeOptions};
@@ -94,6 +94,7 @@ fn spec(calls: MaxCalls) -> HandlerSpec {
             ..HandlerLimits::default()
         },
         require: GuaranteeClass::default(),
+        batches: Vec::new(),
         sha256: None,
     }
 }
@@ -167,7 +168,12 @@ fn run(module: &[u8], producers: usize, calls: MaxCalls) -> Figures {
     let dispatcher = Dispatcher::new(queues.clone(), threads.handle().clone());
     let slot = Arc::new(HandlerSlot::new("bench"));
     slot.serve(version, &queues);
-    dispatcher.open(&queue("in"), &slot, IN_FLIGHT.into(), "");
+    let how = LineSpec {
+        slots: IN_FLIGHT.into(),
+        batch: None,
+        config: String::new(),
+    };
+    dispatcher.open(&queue("in"), &slot, how);
     let messages = messages(producers);
     let atomics = || (0..messages).map(|_| AtomicU64::new(0)).collect();
     let cpu = cpu_time();

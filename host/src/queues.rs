@@ -14,7 +14,7 @@ use gristmill_queue::{IdSource, Message, MessageId, NewMessage, QueueName, Times
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
     Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
-    RedriveUnderWay, Redriven, Requested, SendError, Sent, Settle, Sink, Slots, Store,
+    RedriveUnderWay, Redriven, Requested, SendError, Sent, Settle, SettleBatch, Sink, Slots, Store,
     TopicDeclaration, TopicView,
 };
 
@@ -343,6 +343,11 @@ impl Queues {
     /// Ends an attempt, with all that is to happen with it.
     pub fn settle(&self, settle: Settle) {
         self.store.settle(settle);
+    }
+
+    /// Ends the attempts of a batch, with all that is to happen with them.
+    pub fn settle_batch(&self, settle: SettleBatch) {
+        self.store.settle_batch(settle);
     }
 
     /// The committed state of a handler.

@@ -12,7 +12,14 @@ use anyhow::{Context, Result, bail, ensure};
 const TARGET: &str = "wasm32-wasip2";
 
 /// The packages of `handlers/`, each of which becomes a module of its name.
-const PACKAGES: [&str; 5] = ["bench", "misbehave", "orders", "sink", "thumbnail"];
+const PACKAGES: [&str; 6] = [
+    "bench",
+    "misbehave",
+    "orders",
+    "sink",
+    "thumbnail",
+    "totals",
+];
 
 /// The modules that were built.
 #[derive(Clone, Debug)]

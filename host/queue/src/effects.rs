@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::message::InvalidMessage;
-use crate::{MessageId, NewMessage, QueueName};
+use crate::{MessageId, NewMessage, QueueName, limits};
 
 mod overlay;
 mod reads;
@@ -73,6 +73,26 @@ pub struct EffectLimits {
     pub max_state_keys: usize,
     /// Bytes of the values written, with those that a rollback would bring back.
     pub max_state_bytes: u64,
+}
+
+impl EffectLimits {
+    /// How much a delivery of so many messages may send and store: as much for each as a delivery
+    /// of one has, up to what a host can be asked to hold for one call
+    /// ([`limits::MAX_BATCH_SENDS`] and its neighbours).
+    #[must_use]
+    pub fn of_batch(self, messages: usize) -> Self {
+        let count = |each: usize, most: usize| each.max(each.saturating_mul(messages).min(most));
+        let bytes = |each: u64| {
+            let all = each.saturating_mul(messages as u64);
+            each.max(all.min(limits::MAX_BATCH_BYTES))
+        };
+        EffectLimits {
+            max_sends: count(self.max_sends, limits::MAX_BATCH_SENDS),
+            max_send_bytes: bytes(self.max_send_bytes),
+            max_state_keys: count(self.max_state_keys, limits::MAX_BATCH_STATE_KEYS),
+            max_state_bytes: bytes(self.max_state_bytes),
+        }
+    }
 }
 
 impl Default for EffectLimits {

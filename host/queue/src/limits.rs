@@ -49,6 +49,14 @@ pub const MAX_KEY_BUCKETS: usize = 1_000_000;
 /// The most ended attempts whose history is kept with a message; the oldest go first.
 pub const MAX_HISTORY: usize = 20;
 
+/// The most messages that one batch may send, unless one delivery may send more.
+pub const MAX_BATCH_SENDS: usize = 10_000;
+/// The most state keys that one batch may read or write, unless one delivery may more.
+pub const MAX_BATCH_STATE_KEYS: usize = 100_000;
+/// The most bytes that one batch may send, and the most it may store, unless one delivery may more:
+/// the host holds them all until the commit.
+pub const MAX_BATCH_BYTES: u64 = 64 * 1024 * 1024;
+
 /// The most bytes of a state key.
 pub const MAX_STATE_KEY: usize = 512;
 /// The most bytes of a state value.

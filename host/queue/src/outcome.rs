@@ -86,6 +86,12 @@ impl Reason {
         }
     }
 
+    /// Whether the handler itself said so, rather than being cut off.
+    #[must_use]
+    pub fn is_verdict(self) -> bool {
+        matches!(self, Reason::Retry | Reason::Rejected)
+    }
+
     /// The reason with this code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
@@ -115,6 +121,9 @@ pub enum HandedBack {
     /// A reused instance failed: run again in a fresh one, so that a neighbour's leftovers are not
     /// blamed on this message.
     ReusedInstance,
+    /// It was handled in one batch with others, and that came to nothing. Run by itself next, so
+    /// that the others are not charged for one of them.
+    BatchFailed,
 }
 
 impl HandedBack {
@@ -127,7 +136,8 @@ impl HandedBack {
             HandedBack::Shutdown
             | HandedBack::Reload
             | HandedBack::Conflict
-            | HandedBack::ReusedInstance => Duration::ZERO,
+            | HandedBack::ReusedInstance
+            | HandedBack::BatchFailed => Duration::ZERO,
         }
     }
 }
@@ -172,9 +182,10 @@ impl Outcome {
             | Outcome::Rejected { .. }
             | Outcome::Postponed { .. } => true,
             Outcome::HandedBack(why) => match why {
-                HandedBack::Conflict | HandedBack::DestinationFull | HandedBack::ReusedInstance => {
-                    true
-                }
+                HandedBack::Conflict
+                | HandedBack::DestinationFull
+                | HandedBack::ReusedInstance
+                | HandedBack::BatchFailed => true,
                 HandedBack::Shutdown | HandedBack::Reload | HandedBack::NoInstance => false,
             },
         }

@@ -49,6 +49,19 @@ pub struct HandlerView {
     pub problem: Option<String>,
     /// The version that serves.
     pub version: Option<VersionView>,
+    /// What became of its batches, if a queue gives it some.
+    pub batches: Option<BatchesView>,
+}
+
+/// The batches that a handler got since the start of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchesView {
+    /// The queues that give it batches.
+    pub queues: Vec<String>,
+    /// How many batches there were.
+    pub calls: u64,
+    /// How many messages were in them.
+    pub messages: u64,
 }
 
 /// A version of a handler, as an operator sees it.

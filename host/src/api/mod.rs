@@ -33,7 +33,7 @@ use tokio::sync::Semaphore;
 pub use cron::CronView;
 pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
 pub use group::{HaltedGroupView, HaltedPage, ResumeOrder};
-pub use handler::{HandlerStatus, HandlerView, VersionView};
+pub use handler::{BatchesView, HandlerStatus, HandlerView, VersionView};
 pub use message::{BatchIn, CopySent, MessageIn, Sent};
 pub use one::{MessageView, MoveOrder, Moved};
 pub use problem::{Code, Problem, ProblemJson};

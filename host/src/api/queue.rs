@@ -180,6 +180,7 @@ mod tests {
             status: HandlerStatus::Missing,
             problem: None,
             version: None,
+            batches: None,
         };
         let refused = HandlerView {
             status: HandlerStatus::Refused,

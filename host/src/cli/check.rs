@@ -134,6 +134,7 @@ fn view(config: &Config, spec: &HandlerSpec, runtime: &Runtime) -> HandlerView {
         status,
         problem,
         version,
+        batches: None,
     }
 }
 

@@ -36,6 +36,7 @@ pub fn table(handlers: &[HandlerView], screen: Screen) -> String {
         Column::Words("guarantee"),
         Column::Number("size"),
         Column::Words("compiled in"),
+        Column::Words("batches"),
         Column::Words("instances"),
     ]);
     for handler in handlers {
@@ -59,6 +60,7 @@ pub fn table(handlers: &[HandlerView], screen: Screen) -> String {
                 Some(ms) => text::micros(ms.saturating_mul(1000)),
                 None => "from cache".to_owned(),
             })),
+            plain(batches(handler)),
             plain(of(&reuse)),
         ]);
     }
@@ -83,6 +85,18 @@ fn tone(handler: &HandlerView) -> Tone {
     }
 }
 
+/// Whether it gets batches, and how large they were.
+fn batches(handler: &HandlerView) -> String {
+    match &handler.batches {
+        None => "-".to_owned(),
+        Some(batches) if batches.calls == 0 => "none yet".to_owned(),
+        Some(batches) => {
+            let tenths = batches.messages.saturating_mul(10) / batches.calls;
+            format!("{}.{} on average", tenths / 10, tenths % 10)
+        }
+    }
+}
+
 /// How often an instance is used, and who said so.
 pub fn reuse(version: &VersionView) -> String {
     let takes = text::micros(version.instantiation_us);
@@ -104,6 +118,7 @@ pub fn reuse(version: &VersionView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::BatchesView;
 
     fn version(calls: u32, chosen: bool) -> VersionView {
         VersionView {
@@ -146,11 +161,17 @@ mod tests {
             status: HandlerStatus::Missing,
             problem: Some("there is no handlers/orders.wasm".into()),
             version: None,
+            batches: None,
         };
         let serving = HandlerView {
             status: HandlerStatus::Serving,
             problem: None,
             version: Some(version(1, false)),
+            batches: Some(BatchesView {
+                queues: vec!["orders".into()],
+                calls: 4,
+                messages: 50,
+            }),
             ..missing.clone()
         };
         let screen = Screen {
@@ -166,7 +187,7 @@ mod tests {
             "{shown}"
         );
         assert!(
-            lines[2].contains("0123456789ab  atomic     1.5 KiB  from cache"),
+            lines[2].contains("0123456789ab  atomic     1.5 KiB  from cache   12.5 on average"),
             "{shown}"
         );
         assert_eq!(lines[3], "orders: there is no handlers/orders.wasm");

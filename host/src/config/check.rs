@@ -12,6 +12,7 @@ use gristmill_queue::retry::RetryPolicy;
 use gristmill_queue::{QueueName, QueuePolicy};
 use toml::Spanned;
 
+use super::check_batch;
 use super::check_cron;
 use super::check_handler::HandlerChecks;
 use super::check_topic::Destinations;
@@ -36,6 +37,7 @@ pub fn build(
     let host = build_host(&raw.host, base, around, problems);
     let mut queues = BTreeMap::new();
     let mut dead_letters = Vec::new();
+    let mut batches = Vec::new();
     for (name, queue) in raw.queues {
         let key = |leaf: &str| format!("queue.{}.{leaf}", keys::quoted(name.get_ref()));
         let merged = queue.clone().or(&raw.queue_defaults);
@@ -44,7 +46,10 @@ pub fn build(
         }
         check_topic::check_reserved("queue", &name, problems);
         check_flow::note_idle(&queue, &merged, &key, problems);
+        let typed = merged.clone();
         let queue = build_queue(&name, merged, &host, problems);
+        let batch = check_batch::batches(&typed, queue.batch, queue.handler.as_ref(), &key);
+        batches.extend(batch);
         match QueueName::new(name.get_ref()) {
             Ok(valid) => drop(queues.insert(valid, queue)),
             Err(error) => {
@@ -67,6 +72,7 @@ pub fn build(
         problems,
     };
     let handlers = checks.handlers(raw.handlers, &raw.handler_defaults);
+    check_batch::check_memory(&batches, &handlers, problems);
     let cron = check_cron::entries(raw.cron, &destinations, problems);
     Config {
         host,
@@ -253,6 +259,7 @@ fn build_queue(
             "raise it, or lower `max_message_size`".to_owned(),
         );
     }
+    let batch = check_batch::limits(&raw, policy.concurrency, &key, problems);
     let handler = raw
         .handler
         .and_then(|file| match module_name(file.get_ref()) {
@@ -267,6 +274,7 @@ fn build_queue(
     QueueConfig {
         policy,
         handler,
+        batch,
         origin: problems.line_of(&name.span()),
     }
 }

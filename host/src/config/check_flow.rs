@@ -57,8 +57,27 @@ pub fn note_idle(
         given.as_ref().map(toml::Spanned::span)
     }
     let has_key = merged.key.is_some();
+    let has_batches = merged.batch_size.is_some();
     let table = [
         ("burst", span(&own.burst), "rate", merged.rate.is_some()),
+        (
+            "batch_size",
+            span(&own.batch_size),
+            "handler",
+            merged.handler.is_some(),
+        ),
+        (
+            "batch_wait",
+            span(&own.batch_wait),
+            "batch_size",
+            has_batches,
+        ),
+        (
+            "batch_bytes",
+            span(&own.batch_bytes),
+            "batch_size",
+            has_batches,
+        ),
         (
             "concurrency_per_key",
             span(&own.concurrency_per_key),
@@ -78,12 +97,14 @@ pub fn note_idle(
             continue;
         };
         let example = match needed {
-            "key" => "tenant",
-            _ => "5/s",
+            "key" => "\"tenant\"",
+            "handler" => "\"orders.wasm\"",
+            "batch_size" => "16",
+            _ => "\"5/s\"",
         };
         let name = key(name);
         let message = format!("`{name}` does nothing without `{needed}`");
-        let cure = format!("write {needed} = \"{example}\", or remove this");
+        let cure = format!("write {needed} = {example}, or remove this");
         problems.error(place, &name, message, cure);
     }
 }

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
+use gristmill_queue::QueueName;
 use gristmill_queue::effects::{Destinations, EffectLimits};
 use toml::Spanned;
 
@@ -107,6 +108,7 @@ impl HandlerChecks<'_, '_> {
             path: self.host.handlers.join(format!("{name}.wasm")),
             limits: self.limits(&raw, &key),
             require: value(&raw.require).unwrap_or(GuaranteeClass::AtLeastOnce),
+            batches: self.batches(name),
             sha256,
             grants: Grants {
                 send_to: Arc::new(self.destinations(&raw, &key)),
@@ -117,6 +119,14 @@ impl HandlerChecks<'_, '_> {
                 config: raw.config,
             },
         }
+    }
+
+    /// The queues that give a handler batches.
+    fn batches(&self, handler: &str) -> Vec<QueueName> {
+        let queues = self.destinations.queues.iter().filter(|(_, queue)| {
+            queue.batch.is_some() && queue.handler.as_deref() == Some(handler)
+        });
+        queues.map(|(name, _)| name.clone()).collect()
     }
 
     /// The queues and topics a handler may send to, with the most each takes.

@@ -125,6 +125,14 @@ pub const MAX_MODULE_SIZE: Setting<ByteSize> =
 
 /// How many messages of a queue may be in flight at once; 1 to 10000.
 pub const CONCURRENCY: Setting<u32> = setting(64, 1, 10_000);
+/// How many messages a batch has at the most; 1 to 1000. No default: no batches.
+pub const BATCH_SIZE: Bounds<u32> = Bounds { min: 1, max: 1000 };
+/// How long the first message of a batch waits for others; 0 s (for none) to 5 min.
+pub const BATCH_WAIT: Setting<Duration> = setting(Duration::ZERO, Duration::ZERO, minutes(5));
+/// Bytes of bodies and attributes of a batch; 1 KiB to 256 MiB, and at most half of its handler's
+/// memory. A larger message is a batch of its own.
+pub const BATCH_BYTES: Setting<ByteSize> =
+    setting(ByteSize::mib(4), ByteSize::kib(1), ByteSize::mib(256));
 /// How many messages of one key may be in flight at once; 1 to 10000. No default: no such limit.
 pub const CONCURRENCY_PER_KEY: Bounds<u32> = Bounds {
     min: 1,

@@ -62,6 +62,7 @@ impl Lines {
         let QueueConfig {
             policy,
             handler,
+            batch,
             origin: _,
         } = queue;
         let QueuePolicy {
@@ -90,6 +91,7 @@ impl Lines {
             max_age,
         } = retry;
         self.add("handler", handler);
+        self.add("batch", batch);
         self.add("max_attempts", max_attempts);
         self.add("base", &base.as_nanos());
         self.add("factor", &factor.to_bits());
@@ -122,6 +124,8 @@ impl Lines {
             grants,
             limits,
             require,
+            // The queue's own part says how it gets them.
+            batches: _,
             sha256,
         } = handler;
         let Grants {

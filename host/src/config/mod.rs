@@ -7,6 +7,7 @@
 //! exists: modules come and go while the host runs.
 
 mod check;
+mod check_batch;
 mod check_cron;
 mod check_dead;
 mod check_flow;
@@ -41,6 +42,7 @@ pub use keys::{KeyDoc, reference};
 pub use problem::{ConfigErrors, Problem, Severity};
 
 use crate::cron::CronConfigs;
+use crate::dispatch::BatchLimits;
 use crate::runtime::spec::HandlerSpec;
 use problem::Problems;
 use raw::RawConfig;
@@ -125,6 +127,8 @@ pub struct QueueConfig {
     pub policy: QueuePolicy,
     /// The name of its handler, if it has one: a key of [`Config::handlers`].
     pub handler: Option<String>,
+    /// How its handler gets batches, if it does.
+    pub batch: Option<BatchLimits>,
     /// The line of the file that declares it.
     pub origin: usize,
 }
@@ -132,7 +136,7 @@ pub struct QueueConfig {
 /// Where it stands in the file makes no difference to a queue.
 impl PartialEq for QueueConfig {
     fn eq(&self, other: &Self) -> bool {
-        self.policy == other.policy && self.handler == other.handler
+        self.policy == other.policy && self.handler == other.handler && self.batch == other.batch
     }
 }
 

@@ -1,6 +1,7 @@
 //! One queue's line from the writer to its handler.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use gristmill_queue::effects::StateReader;
@@ -9,6 +10,7 @@ use gristmill_queue::{Effects, Outcome, Transaction};
 use gristmill_store::{Evidence, Leased, Settle, Sink};
 
 use super::Shared;
+use super::batch::Batching;
 use crate::queues::Queues;
 use crate::runtime::{Delivery, EndingFlag, HandlerVersion};
 
@@ -17,14 +19,16 @@ use crate::runtime::{Delivery, EndingFlag, HandlerVersion};
 pub struct HandlerSlot {
     name: Arc<str>,
     current: ArcSwapOption<Serving>,
+    batches: AtomicU64,
+    batched: AtomicU64,
 }
 
 /// A version, with what every delivery to it needs.
-struct Serving {
-    version: Arc<HandlerVersion>,
-    module: Arc<str>,
-    state: Arc<dyn StateReader>,
-    ending: EndingFlag,
+pub(super) struct Serving {
+    pub version: Arc<HandlerVersion>,
+    pub module: Arc<str>,
+    pub state: Arc<dyn StateReader>,
+    pub ending: EndingFlag,
 }
 
 impl HandlerSlot {
@@ -34,6 +38,8 @@ impl HandlerSlot {
         HandlerSlot {
             name: name.into(),
             current: ArcSwapOption::empty(),
+            batches: AtomicU64::new(0),
+            batched: AtomicU64::new(0),
         }
     }
 
@@ -66,6 +72,28 @@ impl HandlerSlot {
             .map(|serving| Arc::clone(&serving.version))
     }
 
+    /// How many batches were run since the start of the host, and how many messages were in them.
+    #[must_use]
+    pub fn batches(&self) -> (u64, u64) {
+        (
+            self.batches.load(Ordering::Relaxed),
+            self.batched.load(Ordering::Relaxed),
+        )
+    }
+
+    pub(super) fn count_batch(&self, messages: usize) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.batched.fetch_add(messages as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(super) fn serving(&self) -> Option<Arc<Serving>> {
+        self.current.load_full()
+    }
+
     /// Tells deliveries under way to wind up, because the host stops.
     pub(super) fn end_current(&self) {
         if let Some(serving) = self.current.load().as_ref() {
@@ -79,6 +107,8 @@ pub(super) struct Line {
     pub shared: Arc<Shared>,
     pub handler: Arc<HandlerSlot>,
     pub config: Arc<str>,
+    /// If its handler gets batches.
+    pub batching: Option<Batching>,
 }
 
 impl Sink for Line {
@@ -86,6 +116,10 @@ impl Sink for Line {
     /// wakes another thread once for each group and not once for each message.
     fn deliver(self: Arc<Self>, leased: Vec<Leased>) {
         self.shared.running.begin(leased.len());
+        if let Some(batching) = &self.batching {
+            self.gather(batching, leased);
+            return;
+        }
         let guests = self.shared.guests.clone();
         guests.spawn(async move {
             for leased in leased {
@@ -95,20 +129,32 @@ impl Sink for Line {
     }
 }
 
-/// Counts a delivery as ended however it ends, also when its task is dropped.
-struct Under<'a>(&'a Shared);
+/// Counts messages as no longer under way however that ends, also when their task is dropped.
+pub(super) struct Under<'a> {
+    line: &'a Line,
+    count: usize,
+}
+
+impl<'a> Under<'a> {
+    pub fn new(line: &'a Line, count: usize) -> Self {
+        Under { line, count }
+    }
+}
 
 impl Drop for Under<'_> {
     fn drop(&mut self) {
-        self.0.running.end();
+        if let Some(batching) = &self.line.batching {
+            batching.end(self.count);
+        }
+        self.line.shared.running.end(self.count);
     }
 }
 
 impl Line {
-    async fn run(self: Arc<Self>, leased: Leased) {
-        let _under = Under(&self.shared);
+    pub(super) async fn run(self: Arc<Self>, leased: Leased) {
+        let _under = Under::new(&self, 1);
         let queues = &self.shared.queues;
-        let Some(serving) = self.handler.current.load_full() else {
+        let Some(serving) = self.handler.serving() else {
             queues.settle(self.hand_back(&leased, HandedBack::Reload));
             return;
         };
@@ -145,7 +191,7 @@ impl Line {
         });
     }
 
-    fn hand_back(&self, leased: &Leased, why: HandedBack) -> Settle {
+    pub(super) fn hand_back(&self, leased: &Leased, why: HandedBack) -> Settle {
         Settle {
             fence: leased.fence,
             outcome: Outcome::HandedBack(why),

@@ -8,6 +8,8 @@
 //! This room knows neither the store's tables nor wasmtime; it passes a version of a handler what
 //! it needs and passes on what comes back.
 
+mod batch;
+mod gather;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -18,12 +20,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gristmill_queue::QueueName;
+use gristmill_queue::outcome::HandedBack;
 use gristmill_store::Slots;
 use tokio::sync::Notify;
 
 use crate::queues::Queues;
+use batch::Batching;
+pub use gather::BatchLimits;
 pub use line::HandlerSlot;
 use line::Line;
+
+/// How a queue's messages are delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineSpec {
+    /// How many at once.
+    pub slots: Slots,
+    /// How batches are gathered, if the handler gets some.
+    pub batch: Option<BatchLimits>,
+    /// The fingerprint of the handler's configuration, kept with dead letters.
+    pub config: String,
+}
 
 /// Runs the messages of all queues that have handlers.
 #[derive(Clone)]
@@ -50,8 +66,8 @@ impl Running {
         self.count.fetch_add(count, Ordering::AcqRel);
     }
 
-    fn end(&self) {
-        if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+    fn end(&self, count: usize) {
+        if self.count.fetch_sub(count, Ordering::AcqRel) == count {
             self.idle.notify_waiters();
         }
     }
@@ -91,23 +107,42 @@ impl Dispatcher {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to deliver a queue's messages to a handler, as many at once as `slots` says. `config` is the
-    /// fingerprint of the handler's configuration, kept with dead letters.
-    pub fn open(&self, queue: &QueueName, handler: &Arc<HandlerSlot>, slots: Slots, config: &str) {
+    /// Begins to deliver a queue's messages to a handler.
+    pub fn open(&self, queue: &QueueName, handler: &Arc<HandlerSlot>, how: LineSpec) {
+        let LineSpec {
+            slots,
+            batch,
+            config,
+        } = how;
+        let shared = slots
+            .shared
+            .as_ref()
+            .map_or(u32::MAX, |shared| shared.slots.get());
+        let most = slots.own.min(shared);
         let line = Arc::new(Line {
             shared: Arc::clone(&self.shared),
             handler: Arc::clone(handler),
             config: config.into(),
+            batching: batch.map(|limits| Batching::new(limits, most)),
         });
-        self.lines().insert(queue.clone(), Arc::clone(&line));
+        let before = self.lines().insert(queue.clone(), Arc::clone(&line));
         self.shared.queues.attach(queue.clone(), slots, line);
+        if let Some(before) = before {
+            before.let_go(HandedBack::Reload);
+        }
     }
 
     /// Stops delivering a queue's messages. Those in flight end as they end.
     pub async fn close(&self, queue: &QueueName) {
-        if self.lines().remove(queue).is_some() {
+        self.close_because(queue, HandedBack::Reload).await;
+    }
+
+    async fn close_because(&self, queue: &QueueName, why: HandedBack) {
+        let closed = self.lines().remove(queue);
+        if let Some(line) = closed {
             // A store that has closed leases nothing either.
             let _ = self.shared.queues.detach(queue.clone()).await;
+            line.let_go(why);
         }
     }
 
@@ -125,7 +160,7 @@ impl Dispatcher {
             line.handler.end_current();
         }
         for queue in queues {
-            self.close(&queue).await;
+            self.close_because(&queue, HandedBack::Shutdown).await;
         }
         tokio::time::timeout(drain, self.shared.running.wait())
             .await

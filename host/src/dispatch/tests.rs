@@ -1,139 +1,133 @@
-//! When the time of an attempt begins and ends: a store, a sandbox and a guest that waits.
+//! When a line starts what it has gathered. Nothing serves, so what starts is
+//! handed back at once and no longer under way.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_queue::board::Totals;
-use gristmill_queue::{NewMessage, QueueName};
-use gristmill_store::{Declaration, Leased, Options, Outgoing, Sink, Store};
+use gristmill_queue::{Envelope, Fence, Message, QueueName, Timestamp};
+use gristmill_store::{Leased, Options, Sink, Store};
 
-use super::{Dispatcher, HandlerSlot};
-use crate::queues::Queues;
-use crate::runtime::tests::guests::{SLEEP, component};
-use crate::runtime::tests::{runtime_in, spec};
+use super::*;
 
-/// How long the guest waits in a host call …
-const WAITS: Duration = Duration::from_millis(300);
-/// … and how long it may take: more than one wait and less than two.
-const TIMEOUT: Duration = Duration::from_millis(500);
+mod timeout;
 
-fn name(queue: &str) -> QueueName {
-    QueueName::new(queue).unwrap()
-}
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(3600);
 
-/// Holds the writer from the delivery of its message until it is opened.
-struct Turnstile {
-    closed: SyncSender<()>,
-    open: Mutex<Receiver<()>>,
-}
-
-impl Sink for Turnstile {
-    fn deliver(self: Arc<Self>, _leased: Vec<Leased>) {
-        let _ = self.closed.send(());
-        let _ = self.open.lock().unwrap().recv();
-    }
-}
-
-/// Queue `work` with a handler that waits, in a sandbox for one instance at a time; and queue
-/// `gate`, whose message holds the writer.
-struct Stage {
-    queues: Queues,
+struct Rig {
     dispatcher: Dispatcher,
-    closed: Receiver<()>,
-    open: SyncSender<()>,
+    line: Arc<Line>,
     _folder: tempfile::TempDir,
 }
 
-impl Stage {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let declare = |queue: &str| Declaration {
-            name: name(queue),
-            policy: gristmill_queue::QueuePolicy::default(),
-        };
-        let options = Options {
-            queues: vec![declare("work"), declare("gate")],
-            ..Options::default()
-        };
-        let (store, _) = Store::open(&folder.path().join("store"), options).unwrap();
-        let queues = Queues::new(store);
-        let module = component(
-            &[SLEEP],
-            &format!(
-                "(func $handle (param i32) (result i32)
-                   (call $block (call $subscribe (i64.const {}))) i32.const 1024)",
-                WAITS.as_nanos()
-            ),
-        );
-        let spec = spec(|spec| spec.limits.timeout = TIMEOUT);
-        let version = runtime_in(&folder, 1).load(&spec, &module).unwrap();
-        let dispatcher = Dispatcher::new(queues.clone(), tokio::runtime::Handle::current());
-        let slot = Arc::new(HandlerSlot::new("work"));
-        slot.serve(version, &queues);
-        dispatcher.open(&name("work"), &slot, 2.into(), "");
-        let (closed, told) = sync_channel(1);
-        let (open, opened) = sync_channel(1);
-        let turnstile = Turnstile {
-            closed,
-            open: Mutex::new(opened),
-        };
-        queues.attach(name("gate"), 1, Arc::new(turnstile));
-        Stage {
-            queues,
-            dispatcher,
-            closed: told,
-            open,
-            _folder: folder,
+fn rig(size: usize, slots: u32, wait: Duration) -> Rig {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path(), Options::default()).unwrap();
+    let dispatcher = Dispatcher::new(Queues::new(store), tokio::runtime::Handle::current());
+    let queue = QueueName::new("work").unwrap();
+    let how = LineSpec {
+        slots: slots.into(),
+        batch: Some(BatchLimits {
+            size,
+            wait,
+            bytes: 1000,
+        }),
+        config: String::new(),
+    };
+    dispatcher.open(&queue, &Arc::new(HandlerSlot::new("work")), how);
+    let line = Arc::clone(&dispatcher.lines()[&queue]);
+    Rig {
+        dispatcher,
+        line,
+        _folder: folder,
+    }
+}
+
+impl Rig {
+    fn deliver(&self, alone: &[bool]) {
+        let leased = alone.iter().map(|&alone| leased(alone)).collect();
+        Arc::clone(&self.line).deliver(leased);
+    }
+
+    /// How many are under way once all tasks have done what they can.
+    async fn running(&self) -> usize {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
         }
-    }
-
-    async fn send(&self, queue: &str, count: usize) {
-        let outgoing = || Outgoing {
-            queue: name(queue),
-            message: NewMessage::with_body("x"),
-        };
-        let batch = (0..count).map(|_| outgoing()).collect();
-        self.queues.send_all(batch).await.unwrap();
-    }
-
-    /// Until all that was begun has ended.
-    async fn idle(&self) {
-        self.dispatcher.shared.running.wait().await;
-    }
-
-    async fn totals(&self) -> Totals {
-        let views = self.queues.list().await.unwrap();
-        let view = views.into_iter().find(|view| view.name == name("work"));
-        view.unwrap().totals
+        self.dispatcher.running()
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn waiting_for_an_instance_takes_nothing_of_the_timeout() {
-    let stage = Stage::new();
-    // Both are leased at once; the second waits until the first is done, and then waits as long.
-    stage.send("work", 2).await;
-    // Every question waits for the store's writer, so this is no busy loop.
-    let mut totals = stage.totals().await;
-    while totals.acked + totals.failed + totals.handed_back < 2 {
-        totals = stage.totals().await;
+fn leased(alone: bool) -> Leased {
+    let ids = gristmill_queue::IdSource::new(1, 0);
+    Leased {
+        fence: Fence {
+            boot: 0,
+            lease: 0,
+            sequence: 0,
+        },
+        message: Arc::new(Message {
+            id: ids.mint(Timestamp::ZERO),
+            queue: QueueName::new("work").unwrap(),
+            enqueued_at: Timestamp::ZERO,
+            expires_at: None,
+            envelope: Envelope::default(),
+            body: "{}".into(),
+        }),
+        attempt: 1,
+        max_attempts: 10,
+        previous_failure: None,
+        fresh: alone,
+        alone,
+        leased_at: Timestamp::ZERO,
     }
-    assert_eq!((totals.acked, totals.failed, totals.handed_back), (2, 0, 0));
-    stage.queues.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ok_in_time_counts_however_long_its_commit_takes() {
-    let stage = Stage::new();
-    stage.send("work", 1).await;
-    // The writer stops here: the guest returns in time, but nothing can be committed.
-    stage.send("gate", 1).await;
-    tokio::task::block_in_place(|| stage.closed.recv()).unwrap();
-    stage.idle().await;
-    tokio::time::sleep(TIMEOUT).await;
-    stage.open.send(()).unwrap();
-    let totals = stage.totals().await;
-    assert_eq!((totals.acked, totals.failed), (1, 0));
-    stage.queues.close().await;
+#[tokio::test]
+async fn a_batch_that_is_not_full_starts_when_its_first_message_has_waited() {
+    let rig = rig(4, 64, Duration::from_millis(5));
+    // And once more: the next batch has a timer, too.
+    for _ in 0..2 {
+        rig.deliver(&[false]);
+        rig.deliver(&[false]);
+        let ended = tokio::time::timeout(LONG, rig.dispatcher.shared.running.wait());
+        assert!(ended.await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_full_batch_starts_at_once_and_what_is_left_waits() {
+    let rig = rig(4, 64, LONG);
+    rig.deliver(&[false, false, false]);
+    assert_eq!(rig.running().await, 3);
+    rig.deliver(&[false, false]);
+    assert_eq!(rig.running().await, 1);
+}
+
+#[tokio::test]
+async fn what_has_to_run_by_itself_does_not_wait_for_a_batch() {
+    let rig = rig(4, 64, LONG);
+    rig.deliver(&[true, false, true]);
+    assert_eq!(rig.running().await, 1);
+}
+
+#[tokio::test]
+async fn nothing_waits_when_all_slots_are_taken() {
+    let rig = rig(4, 2, LONG);
+    rig.deliver(&[false]);
+    assert_eq!(rig.running().await, 1);
+    rig.deliver(&[false]);
+    assert_eq!(rig.running().await, 0);
+}
+
+#[tokio::test]
+async fn what_waits_is_handed_back_when_the_line_closes() {
+    let rig = rig(4, 64, LONG);
+    rig.deliver(&[false, false]);
+    assert_eq!(rig.running().await, 2);
+    assert!(rig.dispatcher.stop(Duration::from_secs(1)).await);
+    assert_eq!(rig.dispatcher.running(), 0);
+    // What was leased just before is not left waiting.
+    rig.deliver(&[false]);
+    assert_eq!(rig.running().await, 0);
 }

@@ -62,6 +62,7 @@ impl Stage {
                 status: HandlerStatus::Missing,
                 problem: None,
                 version: None,
+                batches: None,
             }]
         };
         let api = Api::new(queues.clone(), Arc::new(handlers));

@@ -157,9 +157,7 @@ impl Handlers {
             self.inner.dispatcher.close(queue).await;
         }
         for (queue, slot, line) in &changes.open {
-            self.inner
-                .dispatcher
-                .open(queue, slot, line.slots.clone(), &line.config);
+            self.inner.dispatcher.open(queue, slot, line.how.clone());
         }
     }
 

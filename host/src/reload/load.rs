@@ -342,7 +342,8 @@ fn may_be_cut_off(error: &LoadError) -> bool {
         LoadError::OtherHash { .. }
         | LoadError::NotWasm { .. }
         | LoadError::Invalid { .. }
-        | LoadError::NoHandler { .. } => true,
+        | LoadError::NoHandler { .. }
+        | LoadError::NoBatchHandler { .. } => true,
         LoadError::TooLarge { .. }
         | LoadError::CoreModule { .. }
         | LoadError::Compile { .. }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use gristmill_queue::{QueueName, Timestamp};
 use gristmill_store::{SharedSlots, Slots};
 
-use crate::api::{HandlerStatus, HandlerView, VersionView};
+use crate::api::{BatchesView, HandlerStatus, HandlerView, VersionView};
 use crate::config::Config;
-use crate::dispatch::HandlerSlot;
+use crate::dispatch::{HandlerSlot, LineSpec};
 use crate::runtime::HandlerVersion;
 use crate::runtime::spec::HandlerSpec;
 
@@ -40,8 +40,7 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub handler: String,
-    pub slots: Slots,
-    pub config: String,
+    pub how: LineSpec,
 }
 
 /// What is to be done with lines.
@@ -104,6 +103,17 @@ impl Entry {
 
     fn file(&self) -> String {
         file_name(&self.spec)
+    }
+
+    /// What became of its batches, if a queue gives it some.
+    fn batches(&self) -> Option<BatchesView> {
+        let queues: Vec<String> = self.spec.batches.iter().map(ToString::to_string).collect();
+        let (calls, messages) = self.slot.batches();
+        (!queues.is_empty()).then_some(BatchesView {
+            queues,
+            calls,
+            messages,
+        })
     }
 
     /// Why it does not serve.
@@ -205,11 +215,14 @@ impl Table {
             });
             let line = Line {
                 handler,
-                slots: Slots {
-                    own: queue.policy.concurrency,
-                    shared,
+                how: LineSpec {
+                    slots: Slots {
+                        own: queue.policy.concurrency,
+                        shared,
+                    },
+                    batch: queue.batch,
+                    config: config.fingerprint(name)?,
                 },
-                config: config.fingerprint(name)?,
             };
             Some((name.clone(), line))
         };
@@ -255,6 +268,7 @@ impl Table {
             status: entry.status,
             problem: entry.problem.clone(),
             version: entry.serving.as_ref().map(Kept::view),
+            batches: entry.batches(),
         };
         self.entries.iter().map(view).collect()
     }

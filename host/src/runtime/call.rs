@@ -8,12 +8,13 @@ use gristmill_queue::outcome::{Diagnostics, HandedBack, Usage, cut};
 use gristmill_queue::{Effects, Outcome, Reason, limits};
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::queue::exports::gristmill::queue::handler::Guest;
 use super::bindings::queue::gristmill::queue::types;
 use super::clock::{self, Stop};
+use super::exports::Exports;
 use super::failure::{self, Phase};
-use super::instance::{Call, Sandbox, Warm};
+use super::instance::{Call, Messages, Sandbox, Warm};
 use super::version::HandlerVersion;
+use super::wire::WitMessage;
 use super::{AttemptReport, Delivery};
 
 /// How long a delivery waits for a free slot, which the dispatcher should have seen to.
@@ -39,87 +40,125 @@ impl Abnormal {
     }
 }
 
-type Returned = Result<(), types::Failure>;
+/// What the guest is called with.
+pub(super) enum Input<'a> {
+    One(types::Message<'a>),
+    Batch(&'a [types::Message<'a>]),
+}
+
+/// What it returned.
+enum Returned {
+    One(Result<(), types::Failure>),
+    Batch(Vec<types::Outcome>),
+}
+
+/// How a call ended.
+pub(super) struct Ended {
+    /// Of a batch whose call returned as it has to, the outcome is `Done`.
+    pub(super) report: AttemptReport,
+    /// Of a batch, one for each message, if its call returned as it has to.
+    pub(super) verdicts: Vec<Outcome>,
+}
 
 impl HandlerVersion {
     /// Runs one delivery. Cancel it by dropping the future: that frees the instance at once.
     ///
     /// Has to be polled within a tokio runtime whose timer is enabled.
     pub async fn run(self: &Arc<Self>, delivery: Delivery) -> AttemptReport {
-        let Some(_slot) = self.runtime.slot(SLOT_WAIT).await else {
-            return AttemptReport::handed_back(HandedBack::NoInstance);
-        };
-        let _ticking = self.runtime.ticker.run();
-        self.attempt(delivery).await
-    }
-
-    async fn attempt(&self, delivery: Delivery) -> AttemptReport {
-        let warm = if delivery.fresh || self.reuse.calls <= 1 {
-            None
-        } else {
-            self.warm.take()
-        };
-        let (mut store, guest, calls) = match warm {
-            Some(warm) => (warm.store, Some(warm.guest), warm.calls),
-            None => (self.store(), None, 0),
-        };
-        let message = WitMessage::new(&delivery);
-        store.data_mut().begin(Call {
-            message: Arc::clone(&delivery.message),
+        let message = Arc::clone(&delivery.message);
+        let wire = WitMessage::new(&message, delivery.attempt);
+        let call = Call {
+            messages: Messages::One(delivery.message),
             max_attempts: delivery.max_attempts,
             previous_failure: delivery.previous_failure,
             transaction: delivery.transaction,
             ending: delivery.ending,
             progress: None,
-        });
-        let ended = self
-            .enter(&mut store, guest, message.view(&delivery.message))
-            .await;
+        };
+        let input = Input::One(wire.view(&message));
+        self.conduct(call, input, delivery.fresh).await.report
+    }
+
+    /// Makes one call when there is a slot for it.
+    pub(super) async fn conduct(&self, call: Call, input: Input<'_>, fresh: bool) -> Ended {
+        let Some(_slot) = self.runtime.slot(SLOT_WAIT).await else {
+            return Ended {
+                report: AttemptReport::handed_back(HandedBack::NoInstance),
+                verdicts: Vec::new(),
+            };
+        };
+        let _ticking = self.runtime.ticker.run();
+        self.attempt(call, input, fresh).await
+    }
+
+    async fn attempt(&self, call: Call, input: Input<'_>, fresh: bool) -> Ended {
+        let warm = if fresh || self.reuse.calls <= 1 {
+            None
+        } else {
+            self.warm.take()
+        };
+        let (mut store, exports, calls) = match warm {
+            Some(warm) => (warm.store, Some(warm.exports), warm.calls),
+            None => (self.store(), None, 0),
+        };
+        let expected = call.messages.all().len();
+        store.data_mut().begin(call);
+        let left = self.enter(&mut store, exports, input).await;
         let usage = usage(store.data());
         let call = store.data_mut().end();
         let progress = call.as_ref().and_then(|call| call.progress.clone());
-        let mut report = match ended {
-            Ok((guest, returned)) => {
+        let (mut ended, exports) = match left {
+            Ok((exports, Returned::One(returned))) => {
                 let report = returned_report(returned, call, store.data());
-                let calls = calls + 1;
-                if calls < self.reuse.calls {
-                    self.warm.keep(Warm {
-                        store,
-                        guest,
-                        calls,
-                    });
-                }
-                report
+                (Ended::of(report), Some(exports))
             }
-            Err(abnormal) => abnormal_report(&abnormal, store.data(), calls > 0),
+            Ok((exports, Returned::Batch(verdicts))) if verdicts.len() == expected => {
+                (verdicts_report(verdicts, call, store.data()), Some(exports))
+            }
+            Ok((_, Returned::Batch(verdicts))) => {
+                let report = miscounted_report(verdicts.len(), expected, store.data());
+                (Ended::of(report), None)
+            }
+            Err(abnormal) => {
+                let report = abnormal_report(&abnormal, store.data(), calls > 0);
+                (Ended::of(report), None)
+            }
         };
-        report.usage = usage;
-        report.progress = progress;
-        report.reused = calls > 0;
-        report
+        if let Some(exports) = exports
+            && calls + 1 < self.reuse.calls
+        {
+            self.warm.keep(Warm {
+                store,
+                exports,
+                calls: calls + 1,
+            });
+        }
+        ended.report.usage = usage;
+        ended.report.progress = progress;
+        ended.report.reused = calls > 0;
+        ended
     }
 
     /// Enters the guest, and leaves it by its return, its failure, or at the deadline.
     async fn enter(
         &self,
         store: &mut Store<Sandbox>,
-        guest: Option<Guest>,
-        message: types::Message<'_>,
-    ) -> Result<(Guest, Returned), Abnormal> {
+        exports: Option<Exports>,
+        input: Input<'_>,
+    ) -> Result<(Exports, Returned), Abnormal> {
         store.set_epoch_deadline(1);
         let clock = Arc::clone(&store.data().clock);
         let mut work = pin!(async {
-            let guest = match guest {
-                Some(guest) => guest,
+            let exports = match exports {
+                Some(exports) => exports,
                 None => self
                     .instantiate(&mut *store)
                     .await
                     .map_err(|error| Abnormal::new(error, Phase::Instantiating))?,
             };
-            match guest.call_handle(&mut *store, message).await {
-                Ok(returned) => Ok((guest, returned)),
-                Err(error) => Err(Abnormal::new(error, Phase::Calling)),
-            }
+            let returned = call(&mut *store, &exports, input).await;
+            let returned = returned.map_err(|error| Abnormal::new(error, Phase::Calling))?;
+            Ok((exports, returned))
         });
         let ended = clock::within(&clock, work.as_mut()).await;
         ended.unwrap_or(Err(Abnormal {
@@ -128,9 +167,12 @@ impl HandlerVersion {
         }))
     }
 
-    pub(super) async fn instantiate(&self, store: &mut Store<Sandbox>) -> wasmtime::Result<Guest> {
+    pub(super) async fn instantiate(
+        &self,
+        store: &mut Store<Sandbox>,
+    ) -> wasmtime::Result<Exports> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
-        self.indices.load(&mut *store, &instance)
+        self.entries.load(store, &instance)
     }
 
     pub(super) fn store(&self) -> Store<Sandbox> {
@@ -149,6 +191,29 @@ impl HandlerVersion {
     }
 }
 
+async fn call(
+    store: &mut Store<Sandbox>,
+    exports: &Exports,
+    input: Input<'_>,
+) -> wasmtime::Result<Returned> {
+    Ok(match input {
+        Input::One(message) => Returned::One(exports.one.call_handle(store, message).await?),
+        Input::Batch(messages) => {
+            let batch = exports.batch()?;
+            Returned::Batch(batch.call_handle_batch(store, messages).await?)
+        }
+    })
+}
+
+impl Ended {
+    fn of(report: AttemptReport) -> Self {
+        Ended {
+            report,
+            verdicts: Vec::new(),
+        }
+    }
+}
+
 fn usage(sandbox: &Sandbox) -> Usage {
     Usage {
         wall: sandbox.clock.wall(),
@@ -157,19 +222,69 @@ fn usage(sandbox: &Sandbox) -> Usage {
     }
 }
 
-fn returned_report(returned: Returned, call: Option<Call>, sandbox: &Sandbox) -> AttemptReport {
-    let failure = match returned {
-        Ok(()) => {
-            let effects = call.map(|call| call.transaction.finish());
-            return AttemptReport {
-                effects: effects.unwrap_or_default(),
-                ..AttemptReport::new(Outcome::Done)
-            };
+fn returned_report(
+    returned: Result<(), types::Failure>,
+    call: Option<Call>,
+    sandbox: &Sandbox,
+) -> AttemptReport {
+    match returned {
+        Ok(()) => AttemptReport {
+            effects: effects_of(call),
+            ..AttemptReport::new(Outcome::Done)
+        },
+        Err(failure) => {
+            let outcome = outcome_of(failure, sandbox);
+            let postponed = matches!(outcome, Outcome::Postponed { .. });
+            AttemptReport {
+                diagnostics: (!postponed).then(|| printed(sandbox)),
+                ..AttemptReport::new(outcome)
+            }
         }
-        Err(failure) => failure,
+    }
+}
+
+fn verdicts_report(verdicts: Vec<types::Outcome>, call: Option<Call>, sandbox: &Sandbox) -> Ended {
+    let verdicts: Vec<Outcome> = verdicts
+        .into_iter()
+        .map(|verdict| match verdict {
+            types::Outcome::Done => Outcome::Done,
+            types::Outcome::Failed(failure) => outcome_of(failure, sandbox),
+        })
+        .collect();
+    let done = verdicts.contains(&Outcome::Done);
+    let failed = verdicts.iter().any(|verdict| *verdict != Outcome::Done);
+    let report = AttemptReport {
+        effects: effects_of(call.filter(|_| done)),
+        diagnostics: failed.then(|| printed(sandbox)),
+        ..AttemptReport::new(Outcome::Done)
     };
+    Ended { report, verdicts }
+}
+
+/// A handler that loses count cannot be believed about any message.
+fn miscounted_report(found: usize, expected: usize, sandbox: &Sandbox) -> AttemptReport {
+    let error = format!(
+        "handle-batch returned {found} outcomes for {expected} messages: it has to return one for \
+         each, in their order"
+    );
+    AttemptReport {
+        diagnostics: Some(printed(sandbox)),
+        ..AttemptReport::new(Outcome::Failed {
+            reason: Reason::Trap,
+            error,
+            delay: None,
+        })
+    }
+}
+
+fn effects_of(call: Option<Call>) -> Effects {
+    call.map(|call| call.transaction.finish())
+        .unwrap_or_default()
+}
+
+fn outcome_of(failure: types::Failure, sandbox: &Sandbox) -> Outcome {
     let words = |text: String| cut(&sandbox.output.masked(&text), limits::MAX_REASON);
-    let outcome = match failure {
+    match failure {
         types::Failure::Retry(error) => Outcome::Failed {
             reason: Reason::Retry,
             error: words(error),
@@ -183,20 +298,18 @@ fn returned_report(returned: Returned, call: Option<Call>, sandbox: &Sandbox) ->
         types::Failure::Reject(error) => Outcome::Rejected {
             error: words(error),
         },
-        types::Failure::Postpone(delay) => {
-            return AttemptReport::new(Outcome::Postponed {
-                delay: Duration::from_millis(delay),
-            });
-        }
-    };
+        types::Failure::Postpone(delay) => Outcome::Postponed {
+            delay: Duration::from_millis(delay),
+        },
+    }
+}
+
+fn printed(sandbox: &Sandbox) -> Diagnostics {
     let (output_tail, output_dropped) = sandbox.output.tail();
-    AttemptReport {
-        diagnostics: Some(Diagnostics {
-            backtrace: Vec::new(),
-            output_tail,
-            output_dropped,
-        }),
-        ..AttemptReport::new(outcome)
+    Diagnostics {
+        backtrace: Vec::new(),
+        output_tail,
+        output_dropped,
     }
 }
 
@@ -238,57 +351,5 @@ impl AttemptReport {
 
     fn handed_back(why: HandedBack) -> Self {
         AttemptReport::new(Outcome::HandedBack(why))
-    }
-}
-
-/// The few fields of a message that have another form in the WIT; the rest is borrowed.
-struct WitMessage {
-    id: String,
-    queue: String,
-    causation_id: Option<String>,
-    reply_to: Option<String>,
-    attempt: u32,
-}
-
-impl WitMessage {
-    fn new(delivery: &Delivery) -> Self {
-        let message = &delivery.message;
-        let envelope = &message.envelope;
-        WitMessage {
-            id: message.id.to_string(),
-            queue: message.queue.as_str().to_owned(),
-            causation_id: envelope.causation_id.map(|id| id.to_string()),
-            reply_to: envelope.reply_to.as_ref().map(ToString::to_string),
-            attempt: delivery.attempt,
-        }
-    }
-
-    fn view<'a>(&'a self, message: &'a gristmill_queue::Message) -> types::Message<'a> {
-        let envelope = &message.envelope;
-        types::Message {
-            id: &self.id,
-            queue: &self.queue,
-            body: &message.body,
-            content_type: envelope.content_type.as_deref(),
-            attributes: &envelope.attributes,
-            group: envelope.group.as_deref(),
-            correlation_id: envelope.correlation_id.as_deref(),
-            causation_id: self.causation_id.as_ref(),
-            reply_to: self.reply_to.as_ref(),
-            message_type: envelope.message_type.as_deref(),
-            schema_version: envelope.schema_version.as_deref(),
-            source: envelope.source.as_deref(),
-            priority: envelope.priority.level(),
-            trace: envelope
-                .traceparent
-                .as_deref()
-                .map(|traceparent| types::TraceContext {
-                    traceparent,
-                    tracestate: envelope.tracestate.as_deref().unwrap_or_default(),
-                }),
-            enqueued_at: message.enqueued_at.unix_ms(),
-            expires_at: message.expires_at.map(gristmill_queue::Timestamp::unix_ms),
-            attempt: self.attempt,
-        }
     }
 }

@@ -12,9 +12,9 @@ use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 
-use super::bindings::queue::exports::gristmill::queue::handler::Guest;
 use super::clock::Clock;
 use super::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
+use super::exports::Exports;
 use super::output::{Output, Source, Stream};
 use super::spec::{HandlerSpec, Secret};
 use super::{EndingFlag, Progress};
@@ -50,12 +50,36 @@ impl Shared {
 
 /// The delivery that a guest is working on.
 pub(super) struct Call {
-    pub(super) message: Arc<Message>,
+    pub(super) messages: Messages,
     pub(super) max_attempts: Option<u32>,
     pub(super) previous_failure: Option<String>,
     pub(super) transaction: Transaction,
     pub(super) ending: EndingFlag,
     pub(super) progress: Option<Progress>,
+}
+
+/// The messages of a delivery. One message needs no list.
+pub(super) enum Messages {
+    One(Arc<Message>),
+    Batch(Vec<Arc<Message>>),
+}
+
+impl Messages {
+    /// All of them.
+    pub(super) fn all(&self) -> &[Arc<Message>] {
+        match self {
+            Messages::One(message) => std::slice::from_ref(message),
+            Messages::Batch(messages) => messages,
+        }
+    }
+
+    /// The only one, if there is but one.
+    pub(super) fn only(&self) -> Option<&Message> {
+        match self.all() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
 }
 
 /// What a store holds.
@@ -218,7 +242,7 @@ impl ResourceLimiter for Limiter {
 /// An instance that has returned cleanly and may serve again.
 pub(super) struct Warm {
     pub(super) store: Store<Sandbox>,
-    pub(super) guest: Guest,
+    pub(super) exports: Exports,
     pub(super) calls: u32,
 }
 

@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, InstancePre};
 
 use super::RuntimeInner;
-use super::bindings::queue::exports::gristmill::queue::handler::GuestIndices;
 use super::compile::CompileError;
 use super::engine::{MAX_MEMORIES, MAX_TABLES};
+use super::exports::Entries;
 use super::instance::{Sandbox, Shared, WarmPool};
 use super::linker::{self, Refusal};
 use super::load_error::LoadError;
@@ -28,6 +28,8 @@ use super::version::{Facts, HandlerVersion, Reuse, Sizes};
 pub const MAX_MODULE: usize = 64 * 1024 * 1024;
 /// Where a handler's entry is found.
 pub(super) const HANDLER: &str = "gristmill:queue/handler";
+/// Where the entry for batches is found.
+pub(super) const BATCH_HANDLER: &str = "gristmill:queue/batch-handler";
 /// Characters kept of what the compiler says.
 const MAX_VERDICT: usize = 1000;
 
@@ -46,14 +48,14 @@ pub(super) fn load(
     let (imports, exports) = names(&compiled.component);
     check_imports(&file, spec, &imports)?;
     let pre = link(runtime, &file, spec, &compiled.component)?;
-    let indices = check_export(&file, &pre, &exports)?;
+    let entries = check_exports(&file, spec, &pre, &exports)?;
     check_resources(&file, spec, &compiled.component)?;
     let guarantee = check_guarantee(&file, spec, &imports)?;
     let version = HandlerVersion {
         runtime: Arc::clone(runtime),
         shared: Arc::new(Shared::new(spec.clone())),
         pre,
-        indices,
+        entries,
         warm: WarmPool::new(Arc::clone(&runtime.warm), runtime.max_instances),
         reuse: Reuse {
             calls: 1,
@@ -181,28 +183,43 @@ fn link(
         })
 }
 
-fn check_export(
+fn check_exports(
     file: &str,
+    spec: &HandlerSpec,
     pre: &InstancePre<Sandbox>,
     exports: &[String],
-) -> Result<GuestIndices, LoadError> {
-    let file = file.to_owned();
-    let exported = exports
-        .iter()
-        .find(|name| name.split('@').next() == Some(HANDLER));
-    match (GuestIndices::new(pre), exported) {
-        (Ok(indices), _) => Ok(indices),
-        (Err(error), Some(name)) => Err(LoadError::Mismatch {
-            file,
-            problem: format!("it exports {name}, and this host calls {HANDLER}@0.1.0: {error:#}"),
-        }),
-        (Err(_), None) => Err(LoadError::NoHandler {
-            file,
-            exports: if exports.is_empty() {
-                "nothing".to_owned()
-            } else {
-                cut(&exports.join(", "), MAX_VERDICT)
-            },
+) -> Result<Entries, LoadError> {
+    let exported = |interface: &str| {
+        let mut exports = exports.iter();
+        exports.find(|name| name.split('@').next() == Some(interface))
+    };
+    let shown = || match exports {
+        [] => "nothing".to_owned(),
+        _ => cut(&exports.join(", "), MAX_VERDICT),
+    };
+    let mismatch = |name: &str, error: wasmtime::Error| LoadError::Mismatch {
+        file: file.to_owned(),
+        problem: format!(
+            "it exports {name}, and this host calls {}@0.1.0: {error:#}",
+            name.split('@').next().unwrap_or(name)
+        ),
+    };
+    let entries = Entries::new(pre).map_err(|error| match exported(HANDLER) {
+        Some(name) => mismatch(name, error),
+        None => LoadError::NoHandler {
+            file: file.to_owned(),
+            exports: shown(),
+        },
+    })?;
+    match (exported(BATCH_HANDLER), spec.batches.first()) {
+        (Some(name), _) => entries
+            .with_batches(pre)
+            .map_err(|error| mismatch(name, error)),
+        (None, None) => Ok(entries),
+        (None, Some(queue)) => Err(LoadError::NoBatchHandler {
+            file: file.to_owned(),
+            queue: queue.to_string(),
+            exports: shown(),
         }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::load::{HANDLER, MAX_MODULE};
+use super::load::{BATCH_HANDLER, HANDLER, MAX_MODULE};
 
 /// Why a module may not serve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +87,20 @@ pub enum LoadError {
     NoHandler {
         /// The module.
         file: String,
+        /// What it exports.
+        exports: String,
+    },
+    /// A queue wants to give it batches, and it takes none.
+    #[error(
+        "{file} does not take batches, but [queue.{queue}] has `batch_size`: it does not export \
+         {BATCH_HANDLER}. It exports {exports}. Write the handler with #[handler(batch)] or \
+         #[batch_handler], or remove `batch_size`"
+    )]
+    NoBatchHandler {
+        /// The module.
+        file: String,
+        /// The queue.
+        queue: String,
         /// What it exports.
         exports: String,
     },

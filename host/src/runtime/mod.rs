@@ -16,11 +16,13 @@
 //! | `version` | a loaded version: what `load` found out about it |
 //! | `instance` | what a store holds, and the warm instances |
 //! | `clock` | the time of one delivery |
-//! | `call` | one delivery |
+//! | `call` | one delivery; `batch`: one of several messages |
+//! | `exports`, `wire` | what is called, and the form of a message there |
 //! | `host/` | the interfaces that guests may call |
 //! | `output` | what guests print |
 //! | `failure` | what a guest's end means |
 
+mod batch;
 mod bindings;
 mod cache;
 mod call;
@@ -28,6 +30,7 @@ mod clock;
 mod compile;
 mod compile_child;
 mod engine;
+mod exports;
 mod failure;
 mod host;
 mod instance;
@@ -40,6 +43,7 @@ pub mod spec;
 pub(crate) mod tests;
 mod trial;
 mod version;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +55,7 @@ use gristmill_queue::{Effects, Message, Outcome, Transaction};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Engine;
 
+pub use batch::{BatchDelivery, BatchReport};
 use compile::Compiler;
 pub use compile::{CompileLimits, CompileMode};
 pub use compile_child::compile_child_main;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gristmill_queue::QueueName;
 use gristmill_queue::effects::{Destinations, EffectLimits};
 
 /// A handler as the configuration describes it.
@@ -22,6 +23,8 @@ pub struct HandlerSpec {
     pub limits: HandlerLimits,
     /// The least guarantee that its imports have to allow.
     pub require: GuaranteeClass,
+    /// The queues that give it batches: it has to export `batch-handler` if there is one.
+    pub batches: Vec<QueueName>,
     /// If given, only a module with this SHA-256 is run.
     pub sha256: Option<[u8; 32]>,
 }

@@ -8,7 +8,7 @@ use gristmill_queue::effects::{StateReader, StateUnavailable, StateValue};
 use gristmill_queue::{IdSource, Message, QueueName, Timestamp, Transaction};
 
 use super::failure::{self, Phase};
-use super::instance::Call;
+use super::instance::{Call, Messages};
 use super::load_error::LoadError;
 use super::spec::MaxCalls;
 use super::version::{HandlerVersion, Reuse};
@@ -129,7 +129,7 @@ fn trial_call() -> Call {
         body: bytes::Bytes::new(),
     };
     Call {
-        message: Arc::new(message),
+        messages: Messages::One(Arc::new(message)),
         max_attempts: None,
         previous_failure: None,
         transaction: Transaction::new(

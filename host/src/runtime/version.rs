@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::component::InstancePre;
 
 use super::RuntimeInner;
-use super::bindings::queue::exports::gristmill::queue::handler::GuestIndices;
+use super::exports::Entries;
 use super::instance::{Sandbox, Shared, WarmPool};
 use super::spec::{GuaranteeClass, HandlerSpec};
 
@@ -18,7 +18,7 @@ pub struct HandlerVersion {
     pub(super) runtime: Arc<RuntimeInner>,
     pub(super) shared: Arc<Shared>,
     pub(super) pre: InstancePre<Sandbox>,
-    pub(super) indices: GuestIndices,
+    pub(super) entries: Entries,
     pub(super) warm: WarmPool,
     pub(super) reuse: Reuse,
     pub(super) facts: Facts,
@@ -79,6 +79,12 @@ impl HandlerVersion {
     #[must_use]
     pub fn exports(&self) -> &[String] {
         &self.facts.exports
+    }
+
+    /// Whether it can be given batches.
+    #[must_use]
+    pub fn takes_batches(&self) -> bool {
+        self.entries.takes_batches()
     }
 
     /// What holds when one of its attempts is cut off.

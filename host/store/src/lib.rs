@@ -44,7 +44,7 @@ pub use filter::DeadFilter;
 pub use held::{Halted, HaltedGroup};
 pub use ops::{
     Accepted, Declaration, Evidence, Fired, Firing, Leased, Outgoing, PurgeStates, Settle,
-    SharedSlots, Sink, Slots, Stamped,
+    SettleBatch, SharedSlots, Sink, Slots, Stamped,
 };
 pub use read::{Found, Peeked};
 pub use read_dead::DeadGroup;

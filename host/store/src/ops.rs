@@ -90,8 +90,12 @@ pub struct Leased {
     pub max_attempts: u32,
     /// Why the attempt before failed.
     pub previous_failure: Option<String>,
-    /// Run it in a fresh instance: it is suspected, or follows a conflict.
+    /// Run it in a fresh instance: it is suspected, follows a conflict, or failed together with
+    /// others.
     pub fresh: bool,
+    /// Run it by itself, never in a batch: it has to be fresh, or its last attempt was cut off and
+    /// would take the others of a batch with it.
+    pub alone: bool,
     /// When the lease was granted.
     pub leased_at: Timestamp,
 }
@@ -130,6 +134,17 @@ pub struct Settle {
     /// What is to happen with the ack.
     pub effects: Effects,
     /// What is known about it.
+    pub evidence: Evidence,
+}
+
+/// The end of the attempts that were made in one batch.
+#[derive(Debug)]
+pub struct SettleBatch {
+    /// Whose leases, and how each attempt ended.
+    pub ended: Vec<(Fence, Outcome)>,
+    /// What is to happen with the acks of those that are done, all or nothing.
+    pub effects: Effects,
+    /// What is known about them together.
     pub evidence: Evidence,
 }
 
@@ -186,6 +201,7 @@ pub(crate) enum Op {
         reply: Reply<Result<Vec<Sent>, SendError>>,
     },
     Settle(Box<Settle>),
+    SettleBatch(Box<SettleBatch>),
     Request {
         outgoing: Box<Outgoing>,
         reply: Reply<Result<Requested, SendError>>,
@@ -343,6 +359,16 @@ fn weight(message: &NewMessage) -> usize {
     message.body.len() + attributes + MESSAGE_OVERHEAD
 }
 
+fn effects_bytes(effects: &Effects) -> usize {
+    let sends = effects.sends.iter();
+    let sends: usize = sends.map(|send| weight(&send.message)).sum();
+    let writes = effects.writes.iter().map(|(key, write)| match write {
+        Write::Set { value, .. } => key.len() + value.len(),
+        Write::Remove | Write::Add(_) => key.len(),
+    });
+    sends + writes.sum::<usize>()
+}
+
 impl Firing {
     fn bytes(&self) -> usize {
         match self {
@@ -364,19 +390,8 @@ impl Op {
             Op::RedriveEdited(edited) => edited.body.len() + MESSAGE_OVERHEAD,
             Op::Request { outgoing, .. } => weight(&outgoing.message),
             Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),
-            Op::Settle(settle) => {
-                let sends = settle.effects.sends.iter();
-                let sends: usize = sends.map(|send| weight(&send.message)).sum();
-                let writes = settle
-                    .effects
-                    .writes
-                    .iter()
-                    .map(|(key, write)| match write {
-                        Write::Set { value, .. } => key.len() + value.len(),
-                        Write::Remove | Write::Add(_) => key.len(),
-                    });
-                sends + writes.sum::<usize>()
-            }
+            Op::Settle(settle) => effects_bytes(&settle.effects),
+            Op::SettleBatch(settle) => effects_bytes(&settle.effects),
             _ => 0,
         }
     }

@@ -20,7 +20,7 @@ use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
     Declaration, Fired, Firing, HaltedGroups, Op, Outgoing, Purge, PurgeStates, ResumeGroups,
-    Settle, Sink, Slots, Standing,
+    Settle, SettleBatch, Sink, Slots, Standing,
 };
 use crate::state::HandlerState;
 use crate::topics::{Sent, TopicDeclaration};
@@ -163,6 +163,12 @@ impl Store {
     pub fn settle(&self, settle: Settle) {
         // After the store has closed the lease is void anyway.
         let _ = self.shared.inbox.push(Op::Settle(Box::new(settle)));
+    }
+
+    /// Ends the attempts of a batch, with what it sent and stored. A message whose lease is lost
+    /// drops out; if it was done, nothing of the batch counts and the others are handed back.
+    pub fn settle_batch(&self, settle: SettleBatch) {
+        let _ = self.shared.inbox.push(Op::SettleBatch(Box::new(settle)));
     }
 
     /// Delivers the messages of a queue to `sink`, at most as many at once as `slots` says.

@@ -10,6 +10,7 @@
 )]
 
 mod model {
+    pub mod batch;
     pub mod change;
     pub mod check;
     pub mod cron;

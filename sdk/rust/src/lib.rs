@@ -47,6 +47,7 @@
 #[cfg(target_family = "wasm")]
 extern crate self as gristmill_sdk;
 
+pub mod batch;
 pub mod delivery;
 pub mod secrets;
 pub mod state;
@@ -60,7 +61,7 @@ mod message;
 mod outgoing;
 
 pub use failure::{Failure, OrReject, Verdict};
-pub use gristmill_sdk_macros::handler;
+pub use gristmill_sdk_macros::{batch_handler, handler};
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub use host::component;
@@ -74,5 +75,7 @@ struct Readme;
 
 /// What nearly every handler needs.
 pub mod prelude {
-    pub use crate::{Failure, Message, OrReject, Outgoing, handler, json, send, send_json, state};
+    pub use crate::{
+        Failure, Message, OrReject, Outgoing, batch_handler, handler, json, send, send_json, state,
+    };
 }

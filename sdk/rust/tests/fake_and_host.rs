@@ -291,3 +291,67 @@ proptest! {
         prop_assert_eq!(applied(&stored, effects.writes), ours);
     }
 }
+
+proptest! {
+    /// A batch is one transaction on both sides; what a message did that fails is undone.
+    #[test]
+    fn a_batch_is_one_transaction_on_both_sides(
+        stored in stored(),
+        batch in proptest::collection::vec(
+            (proptest::collection::vec(calls(), 0..10), any::<bool>()),
+            1..6,
+        ),
+    ) {
+        let out = QueueName::new("out").unwrap();
+        let mut host = Transaction::new(
+            Arc::new(Store(stored.clone())),
+            Arc::new(IdSource::new(1, 2)),
+            Arc::new(Destinations::from([(out, 10)])),
+            EffectLimits::default().of_batch(batch.len()),
+            Timestamp::from_unix_ms(1000),
+        );
+        let mut fake = Delivery::new();
+        fake.allow_up_to("out", 10);
+        for (key, value) in &stored {
+            match value {
+                Stored::Plain(value) => fake.set_state(key, value.clone()),
+                Stored::Counter(count) => fake.set_counter(key, *count),
+            };
+        }
+        let one = |message: Message| {
+            let (calls, succeeds) = &batch[usize::from(message.body[0])];
+            let mut marks = Vec::new();
+            for call in calls {
+                on_fake(&mut marks, call);
+            }
+            if *succeeds { Ok(()) } else { Err(gristmill_sdk::Failure::retry("")) }
+        };
+        let bodies = 0..u8::try_from(batch.len()).unwrap();
+        let verdicts = fake.run_batch(
+            |messages| gristmill_sdk::batch::each(one, messages),
+            bodies.map(|n| Message::with_body([n])),
+        );
+        for (calls, succeeds) in &batch {
+            let before = host.mark();
+            let mut marks = Vec::new();
+            for call in calls {
+                on_host(&mut host, &mut marks, call);
+            }
+            if !succeeds {
+                prop_assert!(host.rollback_to(before));
+            }
+        }
+        let done: Vec<bool> = verdicts.iter().map(Result::is_ok).collect();
+        let expected: Vec<bool> = batch.iter().map(|(_, succeeds)| *succeeds).collect();
+        prop_assert_eq!(done, expected);
+        let effects = host.finish();
+        let theirs: Vec<_> = effects.sends.iter().map(|send| send.message.body.to_vec()).collect();
+        let ours: Vec<_> = fake.sent().iter().map(|sent| sent.message.body.clone()).collect();
+        prop_assert_eq!(theirs, ours);
+        let ours: BTreeMap<String, Vec<u8>> = fake
+            .keys()
+            .map(|key| (key.to_owned(), fake.state(key).unwrap().to_vec()))
+            .collect();
+        prop_assert_eq!(applied(&stored, effects.writes), ours);
+    }
+}

@@ -280,6 +280,7 @@ fn what_is_handed_back_keeps_its_place_and_what_failed_does_not() {
         HandedBack::Shutdown,
         HandedBack::Conflict,
         HandedBack::ReusedInstance,
+        HandedBack::BatchFailed,
     ] {
         let fence = start(&mut board, row(ids[0], 1), 10);
         let stays = end(&mut board, fence, &Outcome::HandedBack(why), 10);

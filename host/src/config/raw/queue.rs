@@ -20,6 +20,9 @@ use crate::config::value;
 pub struct RawQueue {
     pub handler: Given<String>,
     pub concurrency: Given<u32>,
+    pub batch_size: Given<u32>,
+    pub batch_wait: Given<Duration>,
+    pub batch_bytes: Given<ByteSize>,
     pub rate: Given<(u32, Duration)>,
     pub burst: Given<u32>,
     pub key: Given<String>,
@@ -68,6 +71,9 @@ impl RawQueue {
         RawQueue {
             handler: queue.text("handler", problems),
             concurrency: queue.integer("concurrency", &defaults::CONCURRENCY.bounds, problems),
+            batch_size: queue.integer("batch_size", &defaults::BATCH_SIZE, problems),
+            batch_wait: queue.duration("batch_wait", &defaults::BATCH_WAIT.bounds, problems),
+            batch_bytes: queue.size("batch_bytes", &defaults::BATCH_BYTES.bounds, problems),
             rate: queue.rate("rate", &defaults::RATE, problems),
             burst: queue.integer("burst", &defaults::BURST, problems),
             key: queue.text("key", problems),
@@ -105,6 +111,9 @@ impl RawQueue {
         RawQueue {
             handler: self.handler,
             concurrency: self.concurrency.or(other.concurrency),
+            batch_size: self.batch_size.or(other.batch_size),
+            batch_wait: self.batch_wait.or(other.batch_wait),
+            batch_bytes: self.batch_bytes.or(other.batch_bytes),
             rate: self.rate.or(other.rate),
             burst: self.burst.or(other.burst),
             key: self.key.or(other.key),

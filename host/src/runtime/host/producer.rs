@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gristmill_queue::effects;
 use gristmill_queue::message::{Due, Priority};
-use gristmill_queue::{Envelope, Message, NewMessage, QueueName};
+use gristmill_queue::{Envelope, Message, MessageId, NewMessage, QueueName};
 
 use crate::runtime::bindings::queue::gristmill::queue::producer::{Host, Outgoing, SendError};
 use crate::runtime::instance::Sandbox;
@@ -17,7 +17,8 @@ impl Host for Sandbox {
     ) -> wasmtime::Result<Result<String, SendError>> {
         let source = self.shared.handler.to_string();
         let call = self.call()?;
-        let message = match new_message(message, source, &call.message) {
+        // Of several messages none has caused it more than the others.
+        let message = match new_message(message, source, call.messages.only()) {
             Ok(message) => message,
             Err(error) => return Ok(Err(error)),
         };
@@ -35,33 +36,36 @@ impl Host for Sandbox {
         }
         let source = self.shared.handler.to_string();
         let call = self.call()?;
-        let request = &call.message;
         // Only to messages of this delivery: `reply_to` was chosen by the sender, and answering
         // there needs no other grant.
-        if to != request.id.to_string() {
-            return Ok(Err(SendError::NoRecipient));
-        }
-        let Some(recipient) = request.envelope.reply_to.clone() else {
+        let request = to.parse::<MessageId>().ok().and_then(|id| {
+            let mut messages = call.messages.all().iter();
+            messages.find(|message| message.id == id)
+        });
+        let answer =
+            request.and_then(|request| Some((request, request.envelope.reply_to.clone()?)));
+        let Some((request, recipient)) = answer else {
             return Ok(Err(SendError::NoRecipient));
         };
-        let mut message = match new_message(message, source, request) {
+        let mut message = match new_message(message, source, Some(request)) {
             Ok(message) => message,
             Err(error) => return Ok(Err(error)),
         };
         let correlation = &mut message.envelope.correlation_id;
         if correlation.is_none() {
-            *correlation = request.envelope.correlation_id.clone().or(Some(to));
+            *correlation = request.envelope.correlation_id.clone();
+            correlation.get_or_insert_with(|| request.id.to_string());
         }
         let sent = call.transaction.reply(recipient, message);
         Ok(sent.map(|id| id.to_string()).map_err(send_error))
     }
 }
 
-/// What the guest wants to send, as a child of the message it is handling.
+/// What the guest wants to send, as a child of the message it is handling, if that is one.
 fn new_message(
     outgoing: Outgoing,
     source: String,
-    parent: &Message,
+    parent: Option<&Message>,
 ) -> Result<NewMessage, SendError> {
     let reply_to = outgoing
         .reply_to
@@ -81,13 +85,13 @@ fn new_message(
             attributes: outgoing.attributes,
             group: outgoing.group,
             correlation_id: outgoing.correlation_id,
-            causation_id: Some(parent.id),
+            causation_id: parent.map(|parent| parent.id),
             reply_to,
             message_type: outgoing.message_type,
             schema_version: outgoing.schema_version,
             source: Some(source),
-            traceparent: parent.envelope.traceparent.clone(),
-            tracestate: parent.envelope.tracestate.clone(),
+            traceparent: parent.and_then(|parent| parent.envelope.traceparent.clone()),
+            tracestate: parent.and_then(|parent| parent.envelope.tracestate.clone()),
             priority,
         },
         due: match outgoing.delay {

@@ -168,7 +168,10 @@ const HEAD: &str = r#"(component
       (export "delayed-retry" (type $dr (eq $dr')))
       (type $f' (variant (case "retry" string) (case "retry-after" $dr) (case "reject" string)
         (case "postpone" u64)))
-      (export "failure" (type $f (eq $f')))))
+      (export "failure" (type $f (eq $f')))
+      (type $u' (variant (case "done") (case "failed" $f)))
+      (export "outcome" (type $u (eq $u')))))
+    (alias export $types "outcome" (type $outcome))
     (alias export $types "message" (type $message))
     (alias export $types "failure" (type $failure))
     (core module $Libc
@@ -291,4 +294,28 @@ pub(crate) fn counts(number: u32, last: &str) -> Vec<u8> {
                i32.const 1024)"
         ),
     )
+}
+
+/// Says `ok` to a single message, and handles batches with `batch`, which gets the list's address
+/// and length on the stack. The result is at 1024: the address and the number of outcomes of 32
+/// bytes each, which are `done` where they are zero.
+pub(crate) fn batches(batch: &str) -> Vec<u8> {
+    let body = format!(
+        r#"(data (i32.const 2048) "no")
+        (func $handle (param i32) (result i32) i32.const 2000)
+        (func $batch (export "batch") (param $list i32) (param $length i32) (result i32)
+          {batch}
+          i32.const 1024)"#
+    );
+    let mut text = text(&[], &body);
+    text.pop();
+    text.push_str(
+        r#"
+    (func $batch (param "messages" (list $message)) (result (list $outcome))
+      (canon lift (core func $guest "batch")
+        (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+    (instance $batches (export "handle-batch" (func $batch)))
+    (export "gristmill:queue/batch-handler@0.1.0" (instance $batches)))"#,
+    );
+    wat::parse_str(text).unwrap()
 }

@@ -1,5 +1,6 @@
 //! Tests of the sandbox, with guests in WAT.
 
+mod batches;
 mod calls;
 pub(crate) mod guests;
 mod host;
@@ -46,6 +47,7 @@ pub(crate) fn spec(change: impl FnOnce(&mut HandlerSpec)) -> HandlerSpec {
             ..HandlerLimits::default()
         },
         require: GuaranteeClass::AtLeastOnce,
+        batches: Vec::new(),
         sha256: None,
     };
     change(&mut spec);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gristmill_queue::board::{Claim, QueueId, Row};
 use gristmill_queue::message::Priority;
+use gristmill_queue::outcome::AttemptRecord;
 use gristmill_queue::ready::Place;
 use gristmill_queue::settle::Counters;
 use gristmill_queue::{Message, Outcome, QueueName, Timestamp};
@@ -49,12 +50,12 @@ impl Writer {
                     continue;
                 }
             };
-            let previous_failure = if has_history(&row) {
-                self.previous_failure(claim.sequence, &mut reading)?
+            let last = if has_history(&row) {
+                self.last_attempt(claim.sequence, &mut reading)?
             } else {
                 None
             };
-            let leased = self.lease(claim, row, message, previous_failure, now);
+            let leased = self.lease(claim, row, message, last, now);
             match batches.iter_mut().find(|(queue, _)| *queue == claim.queue) {
                 Some((_, batch)) => batch.push(leased),
                 None => batches.push((claim.queue, vec![leased])),
@@ -76,7 +77,7 @@ impl Writer {
         claim: Claim,
         row: Row,
         message: Arc<Message>,
-        previous_failure: Option<String>,
+        last: Option<AttemptRecord>,
         now: Timestamp,
     ) -> Leased {
         let fence = self.board.lease(claim, row);
@@ -93,13 +94,16 @@ impl Writer {
                 slot,
             },
         );
+        let fresh = self.fresh_next.remove(&claim.sequence) || claim.alone || claim.conflicts > 0;
+        let cut_off = last.as_ref().is_some_and(|last| !last.reason.is_verdict());
         Leased {
             fence,
             message,
             attempt: row.counters_after(&Outcome::Done).next_attempt(),
             max_attempts: self.board.policy(claim.queue).retry.max_attempts,
-            previous_failure,
-            fresh: self.fresh_next.remove(&claim.sequence) || claim.alone || claim.conflicts > 0,
+            previous_failure: last.map(|last| last.error),
+            fresh,
+            alone: fresh || cut_off,
             leased_at: now,
         }
     }
@@ -143,20 +147,20 @@ impl Writer {
         Ok(message.map(Arc::new))
     }
 
-    fn previous_failure(
+    fn last_attempt(
         &self,
         sequence: u64,
         reading: &mut Option<Reading>,
-    ) -> Result<Option<String>, Fatal> {
+    ) -> Result<Option<AttemptRecord>, Fatal> {
         let found = self
             .reading(reading)?
             .history
             .get(sequence)
             .map_err(fatal("reading a history"))?;
-        let history = found
+        let mut history = found
             .and_then(|bytes| dead::decode_history(sequence, bytes.value()).ok())
             .unwrap_or_default();
-        Ok(history.last().map(|attempt| attempt.error.clone()))
+        Ok(history.pop())
     }
 
     fn reading<'r>(&self, reading: &'r mut Option<Reading>) -> Result<&'r Reading, Fatal> {

@@ -76,7 +76,7 @@ pub(crate) struct Writer {
     pub todo: Vec<Op>,
     pub answers: Vec<Answer>,
     pub ended_slots: Vec<usize>,
-    /// Failed in an instance that had served others; they run in a fresh one next.
+    /// Failed together with others, in one instance or one batch; they run alone in a fresh one next.
     pub fresh_next: HashSet<u64>,
 }
 
@@ -254,6 +254,7 @@ impl Writer {
         match op {
             Op::Send { batch, reply } => self.send(batch, reply, group, now),
             Op::Settle(settle) => self.settle(*settle, group, now),
+            Op::SettleBatch(settle) => self.settle_batch(*settle, group, now),
             Op::Purge(purge) => self.purge(purge, group, now),
             Op::Redrive(redrive) => self.redrive(*redrive, group, now),
             Op::RedriveEdited(edited) => self.redrive_edited(*edited, group, now),

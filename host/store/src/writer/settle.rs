@@ -15,7 +15,7 @@ use super::bury::{Cause, EXPIRED};
 use super::group::{Group, fatal};
 use super::topics::Route;
 use crate::error::{Fatal, SendError};
-use crate::ops::{Evidence, Settle};
+use crate::ops::{Evidence, Settle, SettleBatch};
 use crate::state;
 
 impl Writer {
@@ -40,10 +40,66 @@ impl Writer {
             return Ok(());
         };
         if outcome == Outcome::Done
-            && let Err(instead) = self.apply_effects(fence, effects, &evidence, group, now)?
+            && let Err(instead) = self.apply_effects(Some(fence), effects, &evidence, group, now)?
         {
             outcome = instead;
         }
+        self.settle_one(fence, &row, outcome, evidence, group, now)
+    }
+
+    /// Ends the attempts of a batch. What it sent and stored appears with the acks of all that are
+    /// done, or not at all. If it cannot appear, none of the verdicts holds either: each was given
+    /// in view of what the others had done.
+    pub(super) fn settle_batch(
+        &mut self,
+        request: SettleBatch,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
+        let SettleBatch {
+            ended,
+            effects,
+            evidence,
+        } = request;
+        let mut done = ended
+            .iter()
+            .filter(|(_, outcome)| *outcome == Outcome::Done);
+        let instead = if done
+            .clone()
+            .any(|&(fence, _)| self.board.leased(fence).is_err())
+        {
+            // Its part of the effects cannot be told from the others'.
+            tracing::warn!("a lease of a batch was lost; the others are handed back");
+            Some(HandedBack::BatchFailed)
+        } else if done.next().is_some() {
+            match self.apply_effects(None, effects, &evidence, group, now)? {
+                Ok(()) => None,
+                Err(Outcome::HandedBack(why)) => Some(why),
+                Err(_) => Some(HandedBack::BatchFailed),
+            }
+        } else {
+            None
+        };
+        for (fence, outcome) in ended {
+            let Ok(&row) = self.board.leased(fence) else {
+                continue;
+            };
+            let outcome = instead.map_or(outcome, Outcome::HandedBack);
+            self.settle_one(fence, &row, outcome, evidence.clone(), group, now)?;
+        }
+        Ok(())
+    }
+
+    /// Ends an attempt whose effects are seen to, or which has none.
+    fn settle_one(
+        &mut self,
+        fence: Fence,
+        row: &Row,
+        outcome: Outcome,
+        evidence: Evidence,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fatal> {
         let before = row.counters_after(&outcome);
         let roll = Roll::of(
             self.board.name(row.queue).as_str(),
@@ -51,11 +107,15 @@ impl Writer {
             before.next_attempt(),
         );
         let settlement = row.settle(self.board.policy(row.queue), &outcome, now, roll);
-        self.record(fence, &row, &outcome, &settlement, evidence, group, now)?;
+        self.record(fence, row, &outcome, &settlement, evidence, group, now)?;
         let ended = self.board.end(fence, &outcome, &settlement, now);
         debug_assert!(ended.is_ok(), "the lease was held a moment ago");
         let stays = ended.ok().flatten();
-        if stays.is_some() && outcome == Outcome::HandedBack(HandedBack::ReusedInstance) {
+        let alone_next = matches!(
+            outcome,
+            Outcome::HandedBack(HandedBack::ReusedInstance | HandedBack::BatchFailed)
+        );
+        if stays.is_some() && alone_next {
             self.fresh_next.insert(fence.sequence);
         }
         self.release(fence, stays, now);
@@ -64,10 +124,11 @@ impl Writer {
     }
 
     /// Sends and stores what a handler asked for, all or nothing. If that cannot be, says how the
-    /// attempt ends instead.
+    /// attempt ends instead. What was sent may get dedup ids derived from the message `of` which it
+    /// was; what a batch sent is of none of its messages.
     fn apply_effects(
         &mut self,
-        fence: Fence,
+        of: Option<Fence>,
         mut effects: Effects,
         evidence: &Evidence,
         group: &mut Group<'_>,
@@ -87,7 +148,9 @@ impl Writer {
             Ok(routes) => routes,
             Err((_, error)) => return Ok(Err(not_sent(&error))),
         };
-        self.derive_dedup_ids(fence, &mut effects, &routes);
+        if let Some(fence) = of {
+            self.derive_dedup_ids(fence, &mut effects, &routes);
+        }
         let copies = routes
             .iter()
             .map(|route| (route.queue, &effects.sends[route.at].message));

@@ -40,11 +40,14 @@ impl World {
         );
         let waited = &self.reference.messages[&sequence];
         let fresh = waited.suspect || waited.wants_fresh || waited.conflicts > 0;
+        let cut_off = waited.history.last().map(|(reason, _)| *reason);
+        let alone = fresh || !matches!(cut_off, None | Some(Reason::Retry | Reason::Rejected));
         let attempt = self.reference.start(sequence);
         let message = &self.reference.messages[&sequence];
         check_message(message, &leased.message);
         assert_eq!(leased.attempt, attempt, "attempt of {sequence}");
         assert_eq!(leased.fresh, fresh, "whether {sequence} runs fresh");
+        assert_eq!(leased.alone, alone, "whether {sequence} runs by itself");
         let policy = &self.reference.queues[&message.queue].policy;
         assert_eq!(leased.max_attempts, policy.retry.max_attempts);
         let last = message.history.last().map(|(_, error)| error.as_str());

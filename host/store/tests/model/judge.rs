@@ -16,10 +16,10 @@ use super::world::{Asked, World, key_of, new_message};
 
 /// The end of an attempt as the store is told it, and as the reference is.
 pub fn outcome(end: &End, error: String) -> (Outcome, Ended) {
-    let reason = Reason::Trap;
     match *end {
         End::Done => (Outcome::Done, Ended::Done),
-        End::Failed { delay_ms } => {
+        End::Failed { delay_ms, asked } => {
+            let reason = if asked { Reason::Retry } else { Reason::Trap };
             let outcome = Outcome::Failed {
                 reason,
                 error: error.clone(),
@@ -49,14 +49,16 @@ pub fn outcome(end: &End, error: String) -> (Outcome, Ended) {
             let (wait, shows) = match why {
                 HandedBack::Shutdown | HandedBack::Reload => (0, false),
                 HandedBack::NoInstance => (20, false),
-                HandedBack::Conflict | HandedBack::ReusedInstance => (0, true),
+                HandedBack::Conflict | HandedBack::ReusedInstance | HandedBack::BatchFailed => {
+                    (0, true)
+                }
                 HandedBack::DestinationFull => (1000, true),
             };
             let back = Ended::Back {
                 wait,
                 conflict: why == HandedBack::Conflict,
                 shows,
-                reused: why == HandedBack::ReusedInstance,
+                reused: matches!(why, HandedBack::ReusedInstance | HandedBack::BatchFailed),
             };
             (Outcome::HandedBack(why), back)
         }
@@ -74,6 +76,10 @@ impl World {
             Asked::End(fence, work, ended) => {
                 self.rig.tick();
                 self.judge_end(fence, &work, ended);
+            }
+            Asked::EndBatch(work, ended) => {
+                self.rig.tick();
+                self.judge_end_batch(&work, ended);
             }
             Asked::Pause(queue, paused, answer) => {
                 self.rig.wait(answer).unwrap();
@@ -242,7 +248,7 @@ impl World {
     }
 
     /// What a handler has sent and stored appears with its ack, or the attempt ends otherwise.
-    fn commit(&mut self, work: &Work) -> Result<(), Ended> {
+    pub fn commit(&mut self, work: &Work) -> Result<(), Ended> {
         let back = |wait, conflict| Ended::Back {
             wait,
             conflict,

@@ -46,9 +46,15 @@ pub enum Act {
 #[derive(Clone, Debug)]
 pub enum End {
     Done,
-    Failed { delay_ms: Option<u64> },
+    /// Cut off, or as the handler asked.
+    Failed {
+        delay_ms: Option<u64>,
+        asked: bool,
+    },
     Rejected,
-    Postponed { delay_ms: u64 },
+    Postponed {
+        delay_ms: u64,
+    },
     HandedBack(HandedBack),
 }
 
@@ -67,6 +73,8 @@ pub enum Op {
     Send(Vec<Sending>),
     /// Ends the n-th delivery in flight.
     End(usize, End),
+    /// Ends several from the n-th on as one batch, with perhaps a stale one among them.
+    EndBatch(usize, Vec<End>, Option<usize>),
     /// Ends it with what a handler has done since it began.
     Stale(usize),
     Pause(usize, bool),
@@ -163,6 +171,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         10 => vec(sending(), 1..4).prop_map(Op::Send),
         14 => (0..4usize, end()).prop_map(|(n, end)| Op::End(n, end)),
+        6 => (0..4usize, vec(end(), 1..4), option::weighted(0.1, 0..20usize))
+            .prop_map(|(n, ends, stale)| Op::EndBatch(n, ends, stale)),
         1 => (0..20usize).prop_map(Op::Stale),
         1 => (queue(), any::<bool>()).prop_map(|(queue, paused)| Op::Pause(queue, paused)),
         1 => (queue(), any::<bool>(), any::<bool>(), any::<bool>(), which()).prop_map(
@@ -267,10 +277,12 @@ fn end() -> impl Strategy<Value = End> {
         Just(HandedBack::Conflict),
         Just(HandedBack::DestinationFull),
         Just(HandedBack::ReusedInstance),
+        Just(HandedBack::BatchFailed),
     ];
     prop_oneof![
         8 => Just(End::Done),
-        5 => option::weighted(0.3, delay()).prop_map(|delay_ms| End::Failed { delay_ms }),
+        5 => (option::weighted(0.3, delay()), any::<bool>())
+            .prop_map(|(delay_ms, asked)| End::Failed { delay_ms, asked }),
         1 => Just(End::Rejected),
         2 => delay().prop_map(|delay_ms| End::Postponed { delay_ms }),
         4 => back.prop_map(End::HandedBack),

@@ -39,6 +39,7 @@ pub enum Asked {
         Answer<Result<Vec<Accepted>, SendError>>,
     ),
     End(Fence, Work, Ended),
+    EndBatch(Work, Vec<(Fence, Ended)>),
     Nothing,
     Pause(String, bool, Answer<Result<(), AdminError>>),
     Purge(
@@ -265,6 +266,7 @@ impl World {
                 Asked::Send(batch, poll_once(sent))
             }
             Op::End(n, end) => self.ask_end(*n, end),
+            Op::EndBatch(n, ends, stale) => self.ask_end_batch(*n, ends, *stale),
             Op::Stale(n) => {
                 if !self.spent.is_empty() {
                     let fence = self.spent[n % self.spent.len()];

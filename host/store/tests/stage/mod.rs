@@ -25,7 +25,7 @@ use gristmill_queue::{
 };
 use gristmill_store::{
     Accepted, Clock, CronEntry, CronMark, DeadFilter, Declaration, Evidence, Fired, Firing, Leased,
-    OpenError, Options, Outgoing, SendError, Settle, Sink, Store, TopicDeclaration,
+    OpenError, Options, Outgoing, SendError, Settle, SettleBatch, Sink, Store, TopicDeclaration,
 };
 
 mod admin;
@@ -237,6 +237,11 @@ impl Host {
 
     pub fn settle(&self, settle: Settle) {
         self.store.settle(settle);
+        self.tick();
+    }
+
+    pub fn settle_batch(&self, settle: SettleBatch) {
+        self.store.settle_batch(settle);
         self.tick();
     }
 

@@ -14,32 +14,93 @@ use syn::{FnArg, ItemFn, Signature};
 /// The function takes a `gristmill_sdk::Message` and returns `()`, `Result<(), Failure>` or
 /// `Result<(), E>` with any error that converts into `Failure`. It stays an ordinary function, so
 /// native tests can call it. A crate has at most one handler.
+///
+/// `#[handler(batch)]` lets it take batches as well: it is called for each message of one, and what
+/// it sent and stored for a message that fails is undone.
 #[proc_macro_attribute]
 pub fn handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let result = if arguments.is_empty() {
-        syn::parse(item).and_then(|function| expand(&function))
+    let form = match arguments.to_string().as_str() {
+        "" => Ok(Form::Single),
+        "batch" => Ok(Form::Each),
+        _ => Err("#[handler] takes no arguments but one: write #[handler], or #[handler(batch)]"),
+    };
+    attribute(form, item)
+}
+
+/// Makes a function that takes whole batches the handler of this component.
+///
+/// The function takes a `Vec<gristmill_sdk::Message>` and returns a `Vec` with exactly one `()`,
+/// `Result<(), Failure>` or `Result<(), E>` for each message, in their order. A message that comes
+/// alone is a batch of one. A crate has at most one handler.
+#[proc_macro_attribute]
+pub fn batch_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let form = if arguments.is_empty() {
+        Ok(Form::Whole)
     } else {
-        Err(syn::Error::new(
-            proc_macro2::Span::call_site(),
-            "#[handler] takes no arguments: write #[handler] alone",
-        ))
+        Err("#[batch_handler] takes no arguments: write #[batch_handler] alone")
+    };
+    attribute(form, item)
+}
+
+/// What a handler's function is called with.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// One message, always.
+    Single,
+    /// One message, also of a batch.
+    Each,
+    /// All messages of a batch.
+    Whole,
+}
+
+fn attribute(form: Result<Form, &str>, item: TokenStream) -> TokenStream {
+    let result = match form {
+        Ok(form) => syn::parse(item).and_then(|function| expand(form, &function)),
+        Err(problem) => Err(syn::Error::new(proc_macro2::Span::call_site(), problem)),
     };
     result
         .unwrap_or_else(|problem| problem.into_compile_error())
         .into()
 }
 
-fn expand(function: &ItemFn) -> syn::Result<Tokens> {
-    check(&function.sig)?;
+fn expand(form: Form, function: &ItemFn) -> syn::Result<Tokens> {
+    check(form, &function.sig)?;
     let name = &function.sig.ident;
+    let (right_type, one) = if form == Form::Whole {
+        let verdicts = quote! { verdicts.into_iter().map(::gristmill_sdk::Verdict::into_result) };
+        (
+            quote! {
+                const _: fn(::std::vec::Vec<::gristmill_sdk::Message>)
+                    -> ::std::vec::Vec<::core::result::Result<(), ::gristmill_sdk::Failure>> =
+                    |messages| {
+                        let verdicts: ::std::vec::Vec<_> = #name(messages);
+                        #verdicts.collect()
+                    };
+            },
+            quote! { call_alone },
+        )
+    } else {
+        (
+            quote! {
+                const _: fn(::gristmill_sdk::Message)
+                    -> ::core::result::Result<(), ::gristmill_sdk::Failure> =
+                    |message| ::gristmill_sdk::Verdict::into_result(#name(message));
+            },
+            quote! { call },
+        )
+    };
+    let batches = match form {
+        Form::Single => Tokens::new(),
+        Form::Each => export_batches(name, &quote! { call_each }),
+        Form::Whole => export_batches(name, &quote! { call_batch }),
+    };
     Ok(quote! {
         // The message is the handler's own, whether or not it makes use of that.
         #[allow(clippy::needless_pass_by_value)]
         #function
 
         // On every target, so that a wrong type is reported by a native build too.
-        const _: fn(::gristmill_sdk::Message) -> ::core::result::Result<(), ::gristmill_sdk::Failure> =
-            |message| ::gristmill_sdk::Verdict::into_result(#name(message));
+        #right_type
 
         #[cfg(target_family = "wasm")]
         const _: () = {
@@ -49,7 +110,7 @@ fn expand(function: &ItemFn) -> syn::Result<Tokens> {
                 fn handle(
                     message: ::gristmill_sdk::component::Message,
                 ) -> ::core::result::Result<(), ::gristmill_sdk::component::Failure> {
-                    ::gristmill_sdk::component::call(#name, message)
+                    ::gristmill_sdk::component::#one(#name, message)
                 }
             }
 
@@ -57,10 +118,33 @@ fn expand(function: &ItemFn) -> syn::Result<Tokens> {
                 GristmillHandler with_types_in ::gristmill_sdk::component::bindings
             );
         };
+
+        #batches
     })
 }
 
-fn check(signature: &Signature) -> syn::Result<()> {
+fn export_batches(name: &syn::Ident, call: &Tokens) -> Tokens {
+    quote! {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct GristmillHandler;
+
+            impl ::gristmill_sdk::component::BatchGuest for GristmillHandler {
+                fn handle_batch(
+                    messages: ::std::vec::Vec<::gristmill_sdk::component::Message>,
+                ) -> ::std::vec::Vec<::gristmill_sdk::component::Outcome> {
+                    ::gristmill_sdk::component::#call(#name, messages)
+                }
+            }
+
+            ::gristmill_sdk::component::export_batches!(
+                GristmillHandler with_types_in ::gristmill_sdk::component::batch_bindings
+            );
+        };
+    }
+}
+
+fn check(form: Form, signature: &Signature) -> syn::Result<()> {
     let refuse = |what: &dyn quote::ToTokens, why: &str| Err(syn::Error::new_spanned(what, why));
     if let Some(asyncness) = &signature.asyncness {
         return refuse(
@@ -83,7 +167,15 @@ fn check(signature: &Signature) -> syn::Result<()> {
     if signature.inputs.len() != 1 {
         return refuse(
             signature,
-            "a handler takes one argument: fn handle(message: Message) -> Result<(), Failure>",
+            match form {
+                Form::Single | Form::Each => {
+                    "a handler takes one argument: fn handle(message: Message) -> Result<(), Failure>"
+                }
+                Form::Whole => {
+                    "a handler of batches takes one argument: fn handle(messages: Vec<Message>) -> \
+                     Vec<Result<(), Failure>>"
+                }
+            },
         );
     }
     Ok(())
@@ -95,7 +187,10 @@ mod tests {
 
     fn problem(source: &str) -> Option<String> {
         let function = syn::parse_str::<ItemFn>(source).unwrap();
-        expand(&function).err().map(|error| error.to_string())
+        let of = |form| expand(form, &function).err().map(|error| error.to_string());
+        assert_eq!(of(Form::Single).is_some(), of(Form::Whole).is_some());
+        assert_eq!(of(Form::Single), of(Form::Each));
+        of(Form::Single)
     }
 
     #[test]

@@ -27,15 +27,45 @@ pub mod bindings {
     });
 }
 
+/// The generated bindings of the one export that takes batches.
+#[expect(missing_docs, reason = "documented in the WIT")]
+#[allow(
+    unused_qualifications,
+    clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
+pub mod batch_bindings {
+    wit_bindgen::generate!({
+        inline: "
+            package gristmill:sdk;
+            world batches { export gristmill:queue/batch-handler@0.1.0; }
+        ",
+        path: "wit",
+        world: "gristmill:sdk/batches",
+        with: {
+            "gristmill:queue/types@0.1.0":
+                crate::host::component::bindings::gristmill::queue::types,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_batches",
+        default_bindings_module: "gristmill_sdk::component::batch_bindings",
+    });
+}
+
 use bindings::gristmill::queue::{delivery, producer, secrets, transaction, types};
 
-/// What the attribute `handler` expands to; not for use by hand.
+/// What the attributes expand to; not for use by hand.
 #[doc(hidden)]
 pub mod component {
+    pub use super::batch_bindings;
+    pub use super::batch_bindings::export_batches;
+    pub use super::batch_bindings::exports::gristmill::queue::batch_handler::Guest as BatchGuest;
     pub use super::bindings;
     pub use super::bindings::export;
     pub use super::bindings::exports::gristmill::queue::handler::Guest;
-    pub use super::types::{Failure, Message};
+    pub use super::types::{Failure, Message, Outcome};
 
     /// Calls a handler with a message from the wire.
     ///
@@ -47,25 +77,69 @@ pub mod component {
     ) -> Result<(), Failure> {
         super::call(handler, message)
     }
+
+    /// Calls a handler with the messages of a batch, one after the other.
+    pub fn call_each<V: crate::Verdict>(
+        handler: fn(crate::Message) -> V,
+        messages: Vec<Message>,
+    ) -> Vec<Outcome> {
+        super::outcomes(crate::batch::each(handler, super::batch(messages)))
+    }
+
+    /// Calls a handler with all messages of a batch.
+    pub fn call_batch<V: crate::Verdict>(
+        handler: fn(Vec<crate::Message>) -> Vec<V>,
+        messages: Vec<Message>,
+    ) -> Vec<Outcome> {
+        super::outcomes(handler(super::batch(messages)))
+    }
+
+    /// Calls a handler of batches with one message.
+    ///
+    /// # Errors
+    /// When the handler failed.
+    pub fn call_alone<V: crate::Verdict>(
+        handler: fn(Vec<crate::Message>) -> Vec<V>,
+        message: Message,
+    ) -> Result<(), Failure> {
+        let mut outcomes = call_batch(handler, vec![message]);
+        match (outcomes.pop(), outcomes.pop()) {
+            (Some(Outcome::Done), None) => Ok(()),
+            (Some(Outcome::Failed(failure)), None) => Err(failure),
+            _ => panic!("the handler has to return one result for each message"),
+        }
+    }
+}
+
+fn batch(messages: Vec<types::Message>) -> Vec<Message> {
+    messages.into_iter().map(delivered).collect()
+}
+
+fn outcomes<V: Verdict>(verdicts: Vec<V>) -> Vec<types::Outcome> {
+    let outcome = |verdict: V| match verdict.into_result() {
+        Ok(()) => types::Outcome::Done,
+        Err(failure) => types::Outcome::Failed(failed(failure)),
+    };
+    verdicts.into_iter().map(outcome).collect()
 }
 
 fn call<V: Verdict>(
     handler: fn(Message) -> V,
     message: types::Message,
 ) -> Result<(), types::Failure> {
-    handler(delivered(message))
-        .into_result()
-        .map_err(|failure| match failure {
-            Failure::Retry { reason } => types::Failure::Retry(reason),
-            Failure::RetryAfter { reason, delay } => {
-                types::Failure::RetryAfter(types::DelayedRetry {
-                    reason,
-                    delay: whole_ms(delay),
-                })
-            }
-            Failure::Reject { reason } => types::Failure::Reject(reason),
-            Failure::Postpone { delay } => types::Failure::Postpone(whole_ms(delay)),
-        })
+    handler(delivered(message)).into_result().map_err(failed)
+}
+
+fn failed(failure: Failure) -> types::Failure {
+    match failure {
+        Failure::Retry { reason } => types::Failure::Retry(reason),
+        Failure::RetryAfter { reason, delay } => types::Failure::RetryAfter(types::DelayedRetry {
+            reason,
+            delay: whole_ms(delay),
+        }),
+        Failure::Reject { reason } => types::Failure::Reject(reason),
+        Failure::Postpone { delay } => types::Failure::Postpone(whole_ms(delay)),
+    }
 }
 
 fn delivered(message: types::Message) -> Message {

@@ -14,21 +14,32 @@ pub(crate) struct Attempt {
     pub(crate) held: Held,
     pub(crate) progress: Option<(u8, String)>,
     pub(crate) ids: u64,
-    message_id: MessageId,
+    messages: Vec<Request>,
+}
+
+/// What a reply needs to know of the message that it answers.
+#[derive(Debug)]
+struct Request {
+    id: MessageId,
     reply_to: Option<String>,
     correlation_id: Option<String>,
 }
 
 impl Attempt {
-    pub(crate) fn new(setup: Setup, held: Held, ids: u64, message: &Message) -> Self {
+    pub(crate) fn new(setup: Setup, held: Held, ids: u64, messages: &[Message]) -> Self {
         Attempt {
             setup,
             held,
             progress: None,
             ids,
-            message_id: message.id.clone(),
-            reply_to: message.reply_to.clone(),
-            correlation_id: message.correlation_id.clone(),
+            messages: messages
+                .iter()
+                .map(|message| Request {
+                    id: message.id.clone(),
+                    reply_to: message.reply_to.clone(),
+                    correlation_id: message.correlation_id.clone(),
+                })
+                .collect(),
         }
     }
 
@@ -43,13 +54,14 @@ impl Attempt {
     }
 
     pub(crate) fn reply(&mut self, to: &str, message: Outgoing) -> Result<MessageId, SendError> {
-        let recipient = self.reply_to.clone().filter(|_| to == self.message_id);
-        let recipient = recipient.ok_or(SendError::NoRecipient)?;
-        let tied = self.correlation_id.clone();
+        let request = self.messages.iter().find(|request| request.id == to);
+        let request = request.ok_or(SendError::NoRecipient)?;
+        let recipient = request.reply_to.clone().ok_or(SendError::NoRecipient)?;
+        let tied = request.correlation_id.clone();
         let mut message = message;
         message.correlation_id = message
             .correlation_id
-            .or_else(|| Some(tied.unwrap_or_else(|| self.message_id.clone())));
+            .or_else(|| Some(tied.unwrap_or_else(|| to.to_owned())));
         let max_body = self.setup.queues.as_ref().and_then(|q| q.get(&recipient));
         let max_body = max_body.copied().unwrap_or(limits::MAX_BODY);
         self.hold(&recipient, max_body, message, true)

@@ -48,8 +48,10 @@ pub(crate) struct Changes {
 }
 
 /// The changes so far, the marks among them, and what a rollback does not undo.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Held {
+    /// How many messages the delivery has: the limits are for each.
+    messages: usize,
     pub(crate) changes: Changes,
     marks: Vec<Changes>,
     touched: BTreeSet<String>,
@@ -58,20 +60,24 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn over(state: BTreeMap<String, Value>) -> Self {
+    pub(crate) fn over(state: BTreeMap<String, Value>, messages: usize) -> Self {
         Held {
+            messages,
             changes: Changes {
                 state,
                 ..Changes::default()
             },
-            ..Held::default()
+            marks: Vec::new(),
+            touched: BTreeSet::new(),
+            listed: 0,
         }
     }
 
     /// Whether a body of this size may still be sent.
     pub(crate) fn has_room_for(&self, size: u64) -> bool {
-        self.changes.sent.len() < limits::MAX_SENDS
-            && self.changes.sent_bytes + size <= limits::MAX_SEND_BYTES
+        let (sends, bytes) = (limits::MAX_SENDS, limits::MAX_SEND_BYTES);
+        self.changes.sent.len() < limits::count(sends, self.messages, limits::MAX_BATCH_SENDS)
+            && self.changes.sent_bytes + size <= limits::bytes(bytes, self.messages)
     }
 
     pub(crate) fn push(&mut self, sent: Sent) {
@@ -151,7 +157,7 @@ impl Held {
         {
             return Err(Error::InvalidKey { length: long.len() });
         }
-        if self.listed >= limits::MAX_LISTED {
+        if self.listed >= self.max_keys() * limits::LISTED_PER_KEY {
             return Err(Error::QuotaExceeded);
         }
         let limit = limit.min(limits::MAX_LISTED_KEYS) as usize;
@@ -166,12 +172,17 @@ impl Held {
         Ok(keys)
     }
 
+    fn max_keys(&self) -> usize {
+        let most = limits::MAX_BATCH_STATE_KEYS;
+        limits::count(limits::MAX_STATE_KEYS, self.messages, most)
+    }
+
     fn touch(&mut self, key: &str) -> Result<(), Error> {
         if key.is_empty() || key.len() > limits::MAX_STATE_KEY {
             return Err(Error::InvalidKey { length: key.len() });
         }
         if !self.touched.contains(key) {
-            if self.touched.len() >= limits::MAX_STATE_KEYS {
+            if self.touched.len() >= self.max_keys() {
                 return Err(Error::QuotaExceeded);
             }
             self.touched.insert(key.to_owned());
@@ -185,7 +196,7 @@ impl Held {
         let written = &mut self.changes.written;
         let before = written.get(key).copied().unwrap_or(0);
         let total = written.values().sum::<u64>() - before + bytes;
-        if total > limits::MAX_STATE_BYTES {
+        if total > limits::bytes(limits::MAX_STATE_BYTES, self.messages) {
             return Err(Error::QuotaExceeded);
         }
         written.insert(key.to_owned(), bytes);
@@ -203,7 +214,7 @@ mod tests {
 
     #[test]
     fn each_limit_refuses_at_its_border() {
-        let mut held = Held::default();
+        let mut held = Held::over(BTreeMap::new(), 1);
         let longest = "k".repeat(limits::MAX_STATE_KEY);
         assert_eq!(held.get(&longest), Ok(None));
         assert_eq!(held.get(""), Err(Error::InvalidKey { length: 0 }));
@@ -226,15 +237,15 @@ mod tests {
         assert_eq!(held.set("b", b"x"), Err(Error::QuotaExceeded));
         assert_eq!(held.set("a", b"x"), Ok(()), "a value written over is free");
 
-        let mut held = Held::default();
+        let mut held = Held::over(BTreeMap::new(), 1);
         for i in 0..limits::MAX_STATE_KEYS {
             assert_eq!(held.get(&key(i)), Ok(None));
         }
         assert_eq!(held.get(&key(1000)), Err(Error::QuotaExceeded));
         assert_eq!(held.get(&key(0)), Ok(None), "a key is counted once");
 
-        let mut held = Held::default();
-        for _ in 0..limits::MAX_LISTED {
+        let mut held = Held::over(BTreeMap::new(), 1);
+        for _ in 0..limits::MAX_STATE_KEYS * limits::LISTED_PER_KEY {
             assert_eq!(held.list_keys("", None, 10), Ok(vec![]));
         }
         assert_eq!(held.list_keys("", None, 10), Err(Error::QuotaExceeded));
@@ -242,7 +253,7 @@ mod tests {
 
     #[test]
     fn only_what_add_made_is_a_counter() {
-        let mut held = Held::default();
+        let mut held = Held::over(BTreeMap::new(), 1);
         assert_eq!(held.add("n", i64::MAX), Ok(()));
         assert_eq!(held.add("n", 1), Ok(()), "it wraps around");
         assert_eq!(held.get("n"), Ok(Some(i64::MIN.to_le_bytes().to_vec())));
@@ -254,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_rollback_forgets_later_marks_and_keeps_its_own() {
-        let mut held = Held::default();
+        let mut held = Held::over(BTreeMap::new(), 1);
         held.set("a", b"1").unwrap();
         let first = held.mark();
         held.set("a", b"2").unwrap();

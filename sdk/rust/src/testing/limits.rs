@@ -26,8 +26,24 @@ pub(crate) const MAX_STATE_KEYS: usize = 1000;
 pub(crate) const MAX_STATE_BYTES: u64 = 4 * 1024 * 1024;
 /// The most keys that one listing returns.
 pub(crate) const MAX_LISTED_KEYS: u32 = 1000;
-/// The most keys that a delivery lists, together; a list counts as one more.
-pub(crate) const MAX_LISTED: usize = 10_000;
+/// How many keys a delivery lists for each key that it may touch; a list counts as one more.
+pub(crate) const LISTED_PER_KEY: usize = 10;
+/// The most messages that a batch sends.
+pub(crate) const MAX_BATCH_SENDS: usize = 10_000;
+/// The most state keys that a batch touches.
+pub(crate) const MAX_BATCH_STATE_KEYS: usize = 100_000;
+/// The most bytes that a batch sends, and the most it writes.
+pub(crate) const MAX_BATCH_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a delivery of so many messages may do, if one may do this.
+pub(crate) fn count(each: usize, messages: usize, most: usize) -> usize {
+    (each * messages).min(most)
+}
+
+/// The same in bytes.
+pub(crate) fn bytes(each: u64, messages: usize) -> u64 {
+    (each * messages as u64).min(MAX_BATCH_BYTES)
+}
 
 #[cfg(test)]
 mod tests {
@@ -53,16 +69,23 @@ mod tests {
             (MAX_ENVELOPE_FIELD, host::MAX_ENVELOPE_FIELD),
             (MAX_STATE_KEY, host::MAX_STATE_KEY),
             (MAX_STATE_KEYS, effects.max_state_keys),
-            (
-                MAX_LISTED,
-                effects.max_state_keys * host::LISTED_PER_TOUCHED_KEY,
-            ),
+            (LISTED_PER_KEY, host::LISTED_PER_TOUCHED_KEY),
         ];
         for (ours, theirs) in sizes {
             assert_eq!(ours, theirs);
         }
         for (ours, theirs) in counts {
             assert_eq!(ours, theirs);
+        }
+        for messages in [1, 2, 16, 1000] {
+            let batch = effects.of_batch(messages);
+            assert_eq!(count(MAX_SENDS, messages, MAX_BATCH_SENDS), batch.max_sends);
+            assert_eq!(
+                count(MAX_STATE_KEYS, messages, MAX_BATCH_STATE_KEYS),
+                batch.max_state_keys
+            );
+            assert_eq!(bytes(MAX_SEND_BYTES, messages), batch.max_send_bytes);
+            assert_eq!(bytes(MAX_STATE_BYTES, messages), batch.max_state_bytes);
         }
         assert_eq!(RESERVED_ATTRIBUTE_PREFIX, host::RESERVED_ATTRIBUTE_PREFIX);
     }

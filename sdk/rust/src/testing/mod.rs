@@ -227,18 +227,49 @@ impl Delivery {
         handler: impl FnOnce(Message) -> V,
         message: Message,
     ) -> Result<(), Failure> {
-        let held = Held::over(self.state.clone());
-        let attempt = Attempt::new(self.setup.clone(), held, self.ids, &message);
+        let one = |mut messages: Vec<Message>| messages.pop().map(handler).into_iter().collect();
+        let mut results = self.run_batch(one, [message]);
+        results.pop().expect("one result for one message")
+    }
+
+    /// Calls a handler with a batch of messages. If one of them is `Ok`, all that was sent and
+    /// stored and not rolled back is kept; otherwise, and if the handler panics, it is dropped. For
+    /// a handler of single messages, pass `|messages| batch::each(handle, messages)`.
+    ///
+    /// # Panics
+    /// When the handler does or returns another number of results, which the host takes for a
+    /// trap; or if a delivery is already running on this thread.
+    pub fn run_batch<V: Verdict>(
+        &mut self,
+        handler: impl FnOnce(Vec<Message>) -> Vec<V>,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Vec<Result<(), Failure>> {
+        let messages: Vec<Message> = messages.into_iter().collect();
+        let count = messages.len();
+        let mut setup = self.setup.clone();
+        if count > 1 {
+            setup.previous_failure = None;
+        }
+        let held = Held::over(self.state.clone(), count);
+        let attempt = Attempt::new(setup, held, self.ids, &messages);
         let running = Running::start(attempt);
-        let result = handler(message).into_result();
+        let results: Vec<_> = handler(messages)
+            .into_iter()
+            .map(Verdict::into_result)
+            .collect();
         let attempt = running.stop();
+        assert_eq!(
+            results.len(),
+            count,
+            "a handler returns one result for each message: the host would trap here"
+        );
         self.ids = attempt.ids;
         self.progress = attempt.progress;
-        if result.is_ok() {
+        if results.iter().any(Result::is_ok) {
             self.state = attempt.held.changes.state;
             self.sent.extend(attempt.held.changes.sent);
         }
-        result
+        results
     }
 
     /// All that handlers which succeeded have sent, in order.

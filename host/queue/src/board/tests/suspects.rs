@@ -95,6 +95,7 @@ fn a_suspect_that_survives_is_refunded_before_its_outcome_is_settled() {
         (shown(HandedBack::Conflict), before, false),
         (shown(HandedBack::DestinationFull), before, false),
         (shown(HandedBack::ReusedInstance), before, false),
+        (shown(HandedBack::BatchFailed), before, false),
         // Cut short from outside or never begun: nothing is proven.
         (shown(HandedBack::Shutdown), charged.counters, true),
         (shown(HandedBack::Reload), charged.counters, true),

@@ -49,6 +49,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         HandedBack::NoInstance,
         HandedBack::DestinationFull,
         HandedBack::ReusedInstance,
+        HandedBack::BatchFailed,
     ]);
     let failure =
         (0usize..Reason::ALL.len(), prop::option::of(0u64..30)).prop_map(|(reason, delay)| {
