@@ -217,6 +217,7 @@ macro_rules! sources {
 /// The sources of the SDK, all of them.
 const SDK: &[(&str, &str)] = sources![
     "macros/src/lib.rs",
+    "src/batch.rs",
     "src/delivery.rs",
     "src/failure.rs",
     "src/host/mod.rs",

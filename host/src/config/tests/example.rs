@@ -69,6 +69,7 @@ fn every_key_in_the_example_is_read() {
 fn needs(key: &KeyDoc) -> &'static [&'static str] {
     match key.name {
         "burst" => &["rate"],
+        "batch_wait" | "batch_bytes" => &["batch_size"],
         "concurrency_per_key" | "rate_per_key" => &["key"],
         "burst_per_key" => &["key", "rate_per_key"],
         _ => &[],
