@@ -44,7 +44,7 @@ impl Writer {
         {
             outcome = instead;
         }
-        self.settle_one(fence, &row, outcome, evidence, group, now)
+        self.settle_one(fence, &row, &outcome, evidence, group, now)
     }
 
     /// Ends the attempts of a batch. What it sent and stored appears with the acks of all that are
@@ -85,7 +85,7 @@ impl Writer {
                 continue;
             };
             let outcome = instead.map_or(outcome, Outcome::HandedBack);
-            self.settle_one(fence, &row, outcome, evidence.clone(), group, now)?;
+            self.settle_one(fence, &row, &outcome, evidence.clone(), group, now)?;
         }
         Ok(())
     }
@@ -95,20 +95,20 @@ impl Writer {
         &mut self,
         fence: Fence,
         row: &Row,
-        outcome: Outcome,
+        outcome: &Outcome,
         evidence: Evidence,
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<(), Fatal> {
-        let before = row.counters_after(&outcome);
+        let before = row.counters_after(outcome);
         let roll = Roll::of(
             self.board.name(row.queue).as_str(),
             self.message_id(fence),
             before.next_attempt(),
         );
-        let settlement = row.settle(self.board.policy(row.queue), &outcome, now, roll);
-        self.record(fence, row, &outcome, &settlement, evidence, group, now)?;
-        let ended = self.board.end(fence, &outcome, &settlement, now);
+        let settlement = row.settle(self.board.policy(row.queue), outcome, now, roll);
+        self.record(fence, row, outcome, &settlement, evidence, group, now)?;
+        let ended = self.board.end(fence, outcome, &settlement, now);
         debug_assert!(ended.is_ok(), "the lease was held a moment ago");
         let stays = ended.ok().flatten();
         let alone_next = matches!(
