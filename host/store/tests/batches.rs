@@ -177,7 +177,7 @@ fn after_a_failed_batch_each_runs_by_itself_and_so_does_what_was_cut_off_last_ti
     let host = host.reopen();
     host.pass(Duration::from_secs(2));
     let mut third = host.delivered("work");
-    third.sort_by_key(|leased| leased.message.id);
+    third.sort_by_key(|leased| leased.fence.sequence);
     let alone: Vec<bool> = third.iter().map(|leased| leased.alone).collect();
     assert_eq!(alone, [false, true]);
     assert!(third.iter().all(|leased| !leased.fresh));
