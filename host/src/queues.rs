@@ -10,6 +10,7 @@ use bytes::Bytes;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
+use gristmill_queue::provenance::Provenance;
 use gristmill_queue::{IdSource, Message, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
@@ -141,7 +142,7 @@ impl Queues {
         &self,
         queue: QueueName,
         filter: &DeadFilter,
-    ) -> Result<Vec<DeadGroup>, AdminError> {
+    ) -> Result<Vec<(DeadGroup, MessageId, Provenance)>, AdminError> {
         self.store.returnable_groups(queue, filter).await
     }
 

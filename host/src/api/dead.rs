@@ -1,5 +1,6 @@
 //! Dead letters as they are named and shown.
 
+use gristmill_queue::provenance::Provenance;
 use gristmill_queue::{MessageId, Reason, Timestamp};
 use gristmill_store::{DeadFilter, DeadGroup, DeadLetter, DeadSummary};
 use serde::{Deserialize, Serialize};
@@ -172,6 +173,23 @@ impl DeadItem {
             attempts: letter.map_or(0, |letter| letter.counters.attempts),
             error: letter.map_or_else(damaged, |letter| letter.error.clone()),
             module: letter.map_or_else(String::new, |letter| letter.handler.clone()),
+        }
+    }
+}
+
+impl DeadItem {
+    /// A message that waits in an ordinary queue and tells that it died in another.
+    #[must_use]
+    pub fn returnable(id: MessageId, died: &Provenance) -> Self {
+        DeadItem {
+            id: Some(id.to_string()),
+            died_at_ms: died.died_at.unix_ms(),
+            forget_at_ms: None,
+            reason: died.reason.to_string(),
+            fingerprint: show_fingerprint(died.fingerprint),
+            attempts: died.attempts,
+            error: died.error.clone(),
+            module: died.handler.clone(),
         }
     }
 }

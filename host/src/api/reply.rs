@@ -158,7 +158,7 @@ fn shown(reply: &Message) -> Result<ReplyView, Problem> {
     Err(Problem::new(
         Code::RequestDied,
         format!(
-            "request {id} died in queue {queue}, reason {reason}: {error}; see `gristmill dead show {queue} {id}`"
+            "request {id} died in queue {queue}, reason {reason}: {error}; see `gristmill show {id}`"
         ),
     ))
 }

@@ -158,7 +158,7 @@ impl Store {
     }
 
     /// What waits in a queue and died in another, as far as a filter means it, grouped like dead
-    /// letters.
+    /// letters; with the latest of each group and what it tells of its death.
     ///
     /// # Errors
     /// When there is no such queue, or the store cannot be read.
@@ -166,19 +166,28 @@ impl Store {
         &self,
         queue: QueueName,
         filter: &DeadFilter,
-    ) -> Result<Vec<DeadGroup>, AdminError> {
+    ) -> Result<Vec<(DeadGroup, MessageId, Provenance)>, AdminError> {
         let waiting = self.waiting(queue.clone(), usize::MAX).await?;
         guarded(|| {
             let mut groups = Groups::default();
+            let mut latest: HashMap<u64, (MessageId, Provenance)> = HashMap::new();
             self.visit_waiting(&queue, waiting, &mut |Peeked { message, .. }| {
                 let sequence = message.id.sequence();
                 if let Some(died) = Provenance::of(&message.envelope)
                     && filter.means_returned(sequence, &died, &message.envelope)
                 {
                     groups.add(summary_of(sequence, &died));
+                    let before = latest.get(&died.fingerprint);
+                    if before.is_none_or(|(_, before)| before.died_at <= died.died_at) {
+                        latest.insert(died.fingerprint, (message.id, died));
+                    }
                 }
             })?;
-            Ok(groups.sorted())
+            let with_latest = groups.sorted().into_iter().filter_map(|group| {
+                let (id, died) = latest.remove(&group.fingerprint)?;
+                Some((group, id, died))
+            });
+            Ok(with_latest.collect())
         })
     }
 

@@ -199,7 +199,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     { runtime }.build().unwrap().block_on(future)
 }
 
-
 #[derive(Default)]
 struct Collected(Mutex<Vec<Leased>>);
 
