@@ -14,8 +14,8 @@ use gristmill_queue::{IdSource, Message, MessageId, NewMessage, QueueName, Times
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
     Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
-    RedriveUnderWay, Redriven, Requested, SendError, Sent, Settle, Sink, Slots, Store,
-    TopicDeclaration, TopicView,
+    RedriveUnderWay, Redriven, Requested, ReturnableGroup, SendError, Sent, Settle, Sink, Slots,
+    Store, TopicDeclaration, TopicView,
 };
 
 /// All queues of a host.
@@ -141,7 +141,7 @@ impl Queues {
         &self,
         queue: QueueName,
         filter: &DeadFilter,
-    ) -> Result<Vec<DeadGroup>, AdminError> {
+    ) -> Result<Vec<ReturnableGroup>, AdminError> {
         self.store.returnable_groups(queue, filter).await
     }
 

@@ -30,7 +30,7 @@ fn groups(host: &Host, filter: &[&str]) -> Vec<Value> {
 }
 
 fn waiting(host: &Host, queue: &str) -> Vec<Value> {
-    let peeked = host.json(&["peek", queue, "--limit", "1000"]).unwrap();
+    let peeked = host.json(&["peek", queue, "--limit", "100"]).unwrap();
     peeked["items"].as_array().unwrap().clone()
 }
 
@@ -105,10 +105,7 @@ fn letters_are_counted_first_and_taken_back_by_reason_and_version() {
     let spared = host.dead_letter("work", &second[0]).unwrap();
     assert_eq!(spared["counters"]["redriven"], 0);
     let none = host.done(&[&chosen[..], &["--yes"]].concat()).unwrap();
-    assert_eq!(
-        none,
-        "0 dead letters would go back to work\n".replace("would go", "went")
-    );
+    assert_eq!(none, "0 dead letters went back to work\n");
 }
 
 fn under_way(host: &Host) -> Option<Value> {
@@ -219,10 +216,7 @@ fn what_dies_goes_to_another_queue_tells_where_from_and_goes_back() {
     host.done(&["pause", "work"]).unwrap();
     let order = ["dead", "redrive", "grave", "--to-source"];
     let dry = host.run(&[&order[..], &["--dry-run"]].concat()).unwrap();
-    assert_eq!(
-        dry.stdout,
-        "1 dead letter would go back to where they died\n"
-    );
+    assert_eq!(dry.stdout, "1 dead letter would go back where they died\n");
     assert!(
         dry.stderr.contains(&id) && dry.stderr.contains("why"),
         "{}",

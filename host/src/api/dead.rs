@@ -1,7 +1,7 @@
 //! Dead letters as they are named and shown.
 
 use gristmill_queue::{MessageId, Reason, Timestamp};
-use gristmill_store::{DeadFilter, DeadGroup, DeadLetter, DeadSummary};
+use gristmill_store::{DeadFilter, DeadGroup, DeadLetter, DeadSummary, ReturnableGroup};
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
@@ -173,6 +173,22 @@ impl DeadItem {
             error: letter.map_or_else(damaged, |letter| letter.error.clone()),
             module: letter.map_or_else(String::new, |letter| letter.handler.clone()),
         }
+    }
+}
+
+impl From<&ReturnableGroup> for DeadGroupView {
+    fn from(one: &ReturnableGroup) -> Self {
+        let latest = DeadItem {
+            id: Some(one.id.to_string()),
+            died_at_ms: one.died.died_at.unix_ms(),
+            forget_at_ms: None,
+            reason: one.died.reason.to_string(),
+            fingerprint: show_fingerprint(one.died.fingerprint),
+            attempts: one.died.attempts,
+            error: one.died.error.clone(),
+            module: one.died.handler.clone(),
+        };
+        DeadGroupView::of(&one.group, Some(latest))
     }
 }
 

@@ -193,8 +193,7 @@ impl Api {
     ) -> Result<Vec<DeadGroupView>, Problem> {
         if to_source {
             let groups = self.service().returnable_groups(queue, &filter).await?;
-            let views = groups.iter().map(|group| DeadGroupView::of(group, None));
-            return Ok(views.collect());
+            return Ok(groups.iter().map(DeadGroupView::from).collect());
         }
         self.read(move |queues| {
             let mut views = Vec::new();
