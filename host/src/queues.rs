@@ -10,13 +10,12 @@ use bytes::Bytes;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
-use gristmill_queue::provenance::Provenance;
 use gristmill_queue::{IdSource, Message, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
     Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
-    RedriveUnderWay, Redriven, Requested, SendError, Sent, Settle, SettleBatch, Sink, Slots, Store,
-    TopicDeclaration, TopicView,
+    RedriveUnderWay, Redriven, Requested, ReturnableGroup, SendError, Sent, Settle, SettleBatch,
+    Sink, Slots, Store, TopicDeclaration, TopicView,
 };
 
 /// All queues of a host.
@@ -142,7 +141,7 @@ impl Queues {
         &self,
         queue: QueueName,
         filter: &DeadFilter,
-    ) -> Result<Vec<(DeadGroup, MessageId, Provenance)>, AdminError> {
+    ) -> Result<Vec<ReturnableGroup>, AdminError> {
         self.store.returnable_groups(queue, filter).await
     }
 

@@ -19,6 +19,7 @@ mod misbehave;
 mod new;
 mod orders;
 mod readme;
+mod redrive;
 mod refusals;
 mod reload;
 mod semantics;

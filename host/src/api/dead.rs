@@ -1,8 +1,7 @@
 //! Dead letters as they are named and shown.
 
-use gristmill_queue::provenance::Provenance;
 use gristmill_queue::{MessageId, Reason, Timestamp};
-use gristmill_store::{DeadFilter, DeadGroup, DeadLetter, DeadSummary};
+use gristmill_store::{DeadFilter, DeadGroup, DeadLetter, DeadSummary, ReturnableGroup};
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
@@ -177,20 +176,19 @@ impl DeadItem {
     }
 }
 
-impl DeadItem {
-    /// A message that waits in an ordinary queue and tells that it died in another.
-    #[must_use]
-    pub fn returnable(id: MessageId, died: &Provenance) -> Self {
-        DeadItem {
-            id: Some(id.to_string()),
-            died_at_ms: died.died_at.unix_ms(),
+impl From<&ReturnableGroup> for DeadGroupView {
+    fn from(one: &ReturnableGroup) -> Self {
+        let latest = DeadItem {
+            id: Some(one.id.to_string()),
+            died_at_ms: one.died.died_at.unix_ms(),
             forget_at_ms: None,
-            reason: died.reason.to_string(),
-            fingerprint: show_fingerprint(died.fingerprint),
-            attempts: died.attempts,
-            error: died.error.clone(),
-            module: died.handler.clone(),
-        }
+            reason: one.died.reason.to_string(),
+            fingerprint: show_fingerprint(one.died.fingerprint),
+            attempts: one.died.attempts,
+            error: one.died.error.clone(),
+            module: one.died.handler.clone(),
+        };
+        DeadGroupView::of(&one.group, Some(latest))
     }
 }
 

@@ -7,7 +7,7 @@ use gristmill_queue::{MessageId, QueueName};
 use gristmill_store::{DeadFilter, Destination, RedriveOrder, RedriveUnderWay, Redriven};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, DeadGroupView, DeadItem, FilterView, Problem};
+use super::{Api, DeadGroupView, FilterView, Problem};
 
 /// Which dead letters are to be taken back, where to, and how fast.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,10 +193,7 @@ impl Api {
     ) -> Result<Vec<DeadGroupView>, Problem> {
         if to_source {
             let groups = self.service().returnable_groups(queue, &filter).await?;
-            let views = groups.iter().map(|(group, id, died)| {
-                DeadGroupView::of(group, Some(DeadItem::returnable(*id, died)))
-            });
-            return Ok(views.collect());
+            return Ok(groups.iter().map(DeadGroupView::from).collect());
         }
         self.read(move |queues| {
             let mut views = Vec::new();

@@ -3,6 +3,7 @@
 mod dead;
 mod groups;
 mod one;
+mod redrive;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

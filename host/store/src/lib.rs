@@ -47,7 +47,7 @@ pub use ops::{
     SettleBatch, SharedSlots, Sink, Slots, Stamped,
 };
 pub use read::{Found, Peeked};
-pub use read_dead::DeadGroup;
+pub use read_dead::{DeadGroup, ReturnableGroup};
 pub use redrive::{Destination, RedriveOrder, RedriveUnderWay, Redriven};
 pub use replies::{Asked, DIED_ATTRIBUTE, DIED_IN_ATTRIBUTE, Requested};
 pub use store::{Create, Options, Recovery, Store};

@@ -32,11 +32,23 @@ pub struct DeadGroup {
     pub versions: Vec<(String, u64)>,
 }
 
+/// Messages that wait in an ordinary queue and died alike in another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnableGroup {
+    /// They, grouped like dead letters.
+    pub group: DeadGroup,
+    /// The latest of them.
+    pub id: MessageId,
+    /// What is known of its death.
+    pub died: Provenance,
+}
+
 #[derive(Default)]
 struct Groups(HashMap<u64, DeadGroup>);
 
 impl Groups {
-    fn add(&mut self, summary: DeadSummary) {
+    /// Says whether this one is the latest of its group.
+    fn add(&mut self, summary: DeadSummary) -> bool {
         let group = self
             .0
             .entry(summary.fingerprint)
@@ -59,9 +71,11 @@ impl Groups {
             None => versions.push((summary.handler.clone(), 1)),
         }
         group.first_died_at = group.first_died_at.min(summary.died_at);
-        if summary.died_at >= group.latest.died_at {
+        let latest = summary.died_at >= group.latest.died_at;
+        if latest {
             group.latest = summary;
         }
+        latest
     }
 
     /// The largest group first.
@@ -166,28 +180,26 @@ impl Store {
         &self,
         queue: QueueName,
         filter: &DeadFilter,
-    ) -> Result<Vec<(DeadGroup, MessageId, Provenance)>, AdminError> {
+    ) -> Result<Vec<ReturnableGroup>, AdminError> {
         let waiting = self.waiting(queue.clone(), usize::MAX).await?;
         guarded(|| {
-            let mut groups = Groups::default();
-            let mut latest: HashMap<u64, (MessageId, Provenance)> = HashMap::new();
+            let (mut groups, mut latest) = (Groups::default(), HashMap::new());
             self.visit_waiting(&queue, waiting, &mut |Peeked { message, .. }| {
                 let sequence = message.id.sequence();
                 if let Some(died) = Provenance::of(&message.envelope)
                     && filter.means_returned(sequence, &died, &message.envelope)
                 {
-                    groups.add(summary_of(sequence, &died));
-                    let before = latest.get(&died.fingerprint);
-                    if before.is_none_or(|(_, before)| before.died_at <= died.died_at) {
+                    if groups.add(summary_of(sequence, &died)) {
                         latest.insert(died.fingerprint, (message.id, died));
                     }
                 }
             })?;
-            let with_latest = groups.sorted().into_iter().filter_map(|group| {
+            let sorted = groups.sorted().into_iter();
+            let named = sorted.filter_map(|group| {
                 let (id, died) = latest.remove(&group.fingerprint)?;
-                Some((group, id, died))
+                Some(ReturnableGroup { group, id, died })
             });
-            Ok(with_latest.collect())
+            Ok(named.collect())
         })
     }
 

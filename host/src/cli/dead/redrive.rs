@@ -78,8 +78,8 @@ impl Redrive {
         let letters = text::count(done.count, "dead letter");
         let to = self.destination();
         match done.redrive {
-            _ if done.dry_run => format!("{letters} would go back to {to}"),
-            None => format!("{letters} went back to {to}"),
+            _ if done.dry_run => format!("{letters} would go {to}"),
+            None => format!("{letters} went {to}"),
             Some(number) => {
                 let host = if at_rest {
                     " as soon as a host runs"
@@ -87,7 +87,7 @@ impl Redrive {
                     ""
                 };
                 format!(
-                    "redrive {number} takes {letters} back to {to}{host}: `gristmill dead redrives` shows how far it is, `gristmill dead cancel {number}` ends it"
+                    "redrive {number} takes {letters} {to}{host}: `gristmill dead redrives` shows how far it is, `gristmill dead cancel {number}` ends it"
                 )
             }
         }
@@ -95,9 +95,9 @@ impl Redrive {
 
     fn destination(&self) -> String {
         match (&self.to, self.to_source) {
-            (Some(queue), _) => queue.to_string(),
-            (None, true) => "where they died".to_owned(),
-            (None, false) => self.chosen.queue.to_string(),
+            (Some(queue), _) => format!("to {queue}"),
+            (None, true) => "back where they died".to_owned(),
+            (None, false) => format!("back to {}", self.chosen.queue),
         }
     }
 
@@ -144,7 +144,7 @@ impl Redrive {
             return Ok(Some(planned));
         }
         let letters = text::count(count, "dead letter");
-        let question = format!("Take {letters} back to {}?", self.destination());
+        let question = format!("Take {letters} {}?", self.destination());
         confirm::ask(&question, self.yes)?;
         let RedriveOut {
             count: taken,

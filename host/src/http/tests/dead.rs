@@ -4,34 +4,55 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use gristmill_queue::{MessageId, NewMessage, QueuePolicy, Reason};
 use gristmill_store::{Clock, DeadFilter, Declaration, Options, PurgeStates, RedriveOrder, Store};
+use http_body_util::Full;
+use hyper::Request;
 use tokio::sync::oneshot;
 
 use super::{Stage, name};
 use crate::api::dead::parse_fingerprint;
-use crate::api::{Api, Code};
+use crate::api::{Api, Code, Problem};
 use crate::http::{Client, SOCKET, bind, serve_until};
 use crate::queues::Queues;
 
-/// A host whose queue `orders` holds as many dead letters as asked for.
-struct Grave {
+/// A host whose queue `orders` holds dead letters, and `spare` whatever comes.
+pub(super) struct Grave {
     _folder: tempfile::TempDir,
+    clock: Arc<AtomicU64>,
     store: Store,
-    client: Client,
+    pub(super) client: Client,
     _stop: oneshot::Sender<()>,
 }
 
 impl Grave {
-    async fn with(letters: usize) -> Self {
+    pub(super) async fn with(letters: usize) -> Self {
+        let grave = Self::under(QueuePolicy::default()).await;
+        let mortal = |number: usize| NewMessage {
+            ttl: Some(Duration::from_millis(1)),
+            ..NewMessage::with_body(format!("letter {number}"))
+        };
+        grave
+            .bury("orders", (0..letters).map(mortal).collect())
+            .await;
+        grave
+    }
+
+    /// With this policy of `orders`, and nothing in it.
+    pub(super) async fn under(policy: QueuePolicy) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicU64::new(1_763_640_000_000));
+        let declare = |queue, policy| Declaration {
+            name: name(queue),
+            policy,
+        };
         let options = Options {
             clock: Clock::Manual(Arc::clone(&clock)),
-            queues: vec![Declaration {
-                name: name("orders"),
-                policy: QueuePolicy::default(),
-            }],
+            queues: vec![
+                declare("orders", policy),
+                declare("spare", QueuePolicy::default()),
+            ],
             ..Options::default()
         };
         let (store, _) = Store::open(folder.path(), options).unwrap();
@@ -42,20 +63,45 @@ impl Grave {
             let _ = stopped.await;
         }));
         let client = Client::connect(&folder.path().join(SOCKET)).await.unwrap();
-        let mortal = |number: usize| NewMessage {
-            ttl: Some(Duration::from_millis(1)),
-            ..NewMessage::with_body(format!("letter {number}"))
-        };
-        let batch = (0..letters).map(mortal).collect();
-        client.send_all(&name("orders"), batch).await.unwrap();
-        clock.fetch_add(1000, Ordering::Relaxed);
-        store.tick().await.unwrap();
         Grave {
             _folder: folder,
+            clock,
             store,
             client,
             _stop: stop,
         }
+    }
+
+    /// Sends messages, and lets a second pass in which they expire.
+    pub(super) async fn bury(&self, queue: &str, messages: Vec<NewMessage>) {
+        if !messages.is_empty() {
+            self.client.send_all(&name(queue), messages).await.unwrap();
+        }
+        self.clock.fetch_add(1000, Ordering::Relaxed);
+        self.store.tick().await.unwrap();
+    }
+
+    pub(super) async fn get(&self, path: &str) -> serde_json::Value {
+        let request = Request::get(path).header("host", "x");
+        let request = request.body(Full::new(Bytes::new())).unwrap();
+        serde_json::from_slice(&self.client.ask(request).await.unwrap()).unwrap()
+    }
+
+    /// Asks for something to be done with the dead letters of `orders`.
+    pub(super) async fn try_post(
+        &self,
+        verb: &str,
+        body: &serde_json::Value,
+    ) -> Result<serde_json::Value, Problem> {
+        let path = format!("/v1/queues/orders/dead/{verb}");
+        let request = Request::post(path).header("host", "x");
+        let request = request.body(Full::new(body.to_string().into())).unwrap();
+        let answer = self.client.ask(request).await?;
+        Ok(serde_json::from_slice(&answer).unwrap())
+    }
+
+    pub(super) async fn end(self) {
+        self.store.close().await;
     }
 }
 
@@ -104,7 +150,7 @@ async fn dead_letters_are_grouped_listed_page_by_page_and_shown() {
         ("expired", "orders")
     );
     assert_eq!(third.fingerprint, groups[0].fingerprint);
-    grave.store.close().await;
+    grave.end().await;
 }
 
 #[tokio::test]
@@ -164,7 +210,7 @@ async fn filters_choose_what_is_redriven_and_purged() {
         ..PurgeStates::default()
     };
     assert_eq!(client.purge(&orders, dead).await, Ok(0));
-    grave.store.close().await;
+    grave.end().await;
 }
 
 #[tokio::test]
