@@ -188,10 +188,9 @@ impl Store {
                 let sequence = message.id.sequence();
                 if let Some(died) = Provenance::of(&message.envelope)
                     && filter.means_returned(sequence, &died, &message.envelope)
+                    && groups.add(summary_of(sequence, &died))
                 {
-                    if groups.add(summary_of(sequence, &died)) {
-                        latest.insert(died.fingerprint, (message.id, died));
-                    }
+                    latest.insert(died.fingerprint, (message.id, died));
                 }
             })?;
             let sorted = groups.sorted().into_iter();
