@@ -25,4 +25,5 @@ mod reload;
 mod semantics;
 mod shutdown;
 mod tidy;
+mod topics;
 mod traps;

@@ -22,6 +22,7 @@ mod model {
     pub mod rig;
     pub mod room;
     pub mod script;
+    pub mod sending;
     pub mod state;
     pub mod world;
 }

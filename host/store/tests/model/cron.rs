@@ -6,7 +6,8 @@ use gristmill_store::{CronEntry, Fired, Firing, Outgoing, SendError, Stamped};
 use super::reference::Reference;
 use super::rig::name;
 use super::script::{ENTRIES, Sending, Tick};
-use super::world::{Asked, World, new_message, poll_once};
+use super::sending::new_message;
+use super::world::{Asked, World, poll_once};
 
 /// How far an entry has come.
 #[derive(Clone, Debug, PartialEq)]

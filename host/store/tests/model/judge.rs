@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::change::Unchanged;
 use super::reference::{Ended, KEYS, Message, Reference};
 use super::script::{Act, End, Sending};
+use super::sending::{key_of, new_message};
 use super::state::{Fate, First, Held, Refusal, Work, is_valid};
-use super::world::{Asked, World, key_of, new_message};
+use super::world::{Asked, World};
 
 /// The end of an attempt as the store is told it, and as the reference is.
 pub fn outcome(end: &End, error: String) -> (Outcome, Ended) {

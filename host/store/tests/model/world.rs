@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use gristmill_queue::effects::{Send, Write};
-use gristmill_queue::message::{Due, Priority};
+use gristmill_queue::message::Due;
 use gristmill_queue::{
-    Effects, Envelope, Fence, MessageId, NewMessage, Outcome, QueuePolicy, Timestamp, Transaction,
+    Effects, Fence, MessageId, NewMessage, Outcome, QueuePolicy, Timestamp, Transaction,
 };
 use gristmill_store::{Accepted, AdminError, DeadFilter, Fired, Outgoing, PurgeStates, SendError};
 
@@ -20,7 +20,8 @@ use super::judge::outcome;
 use super::policy::policy;
 use super::reference::{Ended, KEYS, Queue, Reference};
 use super::rig::{Rig, declarations, name, settle};
-use super::script::{End, NOWHERE, Op, QUEUES, Script, Sending, Step, Which};
+use super::script::{End, Op, QUEUES, Script, Sending, Step, Which};
+use super::sending::{new_message, queue_of};
 use super::state::{Work, body};
 
 /// A delivery in flight.
@@ -92,36 +93,6 @@ pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answe
         Poll::Ready(answer) => Box::pin(std::future::ready(answer)),
         Poll::Pending => future,
     }
-}
-
-pub fn new_message(sending: &Sending, body: &[u8]) -> NewMessage {
-    NewMessage {
-        body: body.to_vec().into(),
-        envelope: Envelope {
-            group: sending.group.map(|group| format!("g{group}")),
-            attributes: key_of(sending)
-                .map(|key| ("tenant".to_owned(), key))
-                .into_iter()
-                .collect(),
-            priority: Priority::new(sending.priority).unwrap(),
-            ..Envelope::default()
-        },
-        due: match sending.delay_ms {
-            0 => Due::Now,
-            delay => Due::After(Duration::from_millis(delay)),
-        },
-        ttl: sending.ttl_ms.map(Duration::from_millis),
-        dedup_id: sending.dedup.map(|key| format!("key {key}")),
-    }
-}
-
-/// The value of the attribute that some queues have as their key.
-pub fn key_of(sending: &Sending) -> Option<String> {
-    sending.key.map(|key| format!("t{key}"))
-}
-
-pub fn queue_of(sending: &Sending) -> &'static str {
-    QUEUES.get(sending.queue).unwrap_or(&NOWHERE)
 }
 
 impl World {
