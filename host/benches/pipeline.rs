@@ -12,7 +12,6 @@
 )]
 #![expect(clippy::cast_precision_loss, reason = "figures for people to read")]
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -141,7 +140,7 @@ fn micros(time: Duration) -> u64 {
 }
 
 fn run(module: &[u8], producers: usize, calls: MaxCalls) -> Figures {
-    let folder = tempfile::tempdir_in(Path::new(".")).unwrap();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let policy = |concurrency| QueuePolicy {
         concurrency,
         ..QueuePolicy::default()

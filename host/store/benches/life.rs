@@ -94,7 +94,7 @@ struct Figures {
 }
 
 fn run(producers: usize, forward: bool) -> Figures {
-    let folder = tempfile::tempdir_in(".").unwrap();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let queue = |name: &str| QueueName::new(name).unwrap();
     let policy = QueuePolicy {
         concurrency: 4096,

@@ -55,7 +55,7 @@ impl Cost {
 
 impl Rig {
     pub fn new(dedup_window: Duration) -> Self {
-        let folder = tempfile::tempdir_in(".").unwrap();
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let queue = QueueName::new("in").unwrap();
         let policy = QueuePolicy {
             concurrency: 1024,
