@@ -13,7 +13,7 @@ use gristmill_queue::{
 };
 use tokio::sync::oneshot;
 
-use crate::{AdminError, CronEntry, CronMark, SendError};
+use crate::{AdminError, CronEntry, CronMark, SendError, Staged};
 
 /// A message and the queue it is sent to.
 #[derive(Clone, Debug)]
@@ -190,9 +190,14 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 pub(crate) enum Op {
     Send {
         batch: Vec<Outgoing>,
+        /// Their large bodies.
+        staged: Vec<Staged>,
         reply: Reply<Result<Vec<Accepted>, SendError>>,
     },
-    Settle(Box<Settle>),
+    Settle(Box<Settle>, Vec<Staged>),
+    PutAside {
+        fence: Fence,
+    },
     Declare {
         queues: Vec<Declaration>,
         reply: Reply<()>,
@@ -334,7 +339,7 @@ impl Op {
         match self {
             Op::Send { batch, .. } => batch.iter().map(|sent| weight(&sent.message)).sum(),
             Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),
-            Op::Settle(settle) => {
+            Op::Settle(settle, _) => {
                 let sends = settle.effects.sends.iter();
                 let sends: usize = sends.map(|send| weight(&send.message)).sum();
                 let writes = settle

@@ -9,7 +9,6 @@ use gristmill_queue::{QueueName, Timestamp};
 use super::Writer;
 use super::group::Group;
 use super::redrive::{CHUNK, find};
-use super::settle::has_history;
 use crate::error::{AdminError, Fatal};
 use crate::ops::{Declaration, Op, Purge, Reply, Sink, Slots};
 
@@ -28,6 +27,7 @@ impl Writer {
                 self.board.undeclare(queue);
             }
         }
+        self.large.declare(queues);
         for declaration in queues {
             let queue = match self.board.find(declaration.name.as_str()) {
                 Some(queue) => queue,
@@ -168,7 +168,7 @@ impl Writer {
         }
         for row in &rows {
             self.let_go(row.place.sequence);
-            group.remove_message(row.place.sequence, has_history(row))?;
+            self.remove_whole(row, group)?;
             self.board.remove(row, Removal::Purged, now);
         }
         Ok(rows.len())
@@ -183,6 +183,7 @@ impl Writer {
         let found = find(queue, &purge.filter, 0, group)?;
         for letter in &found {
             if self.remove_dead(queue, letter.sequence, group)? {
+                self.drop_blob(letter.sequence, group)?;
                 self.board.forget_dead(queue, 1, true);
             }
         }

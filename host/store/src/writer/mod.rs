@@ -6,6 +6,7 @@
 //! answered and the process is told to exit.
 
 mod admin;
+mod blob;
 pub(crate) mod bury;
 mod change;
 mod cron;
@@ -31,6 +32,7 @@ use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
+pub(crate) use blob::Large;
 use group::Group;
 use held::Rest;
 pub(crate) use settle::extend_history;
@@ -65,6 +67,7 @@ pub(crate) struct Writer {
     pub ended_slots: Vec<usize>,
     /// Failed in an instance that had served others; they run in a fresh one next.
     pub fresh_next: HashSet<u64>,
+    pub large: Large,
 }
 
 pub(crate) type Answer = Box<dyn FnOnce() + Send>;
@@ -180,6 +183,7 @@ impl Writer {
             for answer in self.answers.drain(..) {
                 answer();
             }
+            self.large.unlink();
             if !closing.is_empty() {
                 return Ok(closing);
             }
@@ -233,8 +237,23 @@ impl Writer {
 
     fn apply(&mut self, op: Op, group: &mut Group<'_>, now: Timestamp) -> Result<(), Fatal> {
         match op {
-            Op::Send { batch, reply } => self.send(batch, reply, group, now),
-            Op::Settle(settle) => self.settle(*settle, group, now),
+            Op::Send {
+                batch,
+                staged,
+                reply,
+            } => {
+                self.large.stage(staged);
+                let sent = self.send(batch, reply, group, now);
+                self.large.unstage();
+                sent
+            }
+            Op::Settle(settle, staged) => {
+                self.large.stage(staged);
+                let settled = self.settle(*settle, group, now);
+                self.large.unstage();
+                settled
+            }
+            Op::PutAside { fence } => self.put_aside(fence, group, now),
             Op::Purge(purge) => self.purge(purge, group, now),
             Op::Redrive(redrive) => self.redrive(redrive, group, now),
             Op::Cancel { id, reply } => self.cancel(id, reply, group, now),

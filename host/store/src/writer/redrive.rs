@@ -113,7 +113,7 @@ fn redriven_row(queue: QueueId, letter: &DeadLetter, now: Timestamp) -> Row {
         },
         enqueued_at: now,
         expires_at: ttl.map(|ttl| now.after(ttl)),
-        size: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
+        size: u32::try_from(message.size()).unwrap_or(u32::MAX),
         suspect: false,
     }
 }

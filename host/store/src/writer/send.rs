@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Writer;
 use super::group::{Group, fatal};
-use super::settle::has_history;
+use crate::blob;
 use crate::dedup;
 use crate::error::{Fatal, SendError};
 use crate::ops::{Accepted, Outgoing, Reply};
@@ -115,7 +115,7 @@ impl Writer {
                     continue;
                 }
             }
-            news.push((queue, message.body.len() as u64));
+            news.push((queue, message.size()));
         }
         news.sort_unstable_by_key(|&(queue, _)| queue);
         let needs = news.chunk_by(|a, b| a.0 == b.0).map(|news| {
@@ -149,7 +149,7 @@ impl Writer {
             return self.quarantine(sequence, group);
         };
         self.let_go(sequence);
-        group.remove_message(sequence, has_history(&row))?;
+        self.remove_whole(&row, group)?;
         self.board.remove(&row, Removal::Dropped, now);
         Ok(())
     }
@@ -172,7 +172,9 @@ impl Writer {
             });
         };
         let key = dedup::key(queue, dedup_id);
-        let body = xxh3_64(&message.body);
+        let body = message
+            .blob
+            .map_or_else(|| blob::checksum(&message.body), |blob| blob.checksum);
         if let Some(first) =
             dedup::find(group.dedup()?, &key, now).map_err(fatal("reading a dedup id"))?
         {
@@ -229,7 +231,7 @@ impl Writer {
             counters: Counters::default(),
             enqueued_at: now,
             expires_at,
-            size: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
+            size: u32::try_from(message.size()).unwrap_or(u32::MAX),
             suspect: false,
         };
         let message = Message {
@@ -239,7 +241,11 @@ impl Writer {
             expires_at,
             envelope: message.envelope,
             body: message.body,
+            blob: message.blob,
         };
+        if let Some(blob) = message.blob {
+            self.adopt(id.sequence(), blob, group)?;
+        }
         group.insert_message(&row, record::encode(&message));
         self.board.accept(&row, now);
         if row.place.due <= now {

@@ -122,9 +122,7 @@ impl Writer {
     ) -> Result<(), Fatal> {
         let sequence = fence.sequence;
         match *settlement {
-            Settlement::Ack | Settlement::Drop { .. } => {
-                group.remove_message(sequence, has_history(row))
-            }
+            Settlement::Ack | Settlement::Drop { .. } => self.remove_whole(row, group),
             Settlement::Requeue { .. } => {
                 let attempt = attempt_record(row, outcome, &evidence);
                 let refunded = is_refunded(row, outcome);
@@ -169,7 +167,7 @@ impl Writer {
     }
 
     /// Lets go of a message that is no longer leased.
-    fn release(&mut self, fence: Fence, stays: Option<Row>, now: Timestamp) {
+    pub(super) fn release(&mut self, fence: Fence, stays: Option<Row>, now: Timestamp) {
         let Some(hand) = self.leased.remove(&fence.sequence) else {
             return;
         };
@@ -179,7 +177,7 @@ impl Writer {
         }
     }
 
-    fn message_id(&self, fence: Fence) -> gristmill_queue::MessageId {
+    pub(super) fn message_id(&self, fence: Fence) -> gristmill_queue::MessageId {
         let zero = gristmill_queue::MessageId::from_bytes([0; 16]);
         self.leased
             .get(&fence.sequence)

@@ -96,6 +96,7 @@ pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answe
 pub fn new_message(sending: &Sending, body: &[u8]) -> NewMessage {
     NewMessage {
         body: body.to_vec().into(),
+        blob: None,
         envelope: Envelope {
             group: sending.group.map(|group| format!("g{group}")),
             attributes: key_of(sending)
@@ -257,8 +258,9 @@ impl World {
                     queue: name(queue),
                     message: new_message(sending, body),
                 });
-                let outgoing = outgoing.collect();
-                Asked::Send(batch, poll_once(async move { store.send(outgoing).await }))
+                let (outgoing, staged) = super::large::stage(&store, outgoing.collect());
+                let sent = async move { store.send_staged(outgoing, staged).await };
+                Asked::Send(batch, poll_once(sent))
             }
             Op::End(n, end) => self.ask_end(*n, end),
             Op::Stale(n) => {

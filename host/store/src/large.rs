@@ -1,0 +1,161 @@
+//! Sending, and ending attempts: large bodies are stored first. And reading them.
+
+use std::sync::Arc;
+
+use gristmill_queue::outcome::HandedBack;
+use gristmill_queue::{BlobRef, BlobUnavailable, Fence, Outcome, QueueName};
+
+use tokio::sync::oneshot;
+
+use crate::blob::{Blob, BlobWriter, Staged};
+use crate::inbox::Refused;
+use crate::ops::{Accepted, Op, Outgoing, Settle};
+use crate::{SendError, Store};
+
+impl Store {
+    /// Sends messages: all of them are durable when this returns, or none is.
+    ///
+    /// # Errors
+    /// When a message is refused, or it is not known whether they were accepted.
+    pub async fn send(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
+        let (batch, staged) = self.spill(batch).await?;
+        self.send_staged(batch, staged).await
+    }
+
+    /// Sends messages whose large bodies are stored already. What is refused, or a duplicate, leaves
+    /// none behind.
+    ///
+    /// # Errors
+    /// When a message is refused, or it is not known whether they were accepted.
+    pub async fn send_staged(
+        &self,
+        batch: Vec<Outgoing>,
+        staged: Vec<Staged>,
+    ) -> Result<Vec<Accepted>, SendError> {
+        let (reply, answer) = oneshot::channel();
+        let op = Op::Send {
+            batch,
+            staged,
+            reply,
+        };
+        match self.shared.inbox.push(op) {
+            Ok(()) => answer.await.unwrap_or(Err(SendError::Unknown)),
+            Err(Refused::Full { waiting }) => Err(SendError::Busy { waiting }),
+            Err(Refused::Closed) => Err(SendError::Unknown),
+        }
+    }
+
+    /// Ends an attempt. If the lease is lost, nothing happens. Large bodies that are sent with the ack
+    /// are stored first, which takes its time: see [`Store::spills`].
+    pub fn settle(&self, mut settle: Settle) {
+        let staged = self.spill_sends(&mut settle);
+        // After the store has closed the lease is void anyway.
+        let op = Op::Settle(Box::new(settle), staged);
+        let _ = self.shared.inbox.push(op);
+    }
+
+    /// The most bytes of a body that is kept with its message.
+    #[must_use]
+    pub fn inline_bytes(&self) -> u64 {
+        self.shared.blobs.inline
+    }
+
+    /// Takes a large body in, piece by piece, for a message to that queue. Blocks as files do.
+    ///
+    /// # Errors
+    /// When there is no such queue, or no room on the disk.
+    pub fn blob_writer(&self, queue: &QueueName) -> Result<BlobWriter, SendError> {
+        BlobWriter::new(&self.shared.blobs, queue)
+    }
+
+    /// Opens the large body of a message. Blocks as files do.
+    ///
+    /// # Errors
+    /// When it is damaged or gone, which it is when its message has ended.
+    pub fn open_blob(&self, blob: BlobRef) -> Result<Blob, BlobUnavailable> {
+        Blob::open(&self.shared.blobs, blob)
+    }
+
+    /// Puts a leased message aside because its large body is damaged: it is never delivered again,
+    /// and never thrown away.
+    pub fn put_aside(&self, fence: Fence) {
+        let _ = self.shared.inbox.push(Op::PutAside { fence });
+    }
+
+    /// Whether ending an attempt so has to store large bodies first, and so blocks as files do.
+    #[must_use]
+    pub fn spills(&self, settle: &Settle) -> bool {
+        let inline = self.shared.blobs.inline;
+        let mut sends = settle.effects.sends.iter();
+        sends.any(|send| send.message.body.len() as u64 > inline)
+    }
+
+    /// Stores the large ones among the bodies of a batch.
+    pub(crate) async fn spill(
+        &self,
+        mut batch: Vec<Outgoing>,
+    ) -> Result<(Vec<Outgoing>, Vec<Staged>), SendError> {
+        let inline = self.shared.blobs.inline;
+        let is_large = move |outgoing: &Outgoing| outgoing.message.body.len() as u64 > inline;
+        if !batch.iter().any(is_large) {
+            return Ok((batch, Vec::new()));
+        }
+        let blobs = Arc::clone(&self.shared.blobs);
+        let (done, spilled) = oneshot::channel();
+        // A thread of its own: the store asks for no runtime, and this is a rare and long work.
+        let thread = std::thread::Builder::new().name("store-spill".to_owned());
+        let spawned = thread.spawn(move || {
+            let mut staged = Vec::new();
+            for outgoing in batch.iter_mut().filter(|outgoing| is_large(outgoing)) {
+                let message = &mut outgoing.message;
+                match BlobWriter::store(&blobs, &outgoing.queue, &message.body) {
+                    Ok(one) => {
+                        message.body = bytes::Bytes::new();
+                        message.blob = Some(one.blob());
+                        staged.push(one);
+                    }
+                    Err(error) => {
+                        let _ = done.send(Err(error));
+                        return;
+                    }
+                }
+            }
+            let _ = done.send(Ok((batch, staged)));
+        });
+        match spawned {
+            Ok(_) => spilled.await.unwrap_or(Err(SendError::Unknown)),
+            Err(_) => Err(SendError::Busy { waiting: 0 }),
+        }
+    }
+
+    /// Stores the large ones among the bodies that are sent with an ack. If that cannot be, says in
+    /// `settle` how the attempt ends instead.
+    pub(crate) fn spill_sends(&self, settle: &mut Settle) -> Vec<Staged> {
+        if !self.spills(settle) {
+            return Vec::new();
+        }
+        let blobs = &self.shared.blobs;
+        let mut staged = Vec::new();
+        for send in &mut settle.effects.sends {
+            let message = &mut send.message;
+            if message.body.len() as u64 <= blobs.inline {
+                continue;
+            }
+            match BlobWriter::store(blobs, &send.to, &message.body) {
+                Ok(one) => {
+                    message.body = bytes::Bytes::new();
+                    message.blob = Some(one.blob());
+                    staged.push(one);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a handler's send waits, because its body cannot be stored");
+                    // As when a queue is full: it is not the message's fault.
+                    settle.outcome = Outcome::HandedBack(HandedBack::DestinationFull);
+                    settle.effects = gristmill_queue::Effects::default();
+                    return Vec::new();
+                }
+            }
+        }
+        staged
+    }
+}
