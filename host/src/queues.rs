@@ -8,11 +8,13 @@ use std::sync::Arc;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
-use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
+use gristmill_queue::{
+    BlobRef, BlobUnavailable, Fence, IdSource, MessageId, NewMessage, QueueName, Timestamp,
+};
 use gristmill_store::{
-    Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
-    Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, SendError,
-    Settle, Sink, Slots, Store,
+    Accepted, AdminError, Blob, BlobWriter, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter,
+    DeadSummary, Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates,
+    SendError, Settle, Sink, Slots, Staged, Store,
 };
 
 /// All queues of a host.
@@ -49,6 +51,49 @@ impl Queues {
     /// When one is refused, or when it is not known whether they were accepted.
     pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
         self.store.send(batch).await
+    }
+
+    /// Sends a message whose large body is stored already; it is durable when this returns.
+    ///
+    /// # Errors
+    /// See [`Queues::send_all`].
+    pub async fn send_large(
+        &self,
+        queue: QueueName,
+        mut message: NewMessage,
+        body: Staged,
+    ) -> Result<Accepted, SendError> {
+        message.blob = Some(body.blob());
+        let batch = vec![Outgoing { queue, message }];
+        let accepted = self.store.send_staged(batch, vec![body]).await?;
+        accepted.first().copied().ok_or(SendError::Unknown)
+    }
+
+    /// Takes a large body in, piece by piece, for a message to that queue. Blocks as files do.
+    ///
+    /// # Errors
+    /// When there is no such queue, or no room on the disk.
+    pub fn take_large(&self, queue: &QueueName) -> Result<BlobWriter, SendError> {
+        self.store.blob_writer(queue)
+    }
+
+    /// Opens the large body of a message. Blocks as files do.
+    ///
+    /// # Errors
+    /// When it is damaged or gone, which it is when its message has ended.
+    pub fn open_large(&self, body: BlobRef) -> Result<Blob, BlobUnavailable> {
+        self.store.open_blob(body)
+    }
+
+    /// The most bytes of a body that is kept with its message; a larger one is stored aside.
+    #[must_use]
+    pub fn inline_bytes(&self) -> u64 {
+        self.store.inline_bytes()
+    }
+
+    /// Puts a leased message aside because its large body is damaged.
+    pub fn put_aside(&self, fence: Fence) {
+        self.store.put_aside(fence);
     }
 
     /// All queues: depths, rates and what keeps them from delivering.
@@ -248,8 +293,16 @@ impl Queues {
     }
 
     /// Ends an attempt, with all that is to happen with it.
-    pub fn settle(&self, settle: Settle) {
-        self.store.settle(settle);
+    pub async fn settle(&self, settle: Settle) {
+        if !self.store.spills(&settle) {
+            return self.store.settle(settle);
+        }
+        // A large body that a handler sends is stored first, where that keeps nobody waiting.
+        let store = self.store.clone();
+        let stored = tokio::task::spawn_blocking(move || store.settle(settle)).await;
+        if let Err(error) = stored {
+            tracing::error!(%error, "an attempt was not settled");
+        }
     }
 
     /// The committed state of a handler.

@@ -66,6 +66,7 @@ pub fn declarations(config: &Config) -> Vec<Declaration> {
 pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
     let options = Options {
         queues: declarations(config),
+        inline_bytes: config.host.inline_limit,
         on_fatal: Some(Box::new(|error| {
             eprintln!("error: {error}; whether what was under way was done is not known");
             // Destructors would act on what is not known to have happened.

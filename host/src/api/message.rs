@@ -175,6 +175,7 @@ impl MessageIn {
             body_base64: self.body_base64,
         };
         Ok(NewMessage {
+            blob: None,
             body: body.into_bytes()?,
             envelope: Envelope {
                 content_type: self.content_type,
@@ -355,6 +356,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(body: Vec<u8>, text in "[a-z ü\"]{1,8}", level in 0u8..10, ms in 0u64..1_000_000_000) {
             let message = NewMessage {
+                blob: None,
                 body: body.into(),
                 // Every field, so that one that is added has to be added here.
                 envelope: Envelope {

@@ -96,6 +96,7 @@ impl About {
         let guessed = file.and_then(content_type).map(str::to_owned);
         NewMessage {
             body: Bytes::new(),
+            blob: None,
             envelope: Envelope {
                 content_type: self.content_type.clone().or(guessed),
                 attributes: self.attributes.clone(),

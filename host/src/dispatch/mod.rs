@@ -8,6 +8,7 @@
 //! This room knows neither the store's tables nor wasmtime; it passes a version of a handler what
 //! it needs and passes on what comes back.
 
+mod large;
 mod line;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use gristmill_store::Slots;
 use tokio::sync::Notify;
 
 use crate::queues::Queues;
+use large::Whole;
 pub use line::HandlerSlot;
 use line::Line;
 
@@ -34,6 +36,7 @@ struct Shared {
     guests: tokio::runtime::Handle,
     lines: Mutex<HashMap<QueueName, Arc<Line>>>,
     running: Running,
+    whole: Whole,
 }
 
 /// Counts deliveries that are under way, and tells when there is none.
@@ -78,6 +81,7 @@ impl Dispatcher {
                 guests,
                 lines,
                 running,
+                whole: Whole::default(),
             }),
         }
     }

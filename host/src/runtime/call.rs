@@ -71,6 +71,8 @@ impl HandlerVersion {
             transaction: delivery.transaction,
             ending: delivery.ending,
             progress: None,
+            large: delivery.large,
+            damaged: false,
         });
         let ended = self
             .enter(&mut store, guest, message.view(&delivery.message))
@@ -78,6 +80,7 @@ impl HandlerVersion {
         let usage = usage(store.data());
         let call = store.data_mut().end();
         let progress = call.as_ref().and_then(|call| call.progress.clone());
+        let damaged_body = call.as_ref().is_some_and(|call| call.damaged);
         let mut report = match ended {
             Ok((guest, returned)) => {
                 let report = returned_report(returned, call, store.data());
@@ -95,6 +98,7 @@ impl HandlerVersion {
         };
         report.usage = usage;
         report.progress = progress;
+        report.damaged_body = damaged_body;
         report.reused = calls > 0;
         report
     }
@@ -233,6 +237,7 @@ impl AttemptReport {
             diagnostics: None,
             progress: None,
             reused: false,
+            damaged_body: false,
         }
     }
 

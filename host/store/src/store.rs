@@ -15,12 +15,12 @@ use crate::blob::Blobs;
 use crate::clock::{Clock, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
-use crate::inbox::{Inbox, Refused};
+use crate::inbox::Inbox;
 use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
-    Accepted, DeadFilter, Declaration, Fired, Firing, HaltedGroups, Op, Outgoing, Purge,
-    PurgeStates, Redrive, ResumeGroups, Settle, Sink, Slots, Standing,
+    DeadFilter, Declaration, Fired, Firing, HaltedGroups, Op, Purge, PurgeStates, Redrive,
+    ResumeGroups, Sink, Slots, Standing,
 };
 use crate::state::HandlerState;
 use crate::writer::OnFatal;
