@@ -217,7 +217,7 @@ impl From<DeadLetter> for DeadLetterView {
             module: letter.handler,
             config: letter.config,
             envelope: message.envelope.into(),
-            size: message.body.len(),
+            size: usize::try_from(message.size()).unwrap_or(usize::MAX),
             body: Body::of(&message.body),
         }
     }

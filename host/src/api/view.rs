@@ -178,7 +178,7 @@ impl WaitingView {
             counters: row.counters.into(),
             suspect: row.suspect,
             envelope: message.envelope.into(),
-            size: message.body.len(),
+            size: usize::try_from(message.size()).unwrap_or(usize::MAX),
             body: Body::of(&message.body),
             history: attempts.into_iter().map(AttemptView::from).collect(),
         }

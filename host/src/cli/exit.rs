@@ -98,7 +98,7 @@ pub fn exit_of(code: Code) -> Exit {
             Exit::NotFound
         }
         Code::QueueFull | Code::Busy | Code::MessageInFlight | Code::MessageDead => Exit::Conflict,
-        Code::OutcomeUnknown | Code::StoreFailed => Exit::StoreFailed,
+        Code::OutcomeUnknown | Code::StoreFailed | Code::DiskFull => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,
         Code::BadRequest
         | Code::InvalidMessage

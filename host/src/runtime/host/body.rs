@@ -3,7 +3,7 @@
 //! A read is short, of a file that the host has open, and is done on the guest's own thread: handing
 //! it to another would take longer.
 
-use gristmill_queue::{BlobReader as _, BlobUnavailable, limits};
+use gristmill_queue::{BlobUnavailable, limits};
 
 use crate::runtime::bindings::queue::gristmill::queue::body::{Error, Host};
 use crate::runtime::instance::{Call, Sandbox};
