@@ -216,8 +216,8 @@ impl From<DeadLetter> for DeadLetterView {
             output_dropped: letter.diagnostics.output_dropped,
             module: letter.handler,
             config: letter.config,
-            envelope: message.envelope.into(),
             size: usize::try_from(message.size()).unwrap_or(usize::MAX),
+            envelope: message.envelope.into(),
             body: Body::of(&message.body),
         }
     }

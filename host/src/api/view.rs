@@ -177,8 +177,8 @@ impl WaitingView {
             expires_at_ms: message.expires_at.map(Timestamp::unix_ms),
             counters: row.counters.into(),
             suspect: row.suspect,
-            envelope: message.envelope.into(),
             size: usize::try_from(message.size()).unwrap_or(usize::MAX),
+            envelope: message.envelope.into(),
             body: Body::of(&message.body),
             history: attempts.into_iter().map(AttemptView::from).collect(),
         }
