@@ -10,3 +10,8 @@ pub mod queues;
 pub mod reload;
 pub mod runtime;
 pub mod server;
+
+/// The allocator of everything that links the host: messages are made on one thread and freed on
+/// another, which makes the system's allocator wait for its own locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

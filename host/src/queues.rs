@@ -4,17 +4,20 @@
 //! stand behind it. Nobody else calls the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
 use gristmill_queue::{
-    BlobRef, BlobUnavailable, Fence, IdSource, MessageId, NewMessage, QueueName, Timestamp,
+    BlobRef, BlobUnavailable, Fence, IdSource, Message, MessageId, NewMessage, QueueName, Timestamp,
 };
 use gristmill_store::{
     Accepted, AdminError, Blob, BlobWriter, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter,
     DeadSummary, Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates,
-    SendError, Settle, Sink, Slots, Staged, Store,
+    RedriveOrder, RedriveUnderWay, Redriven, Requested, SendError, Sent, Settle, Sink, Slots,
+    Staged, Store, TopicDeclaration, TopicView,
 };
 
 /// All queues of a host.
@@ -41,15 +44,16 @@ impl Queues {
     /// # Errors
     /// See [`Queues::send_all`].
     pub async fn send(&self, queue: QueueName, message: NewMessage) -> Result<Accepted, SendError> {
-        let accepted = self.send_all(vec![Outgoing { queue, message }]).await?;
-        accepted.first().copied().ok_or(SendError::Unknown)
+        let sent = self.send_all(vec![Outgoing { queue, message }]).await?;
+        let first = sent.first().map(|sent| sent.accepted);
+        first.ok_or(SendError::Unknown)
     }
 
-    /// Sends messages, to one queue or several: all are durable when this returns, or none is.
+    /// Sends messages, to one queue or topic or several: all are durable when this returns, or none is.
     ///
     /// # Errors
     /// When one is refused, or when it is not known whether they were accepted.
-    pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
+    pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Sent>, SendError> {
         self.store.send(batch).await
     }
 
@@ -62,11 +66,11 @@ impl Queues {
         queue: QueueName,
         mut message: NewMessage,
         body: Staged,
-    ) -> Result<Accepted, SendError> {
+    ) -> Result<Sent, SendError> {
         message.blob = Some(body.blob());
         let batch = vec![Outgoing { queue, message }];
-        let accepted = self.store.send_staged(batch, vec![body]).await?;
-        accepted.first().copied().ok_or(SendError::Unknown)
+        let sent = self.store.send_staged(batch, vec![body]).await?;
+        sent.into_iter().next().ok_or(SendError::Unknown)
     }
 
     /// Takes a large body in, piece by piece, for a message to that queue. Blocks as files do.
@@ -94,6 +98,42 @@ impl Queues {
     /// Puts a leased message aside because its large body is damaged.
     pub fn put_aside(&self, fence: Fence) {
         self.store.put_aside(fence);
+    }
+
+    /// Sends a message to a queue; its reply comes to [`Queues::reply`].
+    ///
+    /// # Errors
+    /// When it is refused, or when it is not known whether it was accepted.
+    pub async fn request(
+        &self,
+        queue: QueueName,
+        message: NewMessage,
+    ) -> Result<Requested, SendError> {
+        self.store.request(Outgoing { queue, message }).await
+    }
+
+    /// The reply with this correlation id, if it is there within that time. It is handed out once.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn reply(
+        &self,
+        correlation_id: &str,
+        wait: Duration,
+    ) -> Result<Option<Arc<Message>>, AdminError> {
+        let mut asked = self.store.ask_reply(correlation_id).await?;
+        match tokio::time::timeout(wait, asked.wait()).await {
+            Ok(reply) => reply.map(Some),
+            Err(_) => Ok(asked.give_up()),
+        }
+    }
+
+    /// All topics by name, with what is counted of them.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn topics(&self) -> Result<Vec<TopicView>, AdminError> {
+        self.store.topics().await
     }
 
     /// All queues: depths, rates and what keeps them from delivering.
@@ -130,8 +170,24 @@ impl Queues {
     ///
     /// # Errors
     /// When there is no such queue.
-    pub fn dead_groups(&self, queue: &QueueName) -> Result<Vec<DeadGroup>, AdminError> {
-        self.store.dead_groups(queue)
+    pub fn dead_groups(
+        &self,
+        queue: &QueueName,
+        filter: &DeadFilter,
+    ) -> Result<Vec<DeadGroup>, AdminError> {
+        self.store.dead_groups(queue, filter)
+    }
+
+    /// What waits in a queue and died in another, grouped alike.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn returnable_groups(
+        &self,
+        queue: QueueName,
+        filter: &DeadFilter,
+    ) -> Result<Vec<DeadGroup>, AdminError> {
+        self.store.returnable_groups(queue, filter).await
     }
 
     /// One dead letter, whole, by the number in a [`DeadSummary`].
@@ -158,12 +214,45 @@ impl Queues {
         self.store.dead_letter_of(queue, id)
     }
 
-    /// Takes dead letters back into their queue, in original order. Says how many.
+    /// Starts a redrive; without a rate, it is done when this returns.
     ///
     /// # Errors
-    /// When there is no such queue.
-    pub async fn redrive(&self, queue: QueueName, filter: DeadFilter) -> Result<u64, AdminError> {
-        self.store.redrive(queue, filter).await
+    /// When there is no such queue, or the one where the letters are to go is not declared.
+    pub async fn redrive(
+        &self,
+        queue: QueueName,
+        order: RedriveOrder,
+    ) -> Result<Redriven, AdminError> {
+        self.store.start_redrive(queue, order).await
+    }
+
+    /// Sends a dead letter again with another body, and removes it. Returns the new message's id.
+    ///
+    /// # Errors
+    /// When there is no such letter, or the body is too large for the queue.
+    pub async fn redrive_edited(
+        &self,
+        queue: QueueName,
+        id: MessageId,
+        body: Bytes,
+    ) -> Result<MessageId, AdminError> {
+        self.store.redrive_edited(queue, id, body).await
+    }
+
+    /// All redrives that go on by themselves.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn redrives(&self) -> Result<Vec<RedriveUnderWay>, AdminError> {
+        self.store.redrives().await
+    }
+
+    /// Ends a redrive where it is. Says how many letters it has taken.
+    ///
+    /// # Errors
+    /// When it is not under way.
+    pub async fn cancel_redrive(&self, number: u64) -> Result<u64, AdminError> {
+        self.store.cancel_redrive(number).await
     }
 
     /// Removes waiting messages or dead letters; never what is in flight. Says how many.
@@ -271,12 +360,16 @@ impl Queues {
         self.store.set_paused(queue, false).await
     }
 
-    /// Declares exactly these queues.
+    /// Declares exactly these queues and topics.
     ///
     /// # Errors
     /// When the store closed meanwhile.
-    pub async fn declare(&self, queues: Vec<Declaration>) -> Result<(), AdminError> {
-        self.store.declare(queues).await
+    pub async fn declare(
+        &self,
+        queues: Vec<Declaration>,
+        topics: Vec<TopicDeclaration>,
+    ) -> Result<(), AdminError> {
+        self.store.declare(queues, topics).await
     }
 
     /// Delivers the messages of a queue to `sink`, at most as many at once as `slots` says.

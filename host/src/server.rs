@@ -7,8 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_queue::QueueName;
-use gristmill_store::{Declaration, OpenError, Options, Recovery, Store};
+use gristmill_store::{OpenError, Options, Recovery, Store};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::Api;
@@ -17,7 +16,7 @@ use crate::cron::Crontab;
 use crate::dispatch::Dispatcher;
 use crate::http;
 use crate::queues::Queues;
-use crate::reload::{Handlers, Reloader};
+use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
 use crate::runtime::{CompileLimits, CompileMode, Runtime, RuntimeError, RuntimeOptions};
 
 /// The process exits with this when the store failed: what was under way is unknown (`EX_IOERR`).
@@ -49,16 +48,6 @@ pub enum ServeError {
     Reload(#[from] crate::reload::ReloadError),
 }
 
-/// The queues of a configuration, as the store wants to know them.
-#[must_use]
-pub fn declarations(config: &Config) -> Vec<Declaration> {
-    let declare = |(name, queue): (&QueueName, &crate::config::QueueConfig)| Declaration {
-        name: name.clone(),
-        policy: queue.policy.clone(),
-    };
-    config.queues.iter().map(declare).collect()
-}
-
 /// Opens the store of a configuration, and says what was found.
 ///
 /// # Errors
@@ -67,6 +56,7 @@ pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
     let options = Options {
         queues: declarations(config),
         inline_bytes: config.host.inline_limit,
+        topics: topic_declarations(config),
         on_fatal: Some(Box::new(|error| {
             eprintln!("error: {error}; whether what was under way was done is not known");
             // Destructors would act on what is not known to have happened.

@@ -205,6 +205,13 @@ impl Board {
         self.take_in(row, now);
     }
 
+    /// Takes in a message that died in another queue, whose letters are kept here, or that leaves the
+    /// dead store of another queue.
+    pub fn take_over(&mut self, from: QueueId, row: &Row, now: Timestamp) {
+        self.queue_mut(from).dead -= 1;
+        self.accept(row, now);
+    }
+
     /// Says that a message died before it was restored: the host had died once too often with it.
     pub fn note_dead(&mut self, queue: QueueId) {
         let entry = self.queue_mut(queue);

@@ -19,9 +19,11 @@
 //! | [`outcome`] | how an attempt may end, and what is kept about it |
 //! | [`settle`](mod@settle) | outcome → settlement: counting, back-off, death |
 //! | [`retry`] | back-off and jitter |
+//! | [`provenance`] | what a message tells that died elsewhere |
 //! | [`key`] | by what a queue takes turns and limits |
 //! | [`rate`] | token buckets |
 //! | [`effects`] | what a handler sends and stores, held back until its ack |
+//! | [`topic`] | which queues get a copy of what is sent to a topic |
 //! | [`ready`] | the order in which waiting messages are due |
 //! | [`board`] | all queues: gates, leases and fences |
 
@@ -43,11 +45,13 @@ pub mod meter;
 pub mod name;
 pub mod outcome;
 pub mod policy;
+pub mod provenance;
 pub mod rate;
 pub mod ready;
 pub mod retry;
 pub mod settle;
 pub mod time;
+pub mod topic;
 pub mod trace;
 
 pub use blob::{BlobReader, BlobRef, BlobUnavailable};
@@ -60,3 +64,4 @@ pub use outcome::{Outcome, Reason};
 pub use policy::QueuePolicy;
 pub use settle::{Counters, Settlement, settle};
 pub use time::Timestamp;
+pub use topic::TopicPolicy;

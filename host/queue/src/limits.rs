@@ -24,6 +24,18 @@ pub const MAX_ENVELOPE_FIELD: usize = 1024;
 pub const MAX_TRACESTATE_MEMBERS: usize = 32;
 /// Attribute names that start so are Gristmill's own.
 pub const RESERVED_ATTRIBUTE_PREFIX: &str = "gristmill-";
+/// The most subscriptions of a topic.
+pub const MAX_SUBSCRIPTIONS: usize = 100;
+/// The most filters of one subscription.
+pub const MAX_FILTERS: usize = 20;
+/// The most values, of all conditions together, that one filter asks for.
+pub const MAX_FILTER_VALUES: usize = 200;
+/// The most messages that one send may make, with the copies for each queue of a topic.
+pub const MAX_COPIES: usize = 20_000;
+/// The most bytes that their bodies may have together.
+pub const MAX_COPY_BYTES: u64 = 256 * 1024 * 1024;
+/// The queue of the replies that somebody waits for. It belongs to the host.
+pub const REPLIES: &str = "gristmill-replies";
 /// The most bytes kept of the reason a handler gives for a failure.
 pub const MAX_REASON: usize = 4 * 1024;
 /// How often a message may be postponed; once more is death.

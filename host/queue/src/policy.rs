@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::QueueName;
 use crate::key::KeySource;
 use crate::limits;
 use crate::rate::Rate;
@@ -43,6 +44,19 @@ pub enum OnFull {
     DropOldest,
 }
 
+/// What makes two messages of a queue one, if they are sent within the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dedup {
+    /// The same dedup id.
+    #[default]
+    Id,
+    /// The same dedup id, or without one the same body and content type.
+    Content,
+    /// The same dedup id. What a handler sends without one has the id of the message that it
+    /// handles and the place among its sends: `ID/0`, `ID/1`, …
+    Derived,
+}
+
 /// What is configured for the keys of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPolicy {
@@ -80,8 +94,12 @@ pub struct QueuePolicy {
     pub on_expiry: OnExpiry,
     /// What becomes of a group when one of its messages dies.
     pub on_group_failure: OnGroupFailure,
-    /// How long a dedup id is remembered.
+    /// What makes two messages one.
+    pub dedup: Dedup,
+    /// How long that is remembered.
     pub dedup_window: Duration,
+    /// The ordinary queue that takes what dies; the queue's own dead store if there is none.
+    pub dead_letter: Option<QueueName>,
     /// How long dead letters are kept, from death on; `None` is for ever.
     pub dead_retention: Option<Duration>,
 }
@@ -100,6 +118,8 @@ impl Default for QueuePolicy {
             default_ttl: None,
             on_expiry: OnExpiry::default(),
             on_group_failure: OnGroupFailure::default(),
+            dedup: Dedup::default(),
+            dead_letter: None,
             dedup_window: Duration::from_secs(5 * 60),
             dead_retention: Some(Duration::from_secs(14 * 86_400)),
         }

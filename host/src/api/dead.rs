@@ -1,11 +1,11 @@
 //! Dead letters as they are named and shown.
 
 use gristmill_queue::{MessageId, Reason, Timestamp};
-use gristmill_store::{DeadFilter, DeadLetter, DeadSummary};
+use gristmill_store::{DeadFilter, DeadGroup, DeadLetter, DeadSummary};
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
-use super::message::Body;
+use super::message::{Attributes, Body};
 use super::view::{AttemptView, CountersView, EnvelopeView};
 
 /// Which dead letters are meant; all by default.
@@ -21,6 +21,24 @@ pub struct FilterView {
     /// Only those with this fingerprint: 16 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// Only those that died in a module whose SHA-256 begins so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+    /// Only those that died then or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<u64>,
+    /// Only those that died before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
+    /// Only those with all of these attributes.
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+    /// Only those of this type.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub message_type: Option<String>,
+    /// Only those from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 impl TryFrom<FilterView> for DeadFilter {
@@ -39,6 +57,12 @@ impl TryFrom<FilterView> for DeadFilter {
                 .as_deref()
                 .map(parse_fingerprint)
                 .transpose()?,
+            handler: view.module.as_deref().map(parse_module).transpose()?,
+            since: view.since_ms.map(Timestamp::from_unix_ms),
+            until: view.until_ms.map(Timestamp::from_unix_ms),
+            attributes: view.attributes.0,
+            message_type: view.message_type,
+            source: view.source,
         })
     }
 }
@@ -49,6 +73,12 @@ impl From<&DeadFilter> for FilterView {
             ids: filter.ids.iter().map(ToString::to_string).collect(),
             reason: filter.reason.map(|reason| reason.to_string()),
             fingerprint: filter.fingerprint.map(show_fingerprint),
+            module: filter.handler.clone(),
+            since_ms: filter.since.map(Timestamp::unix_ms),
+            until_ms: filter.until.map(Timestamp::unix_ms),
+            attributes: Attributes(filter.attributes.clone()),
+            message_type: filter.message_type.clone(),
+            source: filter.source.clone(),
         }
     }
 }
@@ -81,6 +111,19 @@ pub fn parse_fingerprint(text: &str) -> Result<u64, Problem> {
                 "{text:?} is not a fingerprint: they are 16 hexadecimal digits, as in `gristmill dead list`"
             ))
         })
+}
+
+/// Reads the beginning of a module's SHA-256.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_module(text: &str) -> Result<String, Problem> {
+    let digits = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    digits.then(|| text.to_ascii_lowercase()).ok_or_else(|| {
+        Problem::bad_request(format!(
+            "{text:?} is not the beginning of a module's SHA-256: write 1 to 64 hexadecimal digits, as in `gristmill dead list` or `gristmill handlers`"
+        ))
+    })
 }
 
 /// A fingerprint as it is written.
@@ -151,8 +194,41 @@ pub struct DeadGroupView {
     pub reason: String,
     /// How many there are.
     pub count: u64,
+    /// When the first of them died.
+    pub first_died_at_ms: u64,
+    /// In which modules they died.
+    pub versions: Vec<VersionCount>,
     /// The latest of them.
     pub latest: DeadItem,
+}
+
+/// How many died in a version of the handler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionCount {
+    /// SHA-256 of the module.
+    pub module: String,
+    /// How many.
+    pub count: u64,
+}
+
+impl DeadGroupView {
+    /// A group; `latest` is `None` if the latest of it is damaged or has left.
+    #[must_use]
+    pub fn of(group: &DeadGroup, latest: Option<DeadItem>) -> Self {
+        let versions = group.versions.iter();
+        let versions = versions.map(|(module, count)| VersionCount {
+            module: module.clone(),
+            count: *count,
+        });
+        DeadGroupView {
+            fingerprint: show_fingerprint(group.fingerprint),
+            reason: group.reason.to_string(),
+            count: group.count,
+            first_died_at_ms: group.first_died_at.unix_ms(),
+            versions: versions.collect(),
+            latest: latest.unwrap_or_else(|| DeadItem::of(&group.latest, None)),
+        }
+    }
 }
 
 /// A dead letter, whole.
@@ -234,11 +310,18 @@ mod tests {
             ids: vec![id.to_string()],
             reason: Some("trap".into()),
             fingerprint: Some("00000000000000ff".into()),
+            module: Some("ab12".into()),
+            since_ms: Some(5),
+            until_ms: Some(9),
+            attributes: Attributes(vec![("tenant".into(), "a&b = c".into())]),
+            message_type: Some("order.placed".into()),
+            source: Some("shop".into()),
         };
         let filter = DeadFilter::try_from(view.clone()).unwrap();
         assert_eq!(filter.ids, [id]);
         assert_eq!(filter.reason, Some(Reason::Trap));
         assert_eq!(filter.fingerprint, Some(255));
+        assert_eq!(filter.since, Some(Timestamp::from_unix_ms(5)));
         assert_eq!(FilterView::from(&filter), view);
     }
 
@@ -258,6 +341,13 @@ mod tests {
                     ..FilterView::default()
                 },
                 "use one of retry, rejected",
+            ),
+            (
+                FilterView {
+                    module: Some("orders".into()),
+                    ..FilterView::default()
+                },
+                "1 to 64 hexadecimal digits",
             ),
             (
                 FilterView {

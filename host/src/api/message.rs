@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gristmill_queue::id::InvalidMessageId;
 use gristmill_queue::message::{Due, Priority};
 use gristmill_queue::{Envelope, MessageId, NewMessage, QueueName, Timestamp};
-use gristmill_store::Accepted;
+use gristmill_store::{Accepted, Outgoing, TopicCopy};
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -22,7 +22,7 @@ use crate::config::value::{self, Show};
 pub struct Attributes(pub Vec<(String, String)>);
 
 impl Attributes {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -108,6 +108,9 @@ impl Body {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MessageIn {
+    /// The queue or topic it goes to, where the address of the request does not say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
     /// The body, if it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
@@ -165,6 +168,36 @@ pub struct MessageIn {
 }
 
 impl MessageIn {
+    /// The message that is meant, and where it goes: to `queue`, or to the one that it names itself.
+    ///
+    /// # Errors
+    /// When a field has no meaning, or there is not one queue.
+    pub fn into_outgoing(mut self, queue: Option<&QueueName>) -> Result<Outgoing, Problem> {
+        let queue = match (queue, self.queue.take()) {
+            (Some(queue), None) => queue.clone(),
+            (None, Some(name)) => {
+                QueueName::new(&name).map_err(|error| Problem::bad_request(error.to_string()))?
+            }
+            (Some(_), Some(_)) => {
+                let detail =
+                    "the address names the queue: leave it out here, or use /v1/messages/batch";
+                return Err(Problem::bad_request(detail));
+            }
+            (None, None) => return Err(Problem::bad_request("a message needs its queue")),
+        };
+        let message = self.into_message()?;
+        Ok(Outgoing { queue, message })
+    }
+
+    /// How a message is written that names where it goes.
+    #[must_use]
+    pub fn addressed(queue: &QueueName, message: NewMessage) -> Self {
+        MessageIn {
+            queue: Some(queue.to_string()),
+            ..MessageIn::of(message)
+        }
+    }
+
     /// The message that is meant.
     ///
     /// # Errors
@@ -218,6 +251,7 @@ impl MessageIn {
             Due::At(time) => (None, Some(time)),
         };
         MessageIn {
+            queue: None,
             body,
             body_base64,
             content_type: envelope.content_type,
@@ -286,7 +320,23 @@ pub struct BatchIn {
     pub messages: Vec<MessageIn>,
 }
 
-/// A message that is durable in its queue.
+impl BatchIn {
+    /// The messages that are meant, all to `queue`, or each to the one that it names itself.
+    ///
+    /// # Errors
+    /// With the first that has no meaning.
+    pub fn into_outgoing(self, queue: Option<&QueueName>) -> Result<Vec<Outgoing>, Problem> {
+        let messages = self.messages.into_iter().enumerate();
+        let read = |(at, message): (usize, MessageIn)| {
+            message.into_outgoing(queue).map_err(|problem| {
+                Problem::new(problem.code, format!("messages[{at}]: {}", problem.detail))
+            })
+        };
+        messages.map(read).collect()
+    }
+}
+
+/// A message that is durable in its queue, or in each queue of its topic that gets a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// Its id; the first one's if this one is a duplicate.
@@ -296,6 +346,39 @@ pub struct Sent {
     /// It is a duplicate, but its body differs from the first one's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub conflict: bool,
+    /// The copies, if it was sent to a topic; `id` is that of the first, and leads to nothing if
+    /// there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<Vec<CopySent>>,
+}
+
+/// A copy of what was sent to a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopySent {
+    /// The queue it is in.
+    pub queue: String,
+    /// Its id; the first one's if this one is a duplicate.
+    pub id: String,
+    /// A message with the same dedup id had been accepted within the window of the queue.
+    pub duplicate: bool,
+    /// It is a duplicate, but its body differs from the first one's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
+}
+
+impl From<gristmill_store::Sent> for Sent {
+    fn from(sent: gristmill_store::Sent) -> Self {
+        let copy = |copy: TopicCopy| CopySent {
+            queue: copy.queue.to_string(),
+            id: copy.accepted.id.to_string(),
+            duplicate: copy.accepted.duplicate,
+            conflict: copy.accepted.conflict,
+        };
+        Sent {
+            copies: sent.copies.map(|all| all.into_iter().map(copy).collect()),
+            ..sent.accepted.into()
+        }
+    }
 }
 
 impl From<Accepted> for Sent {
@@ -304,82 +387,10 @@ impl From<Accepted> for Sent {
             id: accepted.id.to_string(),
             duplicate: accepted.duplicate,
             conflict: accepted.conflict,
+            copies: None,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_message_is_read_from_json() {
-        let text = r#"{"body":"hi","attributes":{"b":"1","a":"2"},"delay":"30s","ttl":"1h",
-                       "priority":9,"reply_to":"answers","type":"greeting"}"#;
-        let message: MessageIn = serde_json::from_str(text).unwrap();
-        let message = message.into_message().unwrap();
-        assert_eq!(message.body, "hi");
-        assert_eq!(message.due, Due::After(Duration::from_secs(30)));
-        assert_eq!(message.ttl, Some(Duration::from_secs(3600)));
-        assert_eq!(message.envelope.priority.level(), 9);
-        let names: Vec<&str> = message
-            .envelope
-            .attributes
-            .iter()
-            .map(|(n, _)| n.as_str())
-            .collect();
-        assert_eq!(names, ["b", "a"]);
-    }
-
-    #[test]
-    fn what_has_no_meaning_is_refused_with_a_reason() {
-        for (text, expected) in [
-            (r#"{"body":"a","body_base64":"YQ=="}"#, "not both"),
-            (r#"{"body_base64":"?"}"#, "not base64"),
-            (r#"{"delay":"soon"}"#, "delay \"soon\" is not a duration"),
-            (r#"{"delay":"1s","due_at_ms":1}"#, "not both"),
-            (r#"{"ttl":"5"}"#, "ttl \"5\" is not a duration"),
-            (r#"{"priority":10}"#, "priority 10"),
-            (r#"{"reply_to":"a/b"}"#, "reply_to"),
-            (r#"{"causation_id":"7"}"#, "causation_id"),
-        ] {
-            let message: MessageIn = serde_json::from_str(text).unwrap();
-            let problem = message.into_message().unwrap_err();
-            assert!(problem.detail.contains(expected), "{problem}");
-        }
-        assert!(serde_json::from_str::<MessageIn>(r#"{"dealy":"1s"}"#).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_back(body: Vec<u8>, text in "[a-z ü\"]{1,8}", level in 0u8..10, ms in 0u64..1_000_000_000) {
-            let message = NewMessage {
-                blob: None,
-                body: body.into(),
-                // Every field, so that one that is added has to be added here.
-                envelope: Envelope {
-                    content_type: Some(format!("{text}-1")),
-                    attributes: vec![(text.clone(), text.clone()), ("z".into(), String::new())],
-                    group: Some(format!("{text}-2")),
-                    correlation_id: Some(format!("{text}-3")),
-                    causation_id: Some(MessageId::from_bytes([level; 16])),
-                    reply_to: Some(QueueName::new("answers").unwrap()),
-                    message_type: Some(format!("{text}-4")),
-                    schema_version: Some(format!("{text}-5")),
-                    source: Some(format!("{text}-6")),
-                    traceparent: Some(format!("{text}-7")),
-                    tracestate: Some(format!("{text}-8")),
-                    priority: Priority::new(level).unwrap(),
-                },
-                due: [Due::Now, Due::After(Duration::from_millis(ms)), Due::At(Timestamp::from_unix_ms(ms))][usize::from(level) % 3],
-                ttl: Some(Duration::from_millis(ms)),
-                dedup_id: Some("d".into()),
-            };
-            let json = serde_json::to_vec(&MessageIn::of(message.clone())).unwrap();
-            let read: MessageIn = serde_json::from_slice(&json).unwrap();
-            prop_assert_eq!(read.into_message().unwrap(), message);
-        }
-    }
-}
+mod tests;

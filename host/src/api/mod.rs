@@ -15,24 +15,32 @@ pub mod message;
 pub mod one;
 pub mod problem;
 pub mod queue;
+pub mod redrive;
+pub mod reply;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod topic;
 pub mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gristmill_queue::{MessageId, NewMessage, QueueName};
+use gristmill_queue::{MessageId, NewMessage, QueueName, board, limits};
 use gristmill_store::{AdminError, DeadFilter, DeadSummary, Outgoing, PurgeStates};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 pub use cron::CronView;
 pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
 pub use group::{HaltedGroupView, HaltedPage, ResumeOrder};
 pub use handler::{HandlerStatus, HandlerView, VersionView};
-pub use message::{BatchIn, MessageIn, Sent};
+pub use message::{BatchIn, CopySent, MessageIn, Sent};
 pub use one::{MessageView, MoveOrder, Moved};
 pub use problem::{Code, Problem, ProblemJson};
 pub use queue::QueueView;
+pub use redrive::{Edited, RedriveIn, RedriveOut, RedriveView};
+pub use reply::{Pending, Replied, ReplyView};
+pub use topic::TopicView;
 pub use view::WaitingView;
 
 use crate::queues::Queues;
@@ -43,6 +51,14 @@ pub const MAX_PEEK: usize = 100;
 pub const MAX_PAGE: usize = 1000;
 /// The most messages that are sent together.
 pub const MAX_BATCH: usize = 10_000;
+
+/// How many may wait for a reply at once, over the socket. Fewer than may be connected, so that others
+/// can always ask for something.
+pub const MAX_REPLY_WAITS: usize = 128;
+/// The longest time that one request waits for a reply; more is waited for by asking again.
+pub const MAX_REPLY_WAIT: Duration = Duration::from_secs(300);
+/// How long it waits unless it says otherwise.
+pub const REPLY_WAIT: Duration = Duration::from_secs(30);
 
 /// Says what the handlers of the host are doing.
 pub type ListHandlers = Arc<dyn Fn() -> Vec<HandlerView> + Send + Sync>;
@@ -71,6 +87,23 @@ pub struct DeadOrder {
     pub dry_run: bool,
 }
 
+/// Which dead letters are to be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeadSearch {
+    /// Which ones.
+    pub filter: FilterView,
+    /// The messages that wait in the queue and died in another, instead of its own dead; for groups
+    /// only.
+    pub to_source: bool,
+    /// The `next` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
 /// What of a queue is to be purged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -94,6 +127,7 @@ pub struct Api {
     queues: Queues,
     handlers: Option<ListHandlers>,
     crontab: cron::Entries,
+    waits: Arc<Semaphore>,
 }
 
 impl Api {
@@ -104,6 +138,7 @@ impl Api {
             queues,
             handlers: Some(handlers),
             crontab: cron::Entries::AtRest(Arc::default()),
+            waits: Arc::new(Semaphore::new(MAX_REPLY_WAITS)),
         }
     }
 
@@ -114,6 +149,7 @@ impl Api {
             queues,
             handlers: None,
             crontab: cron::Entries::AtRest(Arc::default()),
+            waits: Arc::new(Semaphore::new(MAX_REPLY_WAITS)),
         }
     }
 
@@ -129,7 +165,7 @@ impl Api {
         self.handlers.as_ref().map(|list| list())
     }
 
-    /// Sends messages to a queue: all are durable when this returns, or none is.
+    /// Sends messages to a queue or topic: all are durable when this returns, or none is.
     ///
     /// # Errors
     /// When one is refused, or it is not known whether they were accepted.
@@ -138,6 +174,19 @@ impl Api {
         queue: QueueName,
         messages: Vec<NewMessage>,
     ) -> Result<Vec<Sent>, Problem> {
+        let outgoing = |message| Outgoing {
+            queue: queue.clone(),
+            message,
+        };
+        self.send_batch(messages.into_iter().map(outgoing).collect())
+            .await
+    }
+
+    /// Sends messages, each to its own queue or topic: all are durable when this returns, or none is.
+    ///
+    /// # Errors
+    /// When one is refused, or it is not known whether they were accepted.
+    pub async fn send_batch(&self, messages: Vec<Outgoing>) -> Result<Vec<Sent>, Problem> {
         if messages.len() > MAX_BATCH {
             return Err(Problem::new(
                 Code::TooLarge,
@@ -147,12 +196,7 @@ impl Api {
                 ),
             ));
         }
-        let outgoing = |message| Outgoing {
-            queue: queue.clone(),
-            message,
-        };
-        let batch = messages.into_iter().map(outgoing).collect();
-        let accepted = self.queues.send_all(batch).await?;
+        let accepted = self.queues.send_all(messages).await?;
         Ok(accepted.into_iter().map(Sent::from).collect())
     }
 
@@ -163,6 +207,9 @@ impl Api {
     pub async fn queues(&self) -> Result<Vec<QueueView>, Problem> {
         let handlers = self.handlers();
         let mut views = self.queues.list().await?;
+        // The host's own queue is of interest only when something is in it.
+        let depths = |view: &board::QueueView| view.depths != board::Depths::default();
+        views.retain(|view| view.name.as_str() != limits::REPLIES || depths(view));
         views.sort_by(|a, b| a.name.cmp(&b.name));
         let show = |view| QueueView::of(view, handlers.as_deref());
         Ok(views.iter().map(show).collect())
@@ -213,28 +260,6 @@ impl Api {
         .await
     }
 
-    /// The dead letters of a queue, grouped by what they died of.
-    ///
-    /// # Errors
-    /// When there is no such queue.
-    pub async fn dead_groups(&self, queue: QueueName) -> Result<Vec<DeadGroupView>, Problem> {
-        self.read(move |queues| {
-            let mut groups = Vec::new();
-            for group in queues.dead_groups(&queue)? {
-                groups.extend(
-                    item(queues, &queue, &group.latest)?.map(|latest| DeadGroupView {
-                        fingerprint: dead::show_fingerprint(group.fingerprint),
-                        reason: group.reason.to_string(),
-                        count: group.count,
-                        latest,
-                    }),
-                );
-            }
-            Ok(groups)
-        })
-        .await
-    }
-
     /// One dead letter, whole.
     ///
     /// # Errors
@@ -246,22 +271,6 @@ impl Api {
     ) -> Result<DeadLetterView, Problem> {
         self.read(move |queues| Ok(queues.dead_letter_of(&queue, id)?.into()))
             .await
-    }
-
-    /// Takes dead letters back into their queue, or only counts them.
-    ///
-    /// # Errors
-    /// When there is no such queue.
-    pub async fn redrive(
-        &self,
-        queue: QueueName,
-        filter: DeadFilter,
-        dry_run: bool,
-    ) -> Result<u64, Problem> {
-        if dry_run {
-            return self.count_dead(queue, filter).await;
-        }
-        Ok(self.queues.redrive(queue, filter).await?)
     }
 
     /// Removes dead letters for good, or only counts them.

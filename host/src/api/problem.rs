@@ -27,6 +27,14 @@ pub enum Code {
     MessageNotFound,
     /// There is no such entry of the crontab.
     CronNotFound,
+    /// There is no such redrive.
+    RedriveNotFound,
+    /// No reply has come.
+    ReplyNotFound,
+    /// The request is dead, so no reply comes.
+    RequestDied,
+    /// No subscription of the topic matches, and it refuses such messages.
+    Unmatched,
     /// The message is being handled, so it cannot be changed.
     MessageInFlight,
     /// The message is dead, so it cannot be changed.
@@ -82,6 +90,10 @@ impl Code {
             Code::QueueNotFound => ("queue-not-found", 404, "There is no such queue"),
             Code::MessageNotFound => ("message-not-found", 404, "There is no such message"),
             Code::CronNotFound => ("cron-not-found", 404, "There is no such cron entry"),
+            Code::RedriveNotFound => ("redrive-not-found", 404, "There is no such redrive"),
+            Code::ReplyNotFound => ("reply-not-found", 404, "No reply has come"),
+            Code::RequestDied => ("request-died", 502, "The request died"),
+            Code::Unmatched => ("unmatched", 422, "No subscription matches"),
             Code::MessageInFlight => ("message-in-flight", 409, "The message is in flight"),
             Code::MessageDead => ("message-dead", 409, "The message is dead"),
             Code::NotFound => ("not-found", 404, "There is nothing at this address"),
@@ -140,7 +152,7 @@ impl std::error::Error for Problem {}
 
 impl From<SendError> for Problem {
     fn from(error: SendError) -> Self {
-        let code = match &error {
+        let code = match error.cause() {
             SendError::UnknownQueue(_) => Code::QueueNotFound,
             SendError::Invalid { problem, .. } => match problem {
                 InvalidMessage::BodyTooLarge { .. } => Code::TooLarge,
@@ -149,7 +161,10 @@ impl From<SendError> for Problem {
             SendError::Full(_) => Code::QueueFull,
             SendError::Busy { .. } => Code::Busy,
             SendError::NotStored { .. } => Code::DiskFull,
-            SendError::Unknown => Code::OutcomeUnknown,
+            SendError::Unmatched(_) => Code::Unmatched,
+            SendError::TooManyCopies => Code::TooLarge,
+            SendError::RequestToTopic(_) => Code::BadRequest,
+            SendError::Unknown | SendError::InBatch { .. } => Code::OutcomeUnknown,
         };
         Problem::new(code, error.to_string())
     }
@@ -165,6 +180,15 @@ impl From<AdminError> for Problem {
                 ),
             ),
             AdminError::UnknownMessage(_) => Problem::new(Code::MessageNotFound, error.to_string()),
+            AdminError::Undeclared(_) => Problem::new(Code::QueueNotFound, error.to_string()),
+            AdminError::UnknownRedrive(_) => Problem::new(Code::RedriveNotFound, error.to_string()),
+            AdminError::Invalid { problem, .. } => {
+                let code = match problem {
+                    InvalidMessage::BodyTooLarge { .. } => Code::TooLarge,
+                    _ => Code::InvalidMessage,
+                };
+                Problem::new(code, error.to_string())
+            }
             AdminError::InFlight(_) => Problem::new(Code::MessageInFlight, error.to_string()),
             AdminError::IsDead(_) => Problem::new(Code::MessageDead, error.to_string()),
             AdminError::ExpiresFirst(_) => Problem::new(Code::InvalidMessage, error.to_string()),

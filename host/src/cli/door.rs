@@ -4,21 +4,20 @@
 //! behind and is no host. Then the store is opened, whose lock says whether somebody else has it.
 
 mod cron;
+mod dead;
 mod one;
+mod topics;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gristmill_queue::{MessageId, NewMessage, QueueName};
-use gristmill_store::{DeadFilter, OpenError, PurgeStates};
+use gristmill_queue::{NewMessage, QueueName};
+use gristmill_store::{OpenError, PurgeStates};
 
 use super::Global;
 use super::exit::{Exit, Failure};
-use crate::api::{
-    Api, DeadGroupView, DeadLetterView, DeadPage, HaltedPage, Problem, QueueView, ResumeOrder,
-    Sent, WaitingView,
-};
+use crate::api::{Api, HaltedPage, Problem, QueueView, ResumeOrder, Sent, WaitingView};
 use crate::config::{self, Config, ConfigErrors, defaults};
 use crate::http::{Client, ConnectError, SOCKET};
 use crate::queues::Queues;
@@ -144,66 +143,6 @@ impl Door {
         match self {
             Door::Host(client) => client.peek(queue, limit).await,
             Door::Store(api) => api.peek(queue.clone(), limit).await,
-        }
-    }
-
-    /// See [`Api::dead`].
-    pub async fn dead(
-        &self,
-        queue: &QueueName,
-        filter: &DeadFilter,
-        cursor: Option<String>,
-        limit: usize,
-    ) -> Result<DeadPage, Problem> {
-        match self {
-            Door::Host(client) => client.dead(queue, filter, cursor.as_deref(), limit).await,
-            Door::Store(api) => api.dead(queue.clone(), filter.clone(), cursor, limit).await,
-        }
-    }
-
-    /// See [`Api::dead_groups`].
-    pub async fn dead_groups(&self, queue: &QueueName) -> Result<Vec<DeadGroupView>, Problem> {
-        match self {
-            Door::Host(client) => client.dead_groups(queue).await,
-            Door::Store(api) => api.dead_groups(queue.clone()).await,
-        }
-    }
-
-    /// See [`Api::dead_letter`].
-    pub async fn dead_letter(
-        &self,
-        queue: &QueueName,
-        id: MessageId,
-    ) -> Result<DeadLetterView, Problem> {
-        match self {
-            Door::Host(client) => client.dead_letter(queue, id).await,
-            Door::Store(api) => api.dead_letter(queue.clone(), id).await,
-        }
-    }
-
-    /// See [`Api::redrive`].
-    pub async fn redrive(
-        &self,
-        queue: &QueueName,
-        filter: &DeadFilter,
-        dry_run: bool,
-    ) -> Result<u64, Problem> {
-        match self {
-            Door::Host(client) => client.redrive(queue, filter, dry_run).await,
-            Door::Store(api) => api.redrive(queue.clone(), filter.clone(), dry_run).await,
-        }
-    }
-
-    /// See [`Api::purge_dead`].
-    pub async fn purge_dead(
-        &self,
-        queue: &QueueName,
-        filter: &DeadFilter,
-        dry_run: bool,
-    ) -> Result<u64, Problem> {
-        match self {
-            Door::Host(client) => client.purge_dead(queue, filter, dry_run).await,
-            Door::Store(api) => api.purge_dead(queue.clone(), filter.clone(), dry_run).await,
         }
     }
 

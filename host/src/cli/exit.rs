@@ -21,7 +21,8 @@ pub enum Exit {
     NoHost = 3,
     /// There is no such queue, message or cron entry.
     NotFound = 4,
-    /// Not in this state: the queue is full, the store is busy, the message does not wait.
+    /// Not in this state: the queue is full, the store is busy, the message does not wait, no reply
+    /// has come.
     Conflict = 6,
     /// The store failed: what was under way is unknown (`EX_IOERR`).
     StoreFailed = 74,
@@ -39,7 +40,7 @@ Exit codes:
   2   wrong usage, or a configuration that cannot be used
   3   no host answers where one is needed
   4   no such queue, message or cron entry
-  6   not now: the queue is full, the store is busy, or the message does not wait
+  6   not now: the queue is full, the store is busy, the message does not wait, or no reply has come
   74  the store failed; whether it was done is not known
   75  the data folder is in use by another process
   78  serve: the configuration cannot be used
@@ -94,10 +95,17 @@ impl From<Problem> for Failure {
 /// The exit code that goes with a problem.
 pub fn exit_of(code: Code) -> Exit {
     match code {
-        Code::QueueNotFound | Code::MessageNotFound | Code::CronNotFound | Code::NotFound => {
-            Exit::NotFound
-        }
-        Code::QueueFull | Code::Busy | Code::MessageInFlight | Code::MessageDead => Exit::Conflict,
+        Code::QueueNotFound
+        | Code::MessageNotFound
+        | Code::CronNotFound
+        | Code::RedriveNotFound
+        | Code::ReplyNotFound
+        | Code::NotFound => Exit::NotFound,
+        Code::QueueFull
+        | Code::Busy
+        | Code::MessageInFlight
+        | Code::MessageDead
+        | Code::Unmatched => Exit::Conflict,
         Code::OutcomeUnknown | Code::StoreFailed | Code::DiskFull => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,
         Code::BadRequest
@@ -106,6 +114,7 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::TooSlow
         | Code::MethodNotAllowed
         | Code::Damaged
+        | Code::RequestDied
         | Code::Other => Exit::Failed,
     }
 }

@@ -25,12 +25,15 @@ mod peek;
 mod print;
 mod purge;
 mod queues;
+mod request;
 mod reschedule;
 mod resume;
 mod send;
+mod send_batch;
 mod serve;
 mod show;
 mod text;
+mod topics;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,6 +79,14 @@ enum Verb {
     Check(check::Check),
     /// Send a message, or many
     Send(Box<send::Send>),
+    /// Send messages to several queues and topics together: all or none
+    SendBatch(send_batch::SendBatch),
+    /// Send a message and wait for the reply of its handler
+    Request(Box<request::Request>),
+    /// Show the reply to an earlier request
+    Reply(request::Reply),
+    /// Show all topics: who gets copies, and how many went nowhere
+    Topics(topics::Topics),
     /// Show all queues: depths, rates, and what keeps them from delivering
     Queues(queues::Queues),
     /// Show the next messages of a queue; changes nothing
@@ -88,7 +99,7 @@ enum Verb {
     Move(reschedule::Move),
     /// Look at dead letters, take them back or remove them
     #[command(subcommand)]
-    Dead(dead::Dead),
+    Dead(Box<dead::Dead>),
     /// Stop delivering from a queue; lasts over restarts
     Pause(pause::Pause),
     /// Deliver from a paused queue again, or from halted groups
@@ -137,6 +148,10 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         Verb::Serve(verb) => verb.run(global),
         Verb::Check(verb) => verb.run(global, screen),
         Verb::Send(verb) => wait_for(verb.run(global, screen)),
+        Verb::SendBatch(verb) => wait_for(verb.run(global, screen)),
+        Verb::Request(verb) => wait_for(verb.run(global, screen)),
+        Verb::Reply(verb) => wait_for(verb.run(global, screen)),
+        Verb::Topics(verb) => wait_for(verb.run(global, screen)),
         Verb::Queues(verb) => wait_for(verb.run(global, screen)),
         Verb::Peek(verb) => wait_for(verb.run(global, screen)),
         Verb::Show(verb) => wait_for(verb.run(global, screen)),
@@ -198,6 +213,7 @@ mod tests {
     fn wrong_arguments_are_refused() {
         for args in [
             &["send", "a b", "x"][..],
+            &["send", "q"],
             &["send", "q", "x", "--file", "f"],
             &["send", "q", "x", "--attribute", "novalue"],
             &["send", "q", "x", "--delay", "soon"],
@@ -246,6 +262,11 @@ mod tests {
                 "{args:?}"
             );
         }
+    }
+
+    #[test]
+    fn lines_come_from_stdin_unless_something_is_given() {
+        Cli::try_parse_from(["gristmill", "send", "q", "--lines"]).unwrap();
     }
 
     #[test]

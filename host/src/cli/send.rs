@@ -18,11 +18,11 @@ use crate::config::value;
 
 #[derive(clap::Args, Debug)]
 pub struct Send {
-    /// The queue
+    /// The queue or topic
     #[arg(value_parser = super::queue_name)]
     queue: QueueName,
-    /// The body, or - to read it from stdin
-    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    /// The body, or - to read it from stdin; with --lines stdin is read unless something is given
+    #[arg(required_unless_present_any = ["file", "lines"], conflicts_with = "file")]
     body: Option<String>,
     /// Read the body from a file
     #[arg(long, short, value_name = "FILE")]
@@ -39,7 +39,7 @@ pub struct Send {
 
 /// What the sender says about each message.
 #[derive(clap::Args, Debug)]
-struct About {
+pub(super) struct About {
     /// An attribute; may be given several times
     #[arg(long = "attribute", alias = "attr", short, value_name = "NAME=VALUE", value_parser = attribute)]
     attributes: Vec<(String, String)>,
@@ -92,7 +92,7 @@ struct About {
 
 impl About {
     /// A message without a body; a content type that is not given is guessed from the file's name.
-    fn message(&self, file: Option<&Path>) -> NewMessage {
+    pub(super) fn message(&self, file: Option<&Path>) -> NewMessage {
         let guessed = file.and_then(content_type).map(str::to_owned);
         NewMessage {
             body: Bytes::new(),
@@ -150,6 +150,14 @@ impl Send {
         } else if sent.duplicate {
             screen.talk("a message with this dedup id was sent before: no second one was made");
         }
+        if let Some(copies) = &sent.copies {
+            let queues: Vec<&str> = copies.iter().map(|copy| copy.queue.as_str()).collect();
+            if queues.is_empty() {
+                screen.talk("no subscription of the topic matches: it went nowhere");
+            } else {
+                screen.talk(&format!("copied to {}", queues.join(", ")));
+            }
+        }
         screen.result(&sent.id)
     }
 
@@ -169,12 +177,13 @@ impl Send {
                     size: Some(size),
                 })
             }
-            (None, Some("-")) => Ok(Source {
+            // Without a body there are --lines, which come from stdin.
+            (None, Some("-") | None) => Ok(Source {
                 reader: Box::new(std::io::stdin()),
                 size: None,
             }),
-            (None, body) => {
-                let bytes = body.unwrap_or_default().as_bytes().to_vec();
+            (None, Some(body)) => {
+                let bytes = body.as_bytes().to_vec();
                 Ok(Source {
                     size: Some(bytes.len() as u64),
                     reader: Box::new(std::io::Cursor::new(bytes)),
@@ -207,7 +216,7 @@ fn whole(source: Source) -> Result<Bytes, Failure> {
     Ok(body.into())
 }
 
-fn attribute(text: &str) -> Result<(String, String), String> {
+pub(super) fn attribute(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

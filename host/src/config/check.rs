@@ -14,13 +14,15 @@ use toml::Spanned;
 
 use super::check_cron;
 use super::check_handler::HandlerChecks;
+use super::check_topic::Destinations;
 use super::defaults::{self, Setting};
 use super::problem::{Place, Problems};
 use super::raw::{RawBackoff, RawConfig, RawHost, RawQueue};
 use super::section::Given;
 use super::value::Show;
 use super::{
-    Config, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_flow, keys,
+    Config, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_dead, check_flow,
+    check_topic, keys,
 };
 
 /// Builds the configuration of the file at `source`. Its warnings are left empty.
@@ -33,9 +35,14 @@ pub fn build(
     let base = source.parent().unwrap_or(Path::new(""));
     let host = build_host(&raw.host, base, around, problems);
     let mut queues = BTreeMap::new();
+    let mut dead_letters = Vec::new();
     for (name, queue) in raw.queues {
         let key = |leaf: &str| format!("queue.{}.{leaf}", keys::quoted(name.get_ref()));
         let merged = queue.clone().or(&raw.queue_defaults);
+        if let Some(target) = &queue.dead_letter {
+            dead_letters.push((name.clone(), target.clone()));
+        }
+        check_topic::check_reserved("queue", &name, problems);
         check_flow::note_idle(&queue, &merged, &key, problems);
         let queue = build_queue(&name, merged, &host, problems);
         match QueueName::new(name.get_ref()) {
@@ -46,18 +53,25 @@ pub fn build(
             }
         }
     }
+    check_dead::targets(&dead_letters, &mut queues, problems);
+    let topics = check_topic::topics(raw.topics, &queues, problems);
+    let destinations = Destinations {
+        queues: &queues,
+        topics: &topics,
+    };
     let mut checks = HandlerChecks {
         base,
         host: &host,
-        queues: &queues,
+        destinations: &destinations,
         around,
         problems,
     };
     let handlers = checks.handlers(raw.handlers, &raw.handler_defaults);
-    let cron = check_cron::entries(raw.cron, &queues, problems);
+    let cron = check_cron::entries(raw.cron, &destinations, problems);
     Config {
         host,
         queues,
+        topics,
         handlers,
         cron: Arc::new(cron),
         warnings: Vec::new(),
@@ -217,6 +231,9 @@ fn build_queue(
         on_full: value(&raw.on_full).unwrap_or_default(),
         on_expiry: value(&raw.on_expiry).unwrap_or_default(),
         on_group_failure: value(&raw.on_group_failure).unwrap_or_default(),
+        dedup: value(&raw.dedup).unwrap_or_default(),
+        // Filled in when all queues are known.
+        dead_letter: None,
         dedup_window: or_default(&raw.dedup_window, &defaults::DEDUP_WINDOW),
         dead_retention: value(&raw.dead_retention)
             .unwrap_or(Some(defaults::DEAD_RETENTION.default)),

@@ -1,16 +1,15 @@
 //! The rules between the keys of a crontab entry, and between it and its queue.
 
-use std::collections::BTreeMap;
-
 use gristmill_queue::message::{InvalidMessage, Priority};
 use gristmill_queue::{Envelope, NewMessage, QueueName, Timestamp};
 use toml::Spanned;
 
 use super::check::{or_default, value};
+use super::check_topic::Destinations;
 use super::problem::{Place, Problems};
 use super::raw::RawCron;
 use super::section::Given;
-use super::{QueueConfig, defaults, keys};
+use super::{defaults, keys};
 use crate::cron::{CronConfig, CronConfigs, Schedule, ScheduleError};
 
 const SCHEDULE_CURE: &str = "write five fields as crontab has them (minute, hour, day, month, weekday), such as \"0 3 * * *\", or a name such as \"@daily\"";
@@ -18,7 +17,7 @@ const SCHEDULE_CURE: &str = "write five fields as crontab has them (minute, hour
 /// Checks all entries, and builds those that are sound.
 pub fn entries(
     raw: Vec<(Spanned<String>, RawCron)>,
-    queues: &BTreeMap<QueueName, QueueConfig>,
+    destinations: &Destinations<'_>,
     problems: &mut Problems<'_>,
 ) -> CronConfigs {
     let mut entries = CronConfigs::new();
@@ -26,7 +25,7 @@ pub fn entries(
         check_name(&name, problems);
         let mut check = CronCheck {
             name: name.get_ref(),
-            queues,
+            destinations,
             problems,
         };
         if let Some(entry) = check.entry(raw) {
@@ -54,7 +53,7 @@ fn check_name(name: &Spanned<String>, problems: &mut Problems<'_>) {
 
 struct CronCheck<'c, 'p, 't> {
     name: &'c str,
-    queues: &'c BTreeMap<QueueName, QueueConfig>,
+    destinations: &'c Destinations<'c>,
     problems: &'p mut Problems<'t>,
 }
 
@@ -81,7 +80,7 @@ impl CronCheck<'_, '_, '_> {
         let body = raw.body.as_ref().map(Spanned::span);
         let message = message(raw, reply_to);
         let (schedule, queue) = (schedule?, queue?);
-        let most = self.queues.get(&queue)?.policy.max_body;
+        let (_, most) = self.destinations.find(queue.as_str())?;
         if let Err(problem) = message.check(most, Timestamp::ZERO) {
             let place = match problem {
                 InvalidMessage::BodyTooLarge { .. } => body.unwrap_or(place),
@@ -143,12 +142,9 @@ impl CronCheck<'_, '_, '_> {
 
     fn queue(&mut self, leaf: &str, given: &Spanned<String>) -> Option<QueueName> {
         let text = given.get_ref();
-        let known = QueueName::new(text).ok();
-        let known = known.filter(|name| self.queues.contains_key(name));
+        let known = self.destinations.find(text).map(|(name, _)| name);
         if known.is_none() {
-            let cure = keys::did_you_mean(text, self.queues.keys().map(QueueName::as_str));
-            let cure =
-                cure.unwrap_or_else(|| format!("declare it: [queue.{}]", keys::quoted(text)));
+            let cure = self.destinations.cure(text);
             let message = format!("names queue {text:?}, which is not declared");
             self.error(leaf, given.span(), &message, cure);
         }

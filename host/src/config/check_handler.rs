@@ -7,7 +7,6 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use gristmill_queue::QueueName;
 use gristmill_queue::effects::{Destinations, EffectLimits};
 use toml::Spanned;
 
@@ -16,14 +15,14 @@ use super::problem::Problems;
 use super::raw::RawHandler;
 use super::section::Given;
 use super::value::Show;
-use super::{HostConfig, QueueConfig, Surroundings, defaults, keys, secrets};
+use super::{HostConfig, Surroundings, defaults, keys, secrets};
 use crate::runtime::spec::{Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls};
 
 /// What handlers are checked against.
 pub struct HandlerChecks<'b, 't> {
     pub base: &'b Path,
     pub host: &'b HostConfig,
-    pub queues: &'b BTreeMap<QueueName, QueueConfig>,
+    pub destinations: &'b super::check_topic::Destinations<'b>,
     pub around: &'b Surroundings<'b>,
     pub problems: &'b mut Problems<'t>,
 }
@@ -44,6 +43,7 @@ impl HandlerChecks<'_, '_> {
             handlers.insert(name.into_inner(), spec);
         }
         let used: Vec<&String> = self
+            .destinations
             .queues
             .values()
             .filter_map(|queue| queue.handler.as_ref())
@@ -68,7 +68,8 @@ impl HandlerChecks<'_, '_> {
             return false;
         }
         let used = || {
-            self.queues
+            self.destinations
+                .queues
                 .values()
                 .filter_map(|queue| queue.handler.as_deref())
         };
@@ -118,19 +119,17 @@ impl HandlerChecks<'_, '_> {
         }
     }
 
-    /// The queues a handler may send to, with the most each takes.
+    /// The queues and topics a handler may send to, with the most each takes.
     fn destinations(&mut self, raw: &RawHandler, key: &dyn Fn(&str) -> String) -> Destinations {
         let mut destinations = Destinations::new();
         for name in raw.send_to.iter().flat_map(|names| names.get_ref()) {
-            if let Some((queue, config)) = self.queues.get_key_value(name.get_ref().as_str()) {
-                destinations.insert(queue.clone(), config.policy.max_body);
+            if let Some((name, max_body)) = self.destinations.find(name.get_ref()) {
+                destinations.insert(name, max_body);
                 continue;
             }
-            let names: Vec<&str> = self.queues.keys().map(QueueName::as_str).collect();
-            let cure = keys::did_you_mean(name.get_ref(), names)
-                .unwrap_or_else(|| format!("declare it: [queue.{}]", keys::quoted(name.get_ref())));
+            let cure = self.destinations.cure(name.get_ref());
             let key = key("send_to");
-            let message = format!("`{key}`: no queue is named {:?}", name.get_ref());
+            let message = format!("`{key}`: no queue or topic is named {:?}", name.get_ref());
             self.problems.error(name.span(), &key, message, cure);
         }
         destinations

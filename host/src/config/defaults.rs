@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use gristmill_queue::limits;
+use gristmill_queue::policy::{OnExpiry, OnFull};
+use gristmill_queue::{QueuePolicy, limits};
 
 /// The least and the most that a value may be, both included.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,29 @@ const fn days(n: u64) -> Duration {
 
 /// The longest time that stands for something which does not end by itself: a hundred years.
 const CENTURY: Duration = limits::TTL_RANGE.1;
+
+// ---- the queue of the replies that somebody waits for
+
+/// How long a reply waits for somebody to ask for it.
+pub const REPLY_TTL: Duration = hours(1);
+/// How many replies wait at the most; then the oldest are dropped.
+pub const MAX_REPLIES: u64 = 100_000;
+/// How many bytes their bodies have together at the most; then the oldest are dropped.
+pub const MAX_REPLY_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The host's own queue. A reply that nobody asks for must not keep a handler from replying.
+#[must_use]
+pub fn replies() -> QueuePolicy {
+    QueuePolicy {
+        default_ttl: Some(REPLY_TTL),
+        on_expiry: OnExpiry::Drop,
+        max_messages: Some(MAX_REPLIES),
+        max_bytes: Some(MAX_REPLY_BYTES),
+        on_full: OnFull::DropOldest,
+        max_body: limits::MAX_BODY,
+        ..QueuePolicy::default()
+    }
+}
 
 // ---- the file itself
 

@@ -23,6 +23,12 @@ pub struct ConfigChange {
     pub queues_removed: Vec<QueueName>,
     /// Queues with another policy or another handler.
     pub queues_changed: Vec<QueueName>,
+    /// Topics that are new.
+    pub topics_added: Vec<QueueName>,
+    /// Topics that are no longer declared.
+    pub topics_removed: Vec<QueueName>,
+    /// Topics with other subscriptions or another rule.
+    pub topics_changed: Vec<QueueName>,
     /// Handlers that are new.
     pub handlers_added: Vec<String>,
     /// Handlers that are no longer named.
@@ -52,6 +58,7 @@ pub fn diff(old: &Config, new: &Config) -> ConfigChange {
         .into_iter()
         .partition(|key| needs_restart(key));
     let (queues_added, queues_removed, queues_changed) = compare(&old.queues, &new.queues);
+    let (topics_added, topics_removed, topics_changed) = compare(&old.topics, &new.topics);
     let (handlers_added, handlers_removed, handlers_changed) =
         compare(&old.handlers, &new.handlers);
     let (cron_added, cron_removed, cron_changed) = compare(&old.cron, &new.cron);
@@ -61,6 +68,9 @@ pub fn diff(old: &Config, new: &Config) -> ConfigChange {
         queues_added,
         queues_removed,
         queues_changed,
+        topics_added,
+        topics_removed,
+        topics_changed,
         handlers_added,
         handlers_removed,
         handlers_changed,

@@ -76,7 +76,9 @@ impl Lines {
             default_ttl,
             on_expiry,
             on_group_failure,
+            dedup,
             dedup_window,
+            dead_letter,
             dead_retention,
         } = policy;
         let RetryPolicy {
@@ -104,6 +106,8 @@ impl Lines {
         self.add("default_ttl", &default_ttl.map(|ttl| ttl.as_nanos()));
         self.add("on_expiry", on_expiry);
         self.add("on_group_failure", on_group_failure);
+        self.add("dedup", dedup);
+        self.add("dead_letter", dead_letter);
         self.add("dedup_window", &dedup_window.as_nanos());
         self.add(
             "dead_retention",

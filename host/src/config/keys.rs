@@ -16,6 +16,8 @@ pub enum Table {
     Queue,
     /// `backoff` of a queue
     Backoff,
+    /// `[topic.NAME]`
+    Topic,
     /// `[handler.NAME]`, and `[defaults.handler]` for all handlers
     Handler,
     /// `[cron.NAME]`
@@ -31,6 +33,7 @@ impl Table {
             Self::Sandbox => "host.sandbox.",
             Self::Queue => "queue.NAME.",
             Self::Backoff => "queue.NAME.backoff.",
+            Self::Topic => "topic.NAME.",
             Self::Handler => "handler.NAME.",
             Self::Cron => "cron.NAME.",
         }
@@ -127,7 +130,7 @@ const fn own(key: KeyDoc) -> KeyDoc {
 }
 
 use super::defaults;
-use Table::{Backoff, Cron, Handler, Host, Queue, Sandbox};
+use Table::{Backoff, Cron, Handler, Host, Queue, Sandbox, Topic};
 
 #[rustfmt::skip]
 static KEYS: &[KeyDoc] = &[
@@ -199,8 +202,12 @@ static KEYS: &[KeyDoc] = &[
         "Size of one body. `max_bytes` unless given, if that is less than the default."),
     key(Queue, "dead_retention", r#""14d""#, r#"1s to 36500d, or "forever" (also 0)"#,
         "How long dead letters are kept, counted from death."),
+    own(optional(Queue, "dead_letter", r#""invoices""#, "the name of a declared queue",
+        "The ordinary queue that takes what dies in this one, instead of its own dead store. The message keeps its id and its envelope and tells in attributes that begin with `gristmill-dead-` where, when and of what it died.")),
+    key(Queue, "dedup", r#""id""#, r#""id", "content" or "derived""#,
+        "What makes a second message within the window a repeat: the same deduplication id; or, without one, the same body and content type; or, without one, the same place among what a handler sends for the same message."),
     key(Queue, "dedup_window", r#""5m""#, "20s to 7d",
-        "How long a deduplication id is remembered, counted from acceptance."),
+        "How long that is remembered, counted from acceptance."),
 
     key(Backoff, "base", r#""1s""#, "0s to 1d",
         "The wait after the first failure."),
@@ -211,8 +218,16 @@ static KEYS: &[KeyDoc] = &[
     key(Backoff, "jitter", r#""equal""#, r#""equal", "full" or "none""#,
         "How the wait is spread: half of it is drawn, all of it, or nothing."),
 
-    optional(Handler, "send_to", r#"["invoices", "notifications"]"#, "names of declared queues",
-        "The queues it may send to. None unless given."),
+    own(optional(Topic, "queues", r#"["invoices"]"#, "names of declared queues; with those of `filter` at most 100",
+        "The queues that get a copy of every message. No queue can have the topic's name: whatever can be sent to a queue can be sent to a topic.")),
+    own(optional(Topic, "filter", r#"{ notifications = { type = "order.placed", attributes.cents = { min = 1000 } } }"#,
+        "a table of conditions for each queue, or a list of such tables, one of which has to hold",
+        "The queues that get a copy of some messages. All conditions of a table have to hold. They ask for `type`, `schema_version`, `source`, `content_type`, `correlation_id`, `reply_to`, `group`, `priority` or `attributes.NAME`, and want a text, a number, a `prefix`, a range (`min` or `above`, `max` or `below`), to know whether it `exists`, or one of a list of these; docs/topics.md has them all.")),
+    own(key(Topic, "unmatched", r#""count""#, r#""count" or "refuse""#,
+        "What becomes of a message that no subscription matches: it is accepted, counted and goes nowhere, or it is refused.")),
+
+    optional(Handler, "send_to", r#"["invoices", "notifications"]"#, "names of declared queues and topics",
+        "The queues and topics it may send to. None unless given."),
     key(Handler, "reply", "false", "true or false",
         "Whether it may answer to the `reply-to` of its messages."),
     key(Handler, "state", "false", "true or false",
@@ -253,7 +268,7 @@ static KEYS: &[KeyDoc] = &[
 
     own(optional(Cron, "schedule", r#""0 3 * * *""#, "five fields, six with seconds in front, or a name such as @daily",
         "When it ticks: minute, hour, day of the month, month, day of the week. Days may also be L (the last), 15W (the weekday nearest to the 15th) or MON#2 (the second Monday). An entry with another schedule or zone than before starts anew. Needed.")),
-    own(optional(Cron, "queue", r#""invoices""#, "the name of a declared queue",
+    own(optional(Cron, "queue", r#""invoices""#, "the name of a declared queue or topic",
         "Where its messages go. They have the attributes `gristmill-cron`, its name, and `gristmill-tick`, the tick in UTC. Needed.")),
     own(key(Cron, "zone", r#""UTC""#, "a name of the IANA database, such as Europe/Berlin",
         "The time zone of the schedule. An entry for one time of day ticks once a day though clocks change: at once after a time that is left out, and the first time when it comes twice. Any other follows the time that really passes.")),

@@ -7,7 +7,7 @@ use super::keys::{self, KeyDoc, Table};
 use super::value;
 
 /// The tables in the order in which they are best read, with what each is for.
-const TABLES: [(Table, &str, &str); 6] = [
+const TABLES: [(Table, &str, &str); 7] = [
     (Table::Host, "[host]", "The host itself."),
     (
         Table::Sandbox,
@@ -23,6 +23,11 @@ const TABLES: [(Table, &str, &str); 6] = [
         Table::Backoff,
         "backoff = { … }",
         "The parts of a queue's `backoff`.",
+    ),
+    (
+        Table::Topic,
+        "[topic.NAME]",
+        "A topic: what is sent to it is copied to each of its queues, in one commit. [Topics](topics.md) tells more.",
     ),
     (
         Table::Handler,

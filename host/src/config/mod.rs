@@ -8,8 +8,10 @@
 
 mod check;
 mod check_cron;
+mod check_dead;
 mod check_flow;
 mod check_handler;
+mod check_topic;
 pub mod defaults;
 mod diff;
 mod fingerprint;
@@ -31,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_queue::{QueueName, QueuePolicy};
+use gristmill_queue::{QueueName, QueuePolicy, TopicPolicy};
 use toml::de::DeTable;
 
 pub use diff::{ConfigChange, diff};
@@ -53,6 +55,8 @@ pub struct Config {
     pub host: HostConfig,
     /// The queues that the file declares.
     pub queues: BTreeMap<QueueName, QueueConfig>,
+    /// The topics that the file declares. No queue has the name of one.
+    pub topics: BTreeMap<QueueName, TopicConfig>,
     /// The handlers, by name: those that a queue names, and those that have a table.
     pub handlers: BTreeMap<String, HandlerSpec>,
     /// The entries of the crontab, by name.
@@ -131,6 +135,22 @@ pub struct QueueConfig {
 impl PartialEq for QueueConfig {
     fn eq(&self, other: &Self) -> bool {
         self.policy == other.policy && self.handler == other.handler
+    }
+}
+
+/// A topic that the file declares.
+#[derive(Clone, Debug)]
+pub struct TopicConfig {
+    /// What the core needs to know of it.
+    pub policy: TopicPolicy,
+    /// The line of the file that declares it.
+    pub origin: usize,
+}
+
+/// Where it stands in the file makes no difference to a topic.
+impl PartialEq for TopicConfig {
+    fn eq(&self, other: &Self) -> bool {
+        self.policy == other.policy
     }
 }
 

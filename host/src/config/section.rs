@@ -134,7 +134,10 @@ impl<'s, 'd> Section<'s, 'd> {
                 entries,
             }),
             _ => {
-                let of_many = matches!(self.key(name).as_str(), "queue" | "handler" | "cron");
+                let of_many = matches!(
+                    self.key(name).as_str(),
+                    "queue" | "topic" | "handler" | "cron"
+                );
                 let cure = format!(
                     "write [{}{}]",
                     self.key(name),
@@ -144,6 +147,38 @@ impl<'s, 'd> Section<'s, 'd> {
                 None
             }
         }
+    }
+
+    /// The table that is the value of a key in some form.
+    pub fn table_of(&self, name: &str, value: &'s Spanned<DeValue<'d>>) -> Option<Self> {
+        let entries = value.get_ref().as_table()?;
+        Some(Section {
+            path: self.key(name),
+            name: None,
+            entries,
+        })
+    }
+
+    /// The tables, or lists of tables, within this one, which carry names of the user's choice.
+    pub fn lists_of_tables(
+        &self,
+        problems: &mut Problems<'_>,
+    ) -> Vec<(Spanned<String>, Vec<Section<'s, 'd>>)> {
+        let mut lists = Vec::new();
+        for (name, value) in self.entries.iter() {
+            let key = name.get_ref();
+            let tables: Option<Vec<_>> = match value.get_ref() {
+                DeValue::Array(items) if !items.is_empty() => {
+                    items.iter().map(|item| self.table_of(key, item)).collect()
+                }
+                _ => self.table_of(key, value).map(|table| vec![table]),
+            };
+            match tables {
+                Some(tables) => lists.push((owned(name), tables)),
+                None => self.wrong_type(key, value, "a table, or a list of them", "", problems),
+            }
+        }
+        lists
     }
 
     /// The tables within this one, which carry names of the user's choice.

@@ -10,6 +10,8 @@
 
 mod large;
 mod line;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

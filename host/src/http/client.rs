@@ -4,6 +4,7 @@
 //! as batches in JSON even when there is one message: headers would change the case of attributes.
 
 mod cron;
+mod dead;
 mod one;
 
 use std::io::ErrorKind;
@@ -11,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bytes::Bytes;
-use gristmill_queue::{MessageId, NewMessage, QueueName};
-use gristmill_store::{DeadFilter, PurgeStates};
+use gristmill_queue::{NewMessage, QueueName};
+use gristmill_store::PurgeStates;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -25,12 +26,12 @@ use tokio::sync::Mutex;
 
 use super::limits::{CLIENT_IDLE, MAX_ANSWER};
 use crate::api::{
-    BatchIn, Code, Count, DeadGroupView, DeadLetterView, DeadOrder, DeadPage, FilterView,
-    HandlerView, Items, MessageIn, Problem, ProblemJson, PurgeOrder, QueueView, Sent,
-    VersionAnswer, WaitingView,
+    BatchIn, Code, Count, HandlerView, Items, MessageIn, Problem, ProblemJson, PurgeOrder,
+    QueueView, Sent, VersionAnswer, WaitingView,
 };
 
 mod groups;
+mod topics;
 
 /// Why no host can be asked.
 #[derive(Debug, thiserror::Error)]
@@ -140,102 +141,6 @@ impl Client {
     pub async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<WaitingView>, Problem> {
         self.items(&format!("/v1/queues/{queue}/messages?limit={limit}"))
             .await
-    }
-
-    /// See [`Api::dead`](crate::api::Api::dead).
-    ///
-    /// # Errors
-    /// As there, and when the host cannot be reached.
-    pub async fn dead(
-        &self,
-        queue: &QueueName,
-        filter: &DeadFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<DeadPage, Problem> {
-        let FilterView {
-            ids,
-            reason,
-            fingerprint,
-        } = filter.into();
-        let mut path = format!("/v1/queues/{queue}/dead?limit={limit}");
-        let ids = (!ids.is_empty()).then(|| ids.join(","));
-        let cursor = cursor.map(str::to_owned);
-        for (name, value) in [
-            ("id", ids),
-            ("reason", reason),
-            ("fingerprint", fingerprint),
-            ("cursor", cursor),
-        ] {
-            // None of these values has a character that would have to be quoted.
-            if let Some(value) = value {
-                path.push_str(&format!("&{name}={value}"));
-            }
-        }
-        self.get(&path).await
-    }
-
-    /// See [`Api::dead_groups`](crate::api::Api::dead_groups).
-    ///
-    /// # Errors
-    /// As there, and when the host cannot be reached.
-    pub async fn dead_groups(&self, queue: &QueueName) -> Result<Vec<DeadGroupView>, Problem> {
-        self.items(&format!("/v1/queues/{queue}/dead/groups")).await
-    }
-
-    /// See [`Api::dead_letter`](crate::api::Api::dead_letter).
-    ///
-    /// # Errors
-    /// As there, and when the host cannot be reached.
-    pub async fn dead_letter(
-        &self,
-        queue: &QueueName,
-        id: MessageId,
-    ) -> Result<DeadLetterView, Problem> {
-        self.get(&format!("/v1/queues/{queue}/dead/{id}")).await
-    }
-
-    /// See [`Api::redrive`](crate::api::Api::redrive).
-    ///
-    /// # Errors
-    /// As there, and when the host cannot be reached.
-    pub async fn redrive(
-        &self,
-        queue: &QueueName,
-        filter: &DeadFilter,
-        dry_run: bool,
-    ) -> Result<u64, Problem> {
-        self.order_dead(queue, "redrive", filter, dry_run).await
-    }
-
-    /// See [`Api::purge_dead`](crate::api::Api::purge_dead).
-    ///
-    /// # Errors
-    /// As there, and when the host cannot be reached.
-    pub async fn purge_dead(
-        &self,
-        queue: &QueueName,
-        filter: &DeadFilter,
-        dry_run: bool,
-    ) -> Result<u64, Problem> {
-        self.order_dead(queue, "purge", filter, dry_run).await
-    }
-
-    async fn order_dead(
-        &self,
-        queue: &QueueName,
-        verb: &str,
-        filter: &DeadFilter,
-        dry_run: bool,
-    ) -> Result<u64, Problem> {
-        let order = DeadOrder {
-            filter: filter.into(),
-            dry_run,
-        };
-        let done: Count = self
-            .post(&format!("/v1/queues/{queue}/dead/{verb}"), &order)
-            .await?;
-        Ok(done.count)
     }
 
     /// See [`Api::purge`](crate::api::Api::purge).

@@ -7,18 +7,22 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use gristmill_queue::{MessageId, QueueName};
-use gristmill_store::{DeadFilter, PurgeStates};
+use gristmill_store::PurgeStates;
 use serde::Deserialize;
+
+mod reply;
 
 use super::answer::{Answer, created};
 use super::limits::{MAX_BATCH_BYTES, MAX_MESSAGE, MAX_REQUEST};
 use super::{body, headers};
 use crate::api::message::Sent;
 use crate::api::{
-    Api, BatchIn, Code, Count, CronView, DeadGroupView, DeadLetterView, DeadOrder, DeadPage,
-    FilterView, HaltedPage, HandlerView, Items, MAX_PAGE, MessageIn, MessageView, MoveOrder, Moved,
-    Problem, PurgeOrder, QueueView, ResumeOrder, VersionAnswer, WaitingView,
+    Api, BatchIn, Code, Count, CronView, HaltedPage, HandlerView, Items, MAX_PAGE, MessageView,
+    MoveOrder, Moved, Problem, PurgeOrder, QueueView, ResumeOrder, TopicView, VersionAnswer,
+    WaitingView,
 };
+
+mod dead;
 
 /// How many messages a look into a queue returns unless it says otherwise.
 const DEFAULT_PEEK: usize = 10;
@@ -31,16 +35,17 @@ pub fn router(api: Api) -> Router {
         .route("/v1/queues", get(queues))
         .route("/v1/queues/{queue}/messages", get(peek).post(send))
         .route("/v1/queues/{queue}/messages/batch", post(send_batch))
-        .route("/v1/queues/{queue}/dead", get(dead))
-        .route("/v1/queues/{queue}/dead/groups", get(dead_groups))
-        .route("/v1/queues/{queue}/dead/redrive", post(redrive))
-        .route("/v1/queues/{queue}/dead/purge", post(purge_dead))
-        .route("/v1/queues/{queue}/dead/{id}", get(dead_letter))
+        .merge(dead::router())
         .route("/v1/queues/{queue}/groups/halted", get(halted_groups))
         .route("/v1/queues/{queue}/groups/resume", post(resume_groups))
         .route("/v1/queues/{queue}/pause", post(pause))
         .route("/v1/queues/{queue}/resume", post(resume))
         .route("/v1/queues/{queue}/purge", post(purge))
+        .route("/v1/queues/{queue}/request", post(reply::request))
+        .route("/v1/requests", post(reply::request_in_json))
+        .route("/v1/replies/{correlation_id}", get(reply::reply))
+        .route("/v1/topics", get(topics))
+        .route("/v1/messages/batch", post(send_anywhere))
         .route("/v1/messages/{id}", get(find).delete(cancel))
         .route("/v1/messages/{id}/move", post(move_to))
         .route("/v1/cron", get(cron))
@@ -96,14 +101,22 @@ async fn send_batch(
 ) -> Result<(StatusCode, Json<Items<Sent>>), Problem> {
     let queue = queue_name(path)?;
     let batch: BatchIn = body::read_json(request, MAX_BATCH_BYTES).await?;
-    let mut messages = Vec::with_capacity(batch.messages.len());
-    for (at, message) in batch.messages.into_iter().enumerate() {
-        messages.push(MessageIn::into_message(message).map_err(|problem| {
-            Problem::new(problem.code, format!("messages[{at}]: {}", problem.detail))
-        })?);
-    }
-    let items = api.send_all(queue, messages).await?;
+    let items = api.send_batch(batch.into_outgoing(Some(&queue))?).await?;
     Ok(created(Items { items }))
+}
+
+async fn send_anywhere(
+    State(api): State<Api>,
+    request: Request,
+) -> Result<(StatusCode, Json<Items<Sent>>), Problem> {
+    let batch: BatchIn = body::read_json(request, MAX_BATCH_BYTES).await?;
+    let items = api.send_batch(batch.into_outgoing(None)?).await?;
+    Ok(created(Items { items }))
+}
+
+async fn topics(State(api): State<Api>) -> Answer<Items<TopicView>> {
+    let items = api.topics().await?;
+    Ok(Json(Items { items }))
 }
 
 #[derive(Deserialize)]
@@ -121,53 +134,6 @@ async fn peek(
     let limit = asked(query)?.limit.unwrap_or(DEFAULT_PEEK);
     let items = api.peek(queue, limit).await?;
     Ok(Json(Items { items }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeadQuery {
-    /// Ids, separated by commas.
-    id: Option<String>,
-    reason: Option<String>,
-    fingerprint: Option<String>,
-    cursor: Option<String>,
-    limit: Option<usize>,
-}
-
-async fn dead(
-    State(api): State<Api>,
-    path: QueuePath,
-    query: Asked<DeadQuery>,
-) -> Answer<DeadPage> {
-    let queue = queue_name(path)?;
-    let query = asked(query)?;
-    let ids = query.id.unwrap_or_default();
-    let filter = DeadFilter::try_from(FilterView {
-        ids: ids
-            .split(',')
-            .filter(|id| !id.is_empty())
-            .map(str::to_owned)
-            .collect(),
-        reason: query.reason,
-        fingerprint: query.fingerprint,
-    })?;
-    let limit = query.limit.unwrap_or(DEFAULT_PAGE).min(MAX_PAGE);
-    Ok(Json(api.dead(queue, filter, query.cursor, limit).await?))
-}
-
-async fn dead_groups(State(api): State<Api>, path: QueuePath) -> Answer<Items<DeadGroupView>> {
-    let items = api.dead_groups(queue_name(path)?).await?;
-    Ok(Json(Items { items }))
-}
-
-async fn dead_letter(
-    State(api): State<Api>,
-    path: Result<Path<(String, String)>, PathRejection>,
-) -> Answer<DeadLetterView> {
-    let Path((queue, id)) = path.map_err(|error| Problem::bad_request(error.to_string()))?;
-    let queue = queue_name(Ok(Path(queue)))?;
-    let id = message_id(Ok(Path(id)))?;
-    Ok(Json(api.dead_letter(queue, id).await?))
 }
 
 type IdPath = Result<Path<String>, PathRejection>;
@@ -193,24 +159,6 @@ async fn move_to(State(api): State<Api>, path: IdPath, request: Request) -> Answ
     let id = message_id(path)?;
     let order: MoveOrder = body::read_json(request, MAX_REQUEST).await?;
     Ok(Json(api.move_to(id, order.try_into()?).await?))
-}
-
-async fn redrive(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<Count> {
-    let queue = queue_name(path)?;
-    let order: DeadOrder = body::read_json(request, MAX_REQUEST).await?;
-    let count = api
-        .redrive(queue, order.filter.try_into()?, order.dry_run)
-        .await?;
-    Ok(Json(Count { count }))
-}
-
-async fn purge_dead(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<Count> {
-    let queue = queue_name(path)?;
-    let order: DeadOrder = body::read_json(request, MAX_REQUEST).await?;
-    let count = api
-        .purge_dead(queue, order.filter.try_into()?, order.dry_run)
-        .await?;
-    Ok(Json(Count { count }))
 }
 
 async fn purge(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<Count> {

@@ -9,15 +9,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gristmill_queue::QueueName;
-use gristmill_store::Declaration;
 use tokio::sync::watch;
 
 use super::ReloadError;
+use super::declare::{declarations, topic_declarations};
 use super::keep::Keep;
 use super::load::on_thread;
 use super::table::{Kept, Table, file_name};
 use crate::api::{HandlerStatus, HandlerView, VersionView};
-use crate::config::{Config, QueueConfig};
+use crate::config::Config;
 use crate::dispatch::{Dispatcher, HandlerSlot};
 use crate::queues::Queues;
 use crate::runtime::spec::HandlerSpec;
@@ -65,7 +65,7 @@ impl Handlers {
         }
     }
 
-    /// Applies a configuration as a whole: declares its queues, opens and closes lines, and loads
+    /// Applies a configuration as a whole: declares its queues and topics, opens and closes lines, and loads
     /// serving modules again that it describes differently. Modules that do not serve are not
     /// loaded here, since that is for whoever watches the files; they may be worth another look.
     ///
@@ -83,7 +83,9 @@ impl Handlers {
             let version = self.load_kept(&keep, Arc::clone(&spec), hash).await;
             loaded.insert(spec.name.clone(), version);
         }
-        self.inner.queues.declare(declarations(config)).await?;
+        let topics = topic_declarations(config);
+        let queues = declarations(config);
+        self.inner.queues.declare(queues, topics).await?;
         let (changed, mut cleared) = self.table().take_over(config);
         for (name, result) in loaded {
             cleared.extend(self.change_version(&name, result));
@@ -236,12 +238,4 @@ pub(super) fn waits(queues: &[String]) -> String {
         [one] => format!("queue {one} waits"),
         many => format!("queues {} wait", many.join(", ")),
     }
-}
-
-fn declarations(config: &Config) -> Vec<Declaration> {
-    let declare = |(name, queue): (&QueueName, &QueueConfig)| Declaration {
-        name: name.clone(),
-        policy: queue.policy.clone(),
-    };
-    config.queues.iter().map(declare).collect()
 }

@@ -27,6 +27,7 @@
 //! module stand in the way of everything else in it. Waiting is safe, and it is said aloud.
 
 mod config_file;
+mod declare;
 mod disk;
 mod handlers;
 mod keep;
@@ -39,6 +40,7 @@ mod tests;
 mod watch;
 
 pub use config_file::ConfigReload;
+pub use declare::{declarations, topic_declarations};
 pub use handlers::{Applied, Handlers};
 pub use load::RollbackError;
 pub use reloader::Reloader;

@@ -54,6 +54,9 @@ impl Sink for Consumer {
     }
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // `cargo test --benches` passes an argument that a benchmark has to leave alone.
     if std::env::args().any(|arg| arg == "--test") {

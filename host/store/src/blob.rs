@@ -12,18 +12,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use gristmill_queue::message::InvalidMessage;
-use gristmill_queue::{BlobReader, BlobRef, BlobUnavailable, QueueName};
+use gristmill_queue::{BlobRef, QueueName};
+use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::{Declaration, SendError, check, tlv::Malformed};
+use crate::{Declaration, SendError, TopicDeclaration, check, tlv::Malformed};
 
 /// The folder in the data folder.
 const FOLDER: &str = "blobs";
@@ -61,11 +62,19 @@ impl Blobs {
     }
 
     /// Takes note of what the queues take.
-    pub fn declare(&self, queues: &[Declaration]) {
+    pub fn declare(&self, queues: &[Declaration], topics: &[TopicDeclaration]) {
         let limits = queues
             .iter()
             .map(|queue| (queue.name.clone(), queue.policy.max_body));
-        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits.collect();
+        let mut limits: HashMap<QueueName, u64> = limits.collect();
+        for topic in topics {
+            // What one of its queues does not take is refused when it is known where it goes.
+            let queues = topic.policy.subscriptions.iter();
+            let most = queues.filter_map(|one| limits.get(&one.queue)).max();
+            let most = most.copied().unwrap_or(gristmill_queue::limits::MAX_BODY);
+            limits.insert(topic.name.clone(), most);
+        }
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
     fn limit(&self, queue: &QueueName) -> Option<u64> {
@@ -127,6 +136,7 @@ fn length(size: u64) -> u64 {
 pub struct Staged {
     blobs: Arc<Blobs>,
     blob: BlobRef,
+    digest: [u8; 32],
     kept: bool,
 }
 
@@ -143,6 +153,11 @@ impl Staged {
         self.blob
     }
 
+    /// SHA-256 of the content.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
     /// A message has it now.
     pub(crate) fn keep(mut self) {
         self.kept = true;
@@ -157,6 +172,7 @@ impl Staged {
         let shared = Staged {
             blobs: Arc::clone(&self.blobs),
             blob: BlobRef { name, ..self.blob },
+            digest: self.digest,
             kept: false,
         };
         std::fs::hard_link(self.blobs.path(self.blob.name), self.blobs.path(name))?;
@@ -182,6 +198,7 @@ pub struct BlobWriter {
     staged: Staged,
     piece: Vec<u8>,
     sums: Vec<u8>,
+    digest: Sha256,
 }
 
 impl BlobWriter {
@@ -211,10 +228,12 @@ impl BlobWriter {
                     size: 0,
                     checksum: 0,
                 },
+                digest: [0; 32],
                 kept: false,
             },
             piece: Vec::with_capacity(PIECE),
             sums: Vec::new(),
+            digest: Sha256::new(),
         })
     }
 
@@ -247,6 +266,7 @@ impl BlobWriter {
     fn put_piece(&mut self) -> Result<(), SendError> {
         self.sums
             .extend_from_slice(&xxh3_64(&self.piece).to_le_bytes());
+        self.digest.update(&self.piece);
         let written = self.file.write_all(&self.piece);
         self.piece.clear();
         written.map_err(|error| refused(&self.queue, &error))
@@ -268,6 +288,7 @@ impl BlobWriter {
         written.map_err(|error| refused(&self.queue, &error))?;
         let size = self.staged.blob.size;
         self.staged.blob.checksum = xxh3_64_with_seed(&self.sums, size);
+        self.staged.digest = self.digest.finalize().into();
         Ok(self.staged)
     }
 
@@ -283,87 +304,10 @@ impl BlobWriter {
     }
 }
 
-fn refused(queue: &QueueName, error: &io::Error) -> SendError {
+pub(crate) fn refused(queue: &QueueName, error: &io::Error) -> SendError {
     SendError::NotStored {
         queue: queue.clone(),
         problem: error.to_string(),
-    }
-}
-
-/// A large body that is open. It can be read to its end even if its message ends meanwhile.
-pub struct Blob {
-    file: File,
-    blob: BlobRef,
-    sums: Vec<u8>,
-}
-
-impl Blob {
-    pub(crate) fn open(blobs: &Blobs, blob: BlobRef) -> Result<Self, BlobUnavailable> {
-        let damaged = BlobUnavailable::Damaged(blob.name);
-        let mut sums = Vec::new();
-        let opened = File::open(blobs.path(blob.name)).and_then(|file| {
-            use std::io::{Seek, SeekFrom};
-            let whole = file.metadata()?.len() == length(blob.size);
-            if whole {
-                (&file).seek(SeekFrom::Start(blob.size))?;
-                (&file).take(length(blob.size)).read_to_end(&mut sums)?;
-            }
-            Ok((file, whole))
-        });
-        match opened {
-            Ok((file, true)) if xxh3_64_with_seed(&sums, blob.size) == blob.checksum => {
-                Ok(Blob { file, blob, sums })
-            }
-            Ok(_) => Err(damaged),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged),
-            Err(error) => Err(BlobUnavailable::Io(error.to_string())),
-        }
-    }
-
-    /// All of it: for those that must have it whole.
-    ///
-    /// # Errors
-    /// As [`BlobReader::read_at`].
-    pub fn whole(&self) -> Result<Bytes, BlobUnavailable> {
-        let size = usize::try_from(self.blob.size)
-            .map_err(|_| BlobUnavailable::Io("it is larger than memory can be".to_owned()))?;
-        let mut body = vec![0; size];
-        self.read_at(0, &mut body)?;
-        Ok(body.into())
-    }
-}
-
-impl BlobReader for Blob {
-    fn size(&self) -> u64 {
-        self.blob.size
-    }
-
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, BlobUnavailable> {
-        let size = self.blob.size;
-        let wanted = (into.len() as u64).min(size.saturating_sub(offset));
-        let mut piece = [0; PIECE];
-        let mut done = 0;
-        while done < wanted {
-            let number = (offset + done) / PIECE as u64;
-            let begin = number * PIECE as u64;
-            let length = usize::try_from((size - begin).min(PIECE as u64)).unwrap_or(PIECE);
-            let piece = &mut piece[..length];
-            self.file
-                .read_exact_at(piece, begin)
-                .map_err(|error| BlobUnavailable::Io(error.to_string()))?;
-            let at = usize::try_from(number * SUM).unwrap_or(usize::MAX);
-            if self.sums.get(at..at + 8) != Some(&xxh3_64(piece).to_le_bytes()) {
-                return Err(BlobUnavailable::Damaged(self.blob.name));
-            }
-            let skip = usize::try_from(offset + done - begin).unwrap_or(0);
-            let most = usize::try_from(wanted - done).unwrap_or(usize::MAX);
-            let part = &piece[skip..];
-            let part = &part[..part.len().min(most)];
-            let at = usize::try_from(done).unwrap_or(0);
-            into[at..at + part.len()].copy_from_slice(part);
-            done += part.len() as u64;
-        }
-        Ok(usize::try_from(done).unwrap_or(0))
     }
 }
 
@@ -406,5 +350,8 @@ pub(crate) fn decode_row(sequence: u64, row: &[u8]) -> Result<BlobRef, Malformed
     decode(check::open(sequence, row)?)
 }
 
+mod read;
 #[cfg(test)]
 mod tests;
+
+pub use read::Blob;

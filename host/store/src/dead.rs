@@ -37,7 +37,7 @@ pub struct DeadLetter {
 }
 
 /// A dead letter in a list: enough to find the one that matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadSummary {
     /// The message's place in the store, which is also in its id.
     pub sequence: u64,
@@ -49,6 +49,8 @@ pub struct DeadSummary {
     pub reason: Reason,
     /// Groups letters that died alike.
     pub fingerprint: u64,
+    /// SHA-256 of the handler's module, in hexadecimal; empty if none ran.
+    pub handler: String,
 }
 
 mod tag {
@@ -242,7 +244,7 @@ const NEVER: u64 = u64::MAX;
 
 /// Writes a row of `dead_index`.
 pub(crate) fn encode_summary(summary: &DeadSummary) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(40);
+    let mut bytes = Vec::with_capacity(112);
     bytes.extend_from_slice(&summary.died_at.unix_ms().to_le_bytes());
     bytes.extend_from_slice(
         &summary
@@ -252,6 +254,9 @@ pub(crate) fn encode_summary(summary: &DeadSummary) -> Vec<u8> {
     );
     bytes.extend_from_slice(&summary.fingerprint.to_le_bytes());
     bytes.extend_from_slice(summary.reason.as_str().as_bytes());
+    // No code of a reason has this byte, and no module's name.
+    bytes.push(0);
+    bytes.extend_from_slice(summary.handler.as_bytes());
     check::seal(summary.sequence, &mut bytes);
     bytes
 }
@@ -259,7 +264,8 @@ pub(crate) fn encode_summary(summary: &DeadSummary) -> Vec<u8> {
 /// Reads and verifies a row of `dead_index`.
 pub(crate) fn decode_summary(sequence: u64, bytes: &[u8]) -> Result<DeadSummary, Malformed> {
     let row = check::open(sequence, bytes)?;
-    let (numbers, code) = row.split_at_checked(24).ok_or(Malformed)?;
+    let (numbers, texts) = row.split_at_checked(24).ok_or(Malformed)?;
+    let end = texts.iter().position(|&byte| byte == 0).ok_or(Malformed)?;
     let number = |at: usize| {
         let mut word = [0; 8];
         word.copy_from_slice(&numbers[at..at + 8]);
@@ -270,7 +276,8 @@ pub(crate) fn decode_summary(sequence: u64, bytes: &[u8]) -> Result<DeadSummary,
         died_at: Timestamp::from_unix_ms(number(0)),
         forget_at: (number(8) != NEVER).then(|| Timestamp::from_unix_ms(number(8))),
         fingerprint: number(16),
-        reason: reason(code)?,
+        reason: reason(&texts[..end])?,
+        handler: tlv::text(&texts[end + 1..])?,
     })
 }
 

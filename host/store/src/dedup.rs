@@ -1,8 +1,9 @@
 //! Which dedup ids were seen, and until when they count.
 
 use gristmill_queue::board::QueueId;
-use gristmill_queue::{MessageId, Timestamp};
+use gristmill_queue::{MessageId, NewMessage, Timestamp};
 use redb::{ReadableTable, StorageError, Table};
+use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::check;
@@ -20,6 +21,24 @@ pub(crate) fn key(queue: QueueId, dedup_id: &str) -> [u8; 20] {
     let mut key = [0; 20];
     key[..4].copy_from_slice(&queue.0.to_be_bytes());
     key[4..].copy_from_slice(&xxh3_128(dedup_id.as_bytes()).to_be_bytes());
+    key
+}
+
+/// What stands for the content of a message that has no dedup id.
+/// A large body comes with its digest.
+pub(crate) fn content_key(
+    queue: QueueId,
+    message: &NewMessage,
+    digest: Option<[u8; 32]>,
+) -> [u8; 20] {
+    let kind = message.envelope.content_type.as_deref().unwrap_or("");
+    let mut hash = Sha256::new();
+    hash.update((kind.len() as u64).to_le_bytes());
+    hash.update(kind);
+    hash.update(digest.unwrap_or_else(|| Sha256::digest(&message.body).into()));
+    let mut key = [0; 20];
+    key[..4].copy_from_slice(&queue.0.to_be_bytes());
+    key[4..].copy_from_slice(&hash.finalize()[..16]);
     key
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gristmill_queue::board::QueueFull;
 use gristmill_queue::message::InvalidMessage;
-use gristmill_queue::{BlobUnavailable, MessageId, QueueName};
+use gristmill_queue::{BlobUnavailable, MessageId, QueueName, limits};
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +54,10 @@ pub enum OpenError {
 /// Why a message was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// There is no such queue.
-    #[error("there is no queue {0}: declare it with [queue.{0}] in the configuration")]
+    /// There is no such queue, and no such topic.
+    #[error(
+        "there is no queue or topic {0}: declare it with [queue.{0}] or [topic.{0}] in the configuration"
+    )]
     UnknownQueue(QueueName),
     /// A limit on messages is broken.
     #[error("the message to queue {queue} is refused: {problem}")]
@@ -78,6 +80,29 @@ pub enum SendError {
         /// Why.
         problem: String,
     },
+    /// No subscription of the topic matches.
+    #[error(
+        "no subscription of topic {0} matches the message, and the topic refuses such: see `gristmill topics`"
+    )]
+    Unmatched(QueueName),
+    /// The topics of a send make too many copies.
+    #[error(
+        "the send would make more than {} messages, or {} bytes of bodies, with the copies for each queue of its topics: send it in parts",
+        limits::MAX_COPIES,
+        limits::MAX_COPY_BYTES
+    )]
+    TooManyCopies,
+    /// Which of several queues would answer is not known.
+    #[error("{0} is a topic: a request goes to one queue")]
+    RequestToTopic(QueueName),
+    /// One message of several is refused, and so all are.
+    #[error("messages[{at}]: {error}")]
+    InBatch {
+        /// Which one, from 0.
+        at: usize,
+        /// Why.
+        error: Box<SendError>,
+    },
     /// More is waiting to be written than may wait.
     #[error("the store is busy: {waiting} operations wait to be written; try again shortly")]
     Busy {
@@ -89,6 +114,17 @@ pub enum SendError {
         "it is not known whether the message was accepted, because the store failed or closed: send it again with the same dedup id"
     )]
     Unknown,
+}
+
+impl SendError {
+    /// The error itself, whichever message of a batch it is about.
+    #[must_use]
+    pub fn cause(&self) -> &SendError {
+        match self {
+            SendError::InBatch { error, .. } => error.cause(),
+            other => other,
+        }
+    }
 }
 
 /// The store failed; nothing definite can be said about what was under way.
@@ -121,6 +157,20 @@ pub enum AdminError {
     /// The message is dead.
     #[error("message {0} is dead: redrive it, or purge it from the dead store")]
     IsDead(MessageId),
+    /// The message with its new body breaks a limit.
+    #[error("queue {queue} refuses the message: {problem}")]
+    Invalid {
+        /// The queue.
+        queue: QueueName,
+        /// What is wrong with it.
+        problem: InvalidMessage,
+    },
+    /// A queue is not declared, so it takes nothing.
+    #[error("queue {0} is not declared: declare it, or name another")]
+    Undeclared(QueueName),
+    /// There is no such redrive.
+    #[error("no redrive {0} is under way: it is done, was cancelled, or never began")]
+    UnknownRedrive(u64),
     /// The message would expire before the time it is to be moved to.
     #[error(
         "message {0} is not moved, because it would expire before it is due: choose an earlier time"

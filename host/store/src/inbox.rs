@@ -48,7 +48,7 @@ impl Inbox {
             return Err(Refused::Closed);
         }
         let bytes = op.bytes();
-        let refusable = matches!(op, Op::Send { .. });
+        let refusable = matches!(op, Op::Send { .. } | Op::Request { .. });
         if refusable
             && (waiting.ops.len() >= MAX_WAITING || waiting.bytes + bytes > MAX_WAITING_BYTES)
         {

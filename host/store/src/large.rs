@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use gristmill_queue::outcome::HandedBack;
-use gristmill_queue::{BlobRef, BlobUnavailable, Fence, Outcome, QueueName};
+use gristmill_queue::{BlobRef, BlobUnavailable, Fence, NewMessage, Outcome, QueueName};
 
 use tokio::sync::oneshot;
 
 use crate::blob::{Blob, BlobWriter, Staged};
 use crate::inbox::Refused;
-use crate::ops::{Accepted, Op, Outgoing, Settle};
-use crate::{SendError, Store};
+use crate::ops::{Op, Outgoing, Settle};
+use crate::replies::is_replies;
+use crate::{SendError, Sent, Store};
 
 impl Store {
     /// Sends messages: all of them are durable when this returns, or none is.
     ///
     /// # Errors
     /// When a message is refused, or it is not known whether they were accepted.
-    pub async fn send(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
+    pub async fn send(&self, batch: Vec<Outgoing>) -> Result<Vec<Sent>, SendError> {
         let (batch, staged) = self.spill(batch).await?;
         self.send_staged(batch, staged).await
     }
@@ -31,7 +32,7 @@ impl Store {
         &self,
         batch: Vec<Outgoing>,
         staged: Vec<Staged>,
-    ) -> Result<Vec<Accepted>, SendError> {
+    ) -> Result<Vec<Sent>, SendError> {
         let (reply, answer) = oneshot::channel();
         let op = Op::Send {
             batch,
@@ -85,9 +86,13 @@ impl Store {
     /// Whether ending an attempt so has to store large bodies first, and so blocks as files do.
     #[must_use]
     pub fn spills(&self, settle: &Settle) -> bool {
-        let inline = self.shared.blobs.inline;
         let mut sends = settle.effects.sends.iter();
-        sends.any(|send| send.message.body.len() as u64 > inline)
+        sends.any(|send| self.is_spilled(&send.to, &send.message))
+    }
+
+    /// Replies stay whole: whoever asked for one gets it in one piece, and it is gone then.
+    fn is_spilled(&self, to: &QueueName, message: &NewMessage) -> bool {
+        message.body.len() as u64 > self.shared.blobs.inline && !is_replies(to.as_str())
     }
 
     /// Stores the large ones among the bodies of a batch.
@@ -96,7 +101,9 @@ impl Store {
         mut batch: Vec<Outgoing>,
     ) -> Result<(Vec<Outgoing>, Vec<Staged>), SendError> {
         let inline = self.shared.blobs.inline;
-        let is_large = move |outgoing: &Outgoing| outgoing.message.body.len() as u64 > inline;
+        let is_large = move |outgoing: &Outgoing| {
+            outgoing.message.body.len() as u64 > inline && !is_replies(outgoing.queue.as_str())
+        };
         if !batch.iter().any(is_large) {
             return Ok((batch, Vec::new()));
         }
@@ -137,10 +144,10 @@ impl Store {
         let blobs = &self.shared.blobs;
         let mut staged = Vec::new();
         for send in &mut settle.effects.sends {
-            let message = &mut send.message;
-            if message.body.len() as u64 <= blobs.inline {
+            if !self.is_spilled(&send.to, &send.message) {
                 continue;
             }
+            let message = &mut send.message;
             match BlobWriter::store(blobs, &send.to, &message.body) {
                 Ok(one) => {
                     message.body = bytes::Bytes::new();

@@ -16,6 +16,7 @@ mod cron;
 mod dead;
 mod dedup;
 mod error;
+mod filter;
 mod held;
 mod inbox;
 mod inflight;
@@ -24,13 +25,17 @@ mod lock;
 mod open;
 mod ops;
 mod read;
+mod read_dead;
 mod record;
+mod redrive;
+mod replies;
 mod restore;
 mod row;
 mod state;
 mod store;
 mod tables;
 mod tlv;
+mod topics;
 mod writer;
 
 pub use blob::{Blob, BlobWriter, Staged};
@@ -38,11 +43,16 @@ pub use clock::Clock;
 pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};
 pub use error::{AdminError, Fatal, OpenError, SendError};
+pub use filter::DeadFilter;
 pub use held::{Halted, HaltedGroup};
 pub use ops::{
-    Accepted, DeadFilter, Declaration, Evidence, Fired, Firing, Leased, Outgoing, PurgeStates,
-    Settle, SharedSlots, Sink, Slots, Stamped,
+    Accepted, Declaration, Evidence, Fired, Firing, Leased, Outgoing, PurgeStates, Settle,
+    SharedSlots, Sink, Slots, Stamped,
 };
-pub use read::{DeadGroup, Found, Peeked};
+pub use read::{Found, Peeked};
+pub use read_dead::DeadGroup;
+pub use redrive::{Destination, RedriveOrder, RedriveUnderWay, Redriven};
+pub use replies::{Asked, DIED_ATTRIBUTE, DIED_IN_ATTRIBUTE, Requested};
 pub use store::{Create, Options, Recovery, Store};
+pub use topics::{Sent, SubscriptionView, TopicCopy, TopicDeclaration, TopicView};
 pub use writer::OnFatal;

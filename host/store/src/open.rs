@@ -1,6 +1,6 @@
 //! Opening the file: whose it may be, its format, and the boot transaction.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
@@ -19,7 +19,7 @@ use crate::lock::FolderLock;
 use crate::store::{Options, Recovery};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
-    MESSAGE, META, QUARANTINE, QUEUE, STATE,
+    MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::writer::group::{self, decode_clock};
 use crate::writer::{Hot, Large, Writer};
@@ -135,6 +135,10 @@ fn open_sound(
         leased: HashMap::new(),
         forget: BTreeSet::new(),
         rests: HashMap::new(),
+        redrives: BTreeMap::new(),
+        moved: Vec::new(),
+        topics: Default::default(),
+        replies: Default::default(),
         on_fatal: options.on_fatal.take(),
         next_housekeeping: Timestamp::ZERO,
         todo: Vec::new(),
@@ -151,6 +155,7 @@ fn open_sound(
         .charge(&named)
         .map_err(|fatal| damaged(fatal.source))?;
     let (waiting, quarantined) = writer.restore_messages().map_err(damaged)?;
+    writer.restore_redrives().map_err(damaged)?;
     writer
         .inflight
         .clear()
@@ -257,6 +262,7 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
         transaction.open_table(STATE)?;
         transaction.open_table(DEDUP)?;
         transaction.open_table(DEDUP_EXPIRY)?;
+        transaction.open_table(REDRIVE)?;
         transaction.open_table(CRON)?;
         transaction.open_table(BLOB)?;
         transaction.open_table(QUEUE)?;

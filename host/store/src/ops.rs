@@ -3,22 +3,26 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gristmill_queue::board::{QueueId, QueueView};
 use gristmill_queue::effects::Write;
 use gristmill_queue::message::Due;
 use gristmill_queue::outcome::{Diagnostics, Usage};
 use gristmill_queue::{
-    Effects, Fence, Message, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason,
-    Timestamp,
+    Effects, Fence, Message, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp,
 };
 use tokio::sync::oneshot;
 
+use crate::filter::DeadFilter;
+use crate::redrive::{RedriveOrder, RedriveUnderWay, Redriven};
+use crate::replies::Requested;
+use crate::topics::{Sent, TopicDeclaration, TopicView};
 use crate::{AdminError, CronEntry, CronMark, SendError, Staged};
 
-/// A message and the queue it is sent to.
+/// A message and the queue or topic it is sent to.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// Where to.
+    /// Where to: the name of a queue, or of a topic.
     pub queue: QueueName,
     /// What.
     pub message: NewMessage,
@@ -140,17 +144,6 @@ pub struct PurgeStates {
     pub dead: bool,
 }
 
-/// Which dead letters are meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeadFilter {
-    /// Only these; all if empty.
-    pub ids: Vec<MessageId>,
-    /// Only those that died of this.
-    pub reason: Option<Reason>,
-    /// Only those that died alike.
-    pub fingerprint: Option<u64>,
-}
-
 /// A queue as the configuration declares it.
 #[derive(Clone, Debug)]
 pub struct Declaration {
@@ -192,14 +185,35 @@ pub(crate) enum Op {
         batch: Vec<Outgoing>,
         /// Their large bodies.
         staged: Vec<Staged>,
-        reply: Reply<Result<Vec<Accepted>, SendError>>,
+        reply: Reply<Result<Vec<Sent>, SendError>>,
     },
     Settle(Box<Settle>, Vec<Staged>),
     PutAside {
         fence: Fence,
     },
+    Request {
+        outgoing: Box<Outgoing>,
+        staged: Vec<Staged>,
+        reply: Reply<Result<Requested, SendError>>,
+    },
+    AskReply {
+        correlation_id: Arc<str>,
+        reply: Reply<Arc<Message>>,
+    },
+    LeaveReply {
+        correlation_id: Arc<str>,
+    },
+    TakeReply {
+        sequence: u64,
+    },
+    /// Tells who waits for a reply that the request died.
+    Notify(Box<Stamped>),
+    Topics {
+        reply: Reply<Vec<TopicView>>,
+    },
     Declare {
         queues: Vec<Declaration>,
+        topics: Vec<TopicDeclaration>,
         reply: Reply<()>,
     },
     Attach {
@@ -225,7 +239,15 @@ pub(crate) enum Op {
         reply: Reply<Result<Vec<u64>, AdminError>>,
     },
     Purge(Purge),
-    Redrive(Redrive),
+    Redrive(Box<Redrive>),
+    RedriveEdited(Box<Edited>),
+    CancelRedrive {
+        number: u64,
+        reply: Reply<Result<u64, AdminError>>,
+    },
+    Redrives {
+        reply: Reply<Vec<RedriveUnderWay>>,
+    },
     Cancel {
         id: MessageId,
         reply: Reply<Result<(), AdminError>>,
@@ -275,19 +297,26 @@ pub(crate) struct Purge {
     pub states: PurgeStates,
     pub filter: DeadFilter,
     pub done: u64,
+    /// The dead letters up to here are dealt with.
+    pub dead_after: u64,
     /// What was accepted later stays.
     pub before: Option<u64>,
     pub reply: Reply<Result<u64, AdminError>>,
 }
 
-/// A redrive under way; it goes on group by group.
+/// A redrive that is asked for.
 pub(crate) struct Redrive {
     pub queue: QueueName,
-    pub filter: DeadFilter,
-    pub after: u64,
-    pub until: Option<u64>,
-    pub done: u64,
-    pub reply: Reply<Result<u64, AdminError>>,
+    pub order: RedriveOrder,
+    pub reply: Reply<Result<Redriven, AdminError>>,
+}
+
+/// A dead letter that is sent again with another body.
+pub(crate) struct Edited {
+    pub queue: QueueName,
+    pub id: MessageId,
+    pub body: Bytes,
+    pub reply: Reply<Result<MessageId, AdminError>>,
 }
 
 /// Halted groups being resumed; all of a queue go on group by group.
@@ -338,6 +367,8 @@ impl Op {
     pub fn bytes(&self) -> usize {
         match self {
             Op::Send { batch, .. } => batch.iter().map(|sent| weight(&sent.message)).sum(),
+            Op::RedriveEdited(edited) => edited.body.len() + MESSAGE_OVERHEAD,
+            Op::Request { outgoing, .. } => weight(&outgoing.message),
             Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),
             Op::Settle(settle, _) => {
                 let sends = settle.effects.sends.iter();

@@ -1,18 +1,18 @@
 //! Looking without changing anything.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use gristmill_queue::board::Row;
 use gristmill_queue::outcome::AttemptRecord;
-use gristmill_queue::{Message, MessageId, QueueName, Reason, Timestamp};
+use gristmill_queue::{Message, MessageId, QueueName, Timestamp};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
-use crate::dead::{self, DeadLetter, DeadSummary};
+use crate::dead::{self, DeadLetter};
 use crate::error::guarded;
 use crate::held::{self, HaltedGroup};
 use crate::ops::Standing;
-use crate::tables::{CRON, DEAD, DEAD_INDEX, HELD, HISTORY, INDEX, MESSAGE, QUEUE};
-use crate::{AdminError, CronMark, DeadFilter, Store, cron, record, row};
+use crate::tables::{CRON, DEAD_INDEX, HELD, HISTORY, INDEX, MESSAGE, QUEUE};
+use crate::{AdminError, CronMark, Store, cron, record, row};
 
 /// A waiting message, as an operator sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,19 +41,6 @@ pub enum Found {
     InFlight(Box<Peeked>),
     /// It is dead.
     Dead(Box<DeadLetter>),
-}
-
-/// Dead letters that died alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeadGroup {
-    /// What they share.
-    pub fingerprint: u64,
-    /// Why they died.
-    pub reason: Reason,
-    /// How many there are.
-    pub count: u64,
-    /// The latest of them.
-    pub latest: DeadSummary,
 }
 
 /// The tables of messages that are not dead.
@@ -114,13 +101,26 @@ impl Store {
         queue: &QueueName,
         waiting: Vec<u64>,
     ) -> Result<Vec<Peeked>, AdminError> {
-        let tables = Tables::open(&self.database()?.begin_read()?)?;
         let mut peeked = Vec::with_capacity(waiting.len());
+        self.visit_waiting(queue, waiting, &mut |one| peeked.push(one))?;
+        Ok(peeked)
+    }
+
+    /// Shows the messages of these numbers, as far as they still wait.
+    pub(crate) fn visit_waiting(
+        &self,
+        queue: &QueueName,
+        waiting: Vec<u64>,
+        visit: &mut dyn FnMut(Peeked),
+    ) -> Result<(), AdminError> {
+        let tables = Tables::open(&self.database()?.begin_read()?)?;
         for sequence in waiting {
             // A message may have been handled since it was listed.
-            peeked.extend(tables.read(sequence, |_| Some(queue.clone()))?);
+            if let Some(one) = tables.read(sequence, |_| Some(queue.clone()))? {
+                visit(one);
+            }
         }
-        Ok(peeked)
+        Ok(())
     }
 
     /// Where a message is, and all that is known of it.
@@ -215,127 +215,7 @@ impl Store {
         Ok(groups)
     }
 
-    /// The dead letters of a queue that a filter means, in original order, after the message of
-    /// that number, at most `limit`.
-    ///
-    /// # Errors
-    /// When there is no such queue, or the store cannot be read.
-    pub fn dead(
-        &self,
-        queue: &QueueName,
-        filter: &DeadFilter,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<DeadSummary>, AdminError> {
-        guarded(|| self.read_dead(queue, filter, after, limit))
-    }
-
-    fn read_dead(
-        &self,
-        queue: &QueueName,
-        filter: &DeadFilter,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<DeadSummary>, AdminError> {
-        let number = self.queue_number(queue)?;
-        let transaction = self.database()?.begin_read()?;
-        let index = transaction.open_table(DEAD_INDEX)?;
-        let mut found = Vec::new();
-        for entry in index.range((number, after.saturating_add(1))..=(number, u64::MAX))? {
-            let (key, bytes) = entry?;
-            let sequence = key.value().1;
-            if found.len() >= limit {
-                break;
-            }
-            // One damaged row must not hide the others.
-            let Ok(summary) = dead::decode_summary(sequence, bytes.value()) else {
-                tracing::error!(message = sequence, "the index of a dead letter is damaged");
-                continue;
-            };
-            if filter.means(&summary) {
-                found.push(summary);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The dead letters of a queue grouped by fingerprint, the largest group first.
-    ///
-    /// # Errors
-    /// When there is no such queue, or the store cannot be read.
-    pub fn dead_groups(&self, queue: &QueueName) -> Result<Vec<DeadGroup>, AdminError> {
-        let mut groups: HashMap<u64, DeadGroup> = HashMap::new();
-        for summary in self.dead(queue, &DeadFilter::default(), 0, usize::MAX)? {
-            let group = groups.entry(summary.fingerprint).or_insert(DeadGroup {
-                fingerprint: summary.fingerprint,
-                reason: summary.reason,
-                count: 0,
-                latest: summary,
-            });
-            group.count += 1;
-            if summary.died_at >= group.latest.died_at {
-                group.latest = summary;
-            }
-        }
-        let mut groups: Vec<DeadGroup> = groups.into_values().collect();
-        groups.sort_by_key(|group| (std::cmp::Reverse(group.count), group.fingerprint));
-        Ok(groups)
-    }
-
-    /// One dead letter, whole.
-    ///
-    /// # Errors
-    /// When there is no such letter, or it is damaged.
-    pub fn dead_letter(
-        &self,
-        queue: &QueueName,
-        sequence: u64,
-    ) -> Result<Option<DeadLetter>, AdminError> {
-        guarded(|| self.read_dead_letter(queue, sequence))
-    }
-
-    fn read_dead_letter(
-        &self,
-        queue: &QueueName,
-        sequence: u64,
-    ) -> Result<Option<DeadLetter>, AdminError> {
-        let number = self.queue_number(queue)?;
-        let transaction = self.database()?.begin_read()?;
-        if transaction
-            .open_table(DEAD_INDEX)?
-            .get((number, sequence))?
-            .is_none()
-        {
-            return Ok(None);
-        }
-        let Some(bytes) = transaction.open_table(DEAD)?.get(sequence)? else {
-            return Ok(None);
-        };
-        let damaged = |_| AdminError::Damaged(sequence);
-        let bytes = bytes.value();
-        let record = dead::record(sequence, bytes).map_err(damaged)?;
-        let message = record::decode(sequence, queue.clone(), record).map_err(damaged)?;
-        dead::decode(sequence, message, bytes)
-            .map(Some)
-            .map_err(damaged)
-    }
-
-    /// One dead letter, whole, by the id of its message.
-    ///
-    /// # Errors
-    /// When there is no such letter, or it is damaged.
-    pub fn dead_letter_of(
-        &self,
-        queue: &QueueName,
-        id: MessageId,
-    ) -> Result<DeadLetter, AdminError> {
-        let letter = self.dead_letter(queue, id.sequence())?;
-        letter
-            .filter(|letter| letter.message.id == id)
-            .ok_or(AdminError::UnknownMessage(id))
-    }
-
-    fn queue_number(&self, queue: &QueueName) -> Result<u32, AdminError> {
+    pub(crate) fn queue_number(&self, queue: &QueueName) -> Result<u32, AdminError> {
         let transaction = self.database()?.begin_read()?;
         let found = transaction
             .open_table(QUEUE)?

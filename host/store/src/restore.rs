@@ -6,20 +6,22 @@ use std::sync::Arc;
 
 use gristmill_queue::board::{AfterCrash, QueueId, Row};
 use gristmill_queue::outcome::{AttemptRecord, Usage};
+use gristmill_queue::ready::Place;
 use gristmill_queue::{QueueName, Reason, Settlement, Timestamp};
-use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use crate::error::Fatal;
 use crate::held::{self, Doom, HeldGroup};
 use crate::inflight::Named;
 use crate::store::Options;
-use crate::tables::{CLOCK_KEY, DEAD_INDEX, HELD, INDEX, MESSAGE, QUARANTINE, QUEUE};
+use crate::tables::{CLOCK_KEY, DEAD_INDEX, HELD, INDEX, MESSAGE, QUARANTINE, QUEUE, REDRIVE};
 use crate::writer::Writer;
 use crate::writer::bury::Cause;
 use crate::writer::extend_history;
 use crate::writer::group::{self, Group};
 use crate::writer::held::Rest;
-use crate::{dead, row};
+use crate::writer::redrive::Running;
+use crate::{dead, record, redrive, row};
 
 impl Writer {
     pub(crate) fn restore_queues(&mut self, options: &Options) -> Result<(), Fatal> {
@@ -38,7 +40,7 @@ impl Writer {
             self.distrust(key, &mut group)?;
         }
         let (reply, _) = tokio::sync::oneshot::channel();
-        self.declare(&options.queues, reply, &mut group)?;
+        self.declare(&options.queues, options.topics.clone(), reply, &mut group)?;
         self.answers.clear();
         let now = self.last_now;
         let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
@@ -78,6 +80,23 @@ impl Writer {
             }
         }
         Ok(queues)
+    }
+
+    /// Goes on with the redrives that were under way.
+    pub(crate) fn restore_redrives(&mut self) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_read()?;
+        for entry in transaction.open_table(REDRIVE)?.iter()? {
+            let (number, bytes) = entry?;
+            let number = number.value();
+            match redrive::decode(number, bytes.value()) {
+                Ok(redrive) => drop(self.redrives.insert(number, Running::new(redrive, true))),
+                Err(_) => tracing::error!(
+                    redrive = number,
+                    "the record of a redrive is damaged: it does not go on, and what it has not taken yet stays dead; start it again"
+                ),
+            }
+        }
+        Ok(())
     }
 
     /// Holds the groups that delivered nothing when the store was closed. Returns the keys of those
@@ -194,9 +213,17 @@ impl Writer {
                     evidence: None,
                 };
                 self.board.note_dead(row.queue);
-                self.bury(row, message, cause, group, now)
+                self.bury(row, message, cause, group, now)?;
+                // What was moved is taken in with all that waits.
+                for moved in std::mem::take(&mut self.moved) {
+                    self.board.forget_dead(moved.from, 1, false);
+                }
+                Ok(())
             }
-            AfterCrash::Settle(_) => group.remove_message(row.place.sequence, true),
+            AfterCrash::Settle(_) => {
+                self.drop_blob(row.place.sequence, group)?;
+                group.remove_message(row.place.sequence, true)
+            }
         }
     }
 
@@ -207,6 +234,7 @@ impl Writer {
         let now = self.last_now;
         let messages = transaction.open_table(MESSAGE)?;
         let (mut grouped, mut waiting, mut damaged) = (Vec::new(), 0, Vec::new());
+        let mut replies = Vec::new();
         for entry in index.range(..CLOCK_KEY)? {
             let (key, bytes) = entry?;
             let row = row::decode(key.value(), bytes.value()).ok();
@@ -215,6 +243,9 @@ impl Writer {
                 continue;
             };
             waiting += 1;
+            if Some(row.queue) == self.replies.queue {
+                replies.push(row.place);
+            }
             // The clock row tells; what stands in the table must not be overtaken in any case.
             self.next_ordinal = self.next_ordinal.max(row.place.ordinal.saturating_add(1));
             if row.place.group.is_some() {
@@ -235,6 +266,7 @@ impl Writer {
         for row in &grouped {
             self.board.restore(row, now);
         }
+        self.restore_replies(replies, &messages)?;
         let quarantined = transaction.open_table(QUARANTINE)?.len()? + damaged.len() as u64;
         self.todo.extend(
             damaged
@@ -242,5 +274,30 @@ impl Writer {
                 .map(|sequence| crate::ops::Op::Quarantine { sequence }),
         );
         Ok((waiting, quarantined))
+    }
+
+    /// Finds out what the replies that wait are found by, oldest first.
+    fn restore_replies(
+        &mut self,
+        mut replies: Vec<Place>,
+        messages: &ReadOnlyTable<u64, &'static [u8]>,
+    ) -> Result<(), redb::Error> {
+        self.replies.restored = true;
+        replies.sort_unstable_by_key(|place| place.ordinal);
+        let queue = self.replies.queue;
+        let Some(name) = queue.map(|queue| self.board.name(queue).clone()) else {
+            return Ok(());
+        };
+        for Place { sequence, .. } in replies {
+            let found = messages.get(sequence)?;
+            // One that is damaged is put aside when it expires.
+            if let Some(message) =
+                found.and_then(|bytes| record::decode(sequence, name.clone(), bytes.value()).ok())
+            {
+                let correlation_id = message.envelope.correlation_id.as_deref();
+                self.replies.note(sequence, correlation_id);
+            }
+        }
+        Ok(())
     }
 }

@@ -15,14 +15,16 @@ use crate::blob::Blobs;
 use crate::clock::{Clock, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
-use crate::inbox::Inbox;
+use crate::filter::DeadFilter;
+use crate::inbox::{Inbox, Refused};
 use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
-    DeadFilter, Declaration, Fired, Firing, HaltedGroups, Op, Purge, PurgeStates, Redrive,
-    ResumeGroups, Sink, Slots, Standing,
+    Declaration, Fired, Firing, HaltedGroups, Op, Purge, PurgeStates, ResumeGroups,
+    Sink, Slots, Standing,
 };
 use crate::state::HandlerState;
+use crate::topics::TopicDeclaration;
 use crate::writer::OnFatal;
 
 /// How a store is opened.
@@ -31,6 +33,8 @@ pub struct Options {
     pub clock: Clock,
     /// The queues to declare.
     pub queues: Vec<Declaration>,
+    /// The topics to declare.
+    pub topics: Vec<TopicDeclaration>,
     /// Bytes of the file that are kept in memory.
     pub cache_bytes: usize,
     /// Bytes of messages that are kept in memory between being accepted and being delivered.
@@ -54,6 +58,7 @@ impl Default for Options {
         Options {
             clock: Clock::System,
             queues: Vec::new(),
+            topics: Vec::new(),
             cache_bytes: 64 * 1024 * 1024,
             hot_bytes: 32 * 1024 * 1024,
             inline_bytes: limits::DEFAULT_INLINE,
@@ -147,14 +152,6 @@ impl Store {
         })
     }
 
-    /// Declares exactly these queues; others keep their messages and take no more.
-    ///
-    /// # Errors
-    /// When the store closed meanwhile.
-    pub async fn declare(&self, queues: Vec<Declaration>) -> Result<(), AdminError> {
-        self.ask(|reply| Op::Declare { queues, reply }).await
-    }
-
     /// Delivers the messages of a queue to `sink`, at most as many at once as `slots` says.
     pub fn attach(&self, queue: QueueName, slots: impl Into<Slots>, sink: Arc<dyn Sink>) {
         let slots = slots.into();
@@ -220,6 +217,7 @@ impl Store {
                 states,
                 filter,
                 done: 0,
+                dead_after: 0,
                 before: None,
                 reply,
             })
@@ -246,24 +244,6 @@ impl Store {
 
     pub(crate) async fn standing(&self, sequence: u64) -> Result<Standing, AdminError> {
         self.ask(|reply| Op::Standing { sequence, reply }).await
-    }
-
-    /// Takes dead letters back into their queue, in original order. Says how many.
-    ///
-    /// # Errors
-    /// When there is no such queue.
-    pub async fn redrive(&self, queue: QueueName, filter: DeadFilter) -> Result<u64, AdminError> {
-        self.ask(|reply| {
-            Op::Redrive(Redrive {
-                queue,
-                filter,
-                after: 0,
-                until: None,
-                done: 0,
-                reply,
-            })
-        })
-        .await?
     }
 
     /// Declares exactly these entries of the crontab, and says how far each has come. One that is new
@@ -360,12 +340,16 @@ impl Store {
         }
     }
 
-    async fn ask<T>(&self, op: impl FnOnce(oneshot::Sender<T>) -> Op) -> Result<T, AdminError> {
+    pub(crate) fn push(&self, op: Op) -> Result<(), Refused> {
+        self.shared.inbox.push(op)
+    }
+
+    pub(crate) async fn ask<T>(
+        &self,
+        op: impl FnOnce(oneshot::Sender<T>) -> Op,
+    ) -> Result<T, AdminError> {
         let (reply, answer) = oneshot::channel();
-        self.shared
-            .inbox
-            .push(op(reply))
-            .map_err(|_| AdminError::Closed)?;
+        self.push(op(reply)).map_err(|_| AdminError::Closed)?;
         answer.await.map_err(|_| AdminError::Closed)
     }
 

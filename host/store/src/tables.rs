@@ -6,7 +6,8 @@
 //! | `index` | sequence | its row ([`row`](crate::row)); under [`CLOCK_KEY`] what is persisted with every commit |
 //! | `history` | sequence | its ended attempts, if any ([`dead`](crate::dead)) |
 //! | `dead` | sequence | a dead letter, its message record within ([`dead`](crate::dead)) |
-//! | `dead_index` | queue, sequence | when it died and is forgotten, why, and its fingerprint |
+//! | `dead_index` | queue, sequence | when it died and is forgotten, why, its fingerprint, in which module |
+//! | `redrive` | its number | a redrive under way ([`redrive`](crate::redrive)) |
 //! | `held` | queue, hash of the group | why it delivers nothing ([`held`](crate::held)) |
 //! | `state` | handler, 0, key | version, kind and value ([`state`](crate::state)) |
 //! | `dedup` | queue, hash of the id | until when, which message ([`dedup`](crate::dedup)) |
@@ -43,6 +44,7 @@ pub(crate) const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new
 pub(crate) const DEDUP: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("dedup");
 pub(crate) const DEDUP_EXPIRY: TableDefinition<'_, (u64, &[u8]), ()> =
     TableDefinition::new("dedup_expiry");
+pub(crate) const REDRIVE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("redrive");
 pub(crate) const CRON: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cron");
 pub(crate) const BLOB: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blob");
 pub(crate) const QUEUE: TableDefinition<'_, &str, (u32, bool)> = TableDefinition::new("queue");

@@ -310,7 +310,7 @@ fn ten_thousand_queues_take_a_batch_across_all_of_them_and_keep_it() {
         message: NewMessage::with_body("x"),
     });
     block_on(store.send(batch.collect())).unwrap();
-    block_on(store.declare(queues())).unwrap();
+    block_on(store.declare(queues(), Vec::new())).unwrap();
     block_on(store.close());
     let (store, recovery) = Store::open(folder.path(), many()).unwrap();
     assert_eq!(recovery.waiting, 10_000);

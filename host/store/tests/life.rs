@@ -308,13 +308,13 @@ fn an_unknown_queue_or_a_bad_message_refuses_the_whole_batch() {
     let batch = vec![send("orders", "good"), send("nowhere", "bad")];
     assert!(matches!(
         host.send_all(batch),
-        Err(SendError::UnknownQueue(_))
+        Err(SendError::InBatch { at: 1, .. })
     ));
     let mut big = send("orders", "");
     big.message.body = vec![0; 300 * 1024].into();
     assert!(matches!(
         host.send_all(vec![send("orders", "good"), big]),
-        Err(SendError::Invalid { .. })
+        Err(SendError::InBatch { at: 1, .. })
     ));
     assert_eq!(host.depths("orders").ready, 0);
 }

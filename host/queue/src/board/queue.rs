@@ -224,7 +224,8 @@ impl Queue {
             Removal::Purged => self.totals.purged += 1,
             Removal::Dropped => self.totals.dropped += 1,
             Removal::Cancelled => self.totals.cancelled += 1,
-            Removal::Damaged => {}
+            Removal::Taken => self.totals.acked += 1,
+            Removal::Damaged | Removal::Returned => {}
         }
     }
 }

@@ -221,6 +221,10 @@ pub enum Removal {
     Purged,
     /// Somebody cancelled it, by its id.
     Cancelled,
+    /// It goes back to the queue in which it died.
+    Returned,
+    /// It was a reply, and was handed to who had asked for it.
+    Taken,
     /// Its record is damaged: it is kept aside.
     Damaged,
 }

@@ -17,6 +17,9 @@ pub struct List {
     /// One line for each dead letter, as is shown whenever some are chosen
     #[arg(long, short)]
     all: bool,
+    /// One line for each group of the chosen ones
+    #[arg(long, short, conflicts_with = "all")]
+    groups: bool,
 }
 
 impl List {
@@ -30,14 +33,16 @@ impl List {
     async fn show(&self, door: &Door, screen: Screen) -> Result<(), Failure> {
         let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
         let queue = &self.chosen.queue;
-        let (text, none) = if self.all || !self.chosen.is_all() {
+        let (text, none) = if self.all || (!self.chosen.is_all() && !self.groups) {
             let items = self.items(door).await?;
             if screen.json {
                 return screen.json(&Items { items });
             }
             (letters(&items, screen, now), items.is_empty())
         } else {
-            let items = door.dead_groups(queue).await?;
+            let items = door
+                .dead_groups(queue, &self.chosen.filter(), false)
+                .await?;
             if screen.json {
                 return screen.json(&Items { items });
             }
@@ -71,7 +76,9 @@ fn groups(groups: &[DeadGroupView], screen: Screen, now_ms: u64) -> String {
         Column::Number("count"),
         Column::Words("reason"),
         Column::Words("fingerprint"),
+        Column::Words("first"),
         Column::Words("latest"),
+        Column::Words("modules"),
         Column::Words("id of the latest"),
         Column::Words("error"),
     ]);
@@ -80,12 +87,37 @@ fn groups(groups: &[DeadGroupView], screen: Screen, now_ms: u64) -> String {
             group.count.to_string(),
             text::line(&group.reason),
             text::line(&group.fingerprint),
+            text::relative(group.first_died_at_ms, now_ms),
             text::relative(group.latest.died_at_ms, now_ms),
+            versions(group),
             id(&group.latest),
             text::preview(&group.latest.error, MAX_ERROR),
         ]);
     }
     rows.text()
+}
+
+/// The modules in which they died, short, and how many in each if there are several.
+fn versions(group: &DeadGroupView) -> String {
+    let short = |module: &str| text::line(&module.chars().take(8).collect::<String>());
+    match &group.versions[..] {
+        [] => "-".to_owned(),
+        [only] => short(&only.module),
+        several => {
+            let each = several
+                .iter()
+                .map(|one| format!("{} ({})", short(&one.module), one.count));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// Shows what is about to be changed, as far as somebody looks.
+pub fn show_first(items: &[DeadGroupView], screen: Screen) {
+    let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
+    if !screen.json {
+        screen.talk(&groups(items, screen, now));
+    }
 }
 
 fn letters(items: &[DeadItem], screen: Screen, now_ms: u64) -> String {
@@ -140,6 +172,8 @@ mod tests {
             fingerprint: "f".into(),
             reason: "retry".into(),
             count: 7,
+            first_died_at_ms: 1_000,
+            versions: Vec::new(),
             latest: item.clone(),
         };
         let damaged = DeadItem {

@@ -254,6 +254,7 @@ fn is_definite(code: Code) -> bool {
         | Code::TooLarge
         | Code::QueueNotFound
         | Code::QueueFull
+        | Code::Unmatched
         | Code::Busy => true,
         Code::TooSlow
         | Code::MessageNotFound
@@ -265,8 +266,11 @@ fn is_definite(code: Code) -> bool {
         | Code::DiskFull
         | Code::Unreachable
         | Code::CronNotFound
+        | Code::RedriveNotFound
         | Code::MessageInFlight
         | Code::MessageDead
+        | Code::ReplyNotFound
+        | Code::RequestDied
         | Code::Other => false,
     }
 }

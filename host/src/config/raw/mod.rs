@@ -6,6 +6,7 @@
 mod cron;
 mod handler;
 mod queue;
+mod topic;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use toml::de::DeTable;
 pub use cron::RawCron;
 pub use handler::RawHandler;
 pub use queue::{RawBackoff, RawQueue};
+pub use topic::{RawTopic, filter_key};
 
 use super::keys::{self, Table};
 use super::problem::Problems;
@@ -30,6 +32,7 @@ pub struct RawConfig {
     pub handler_defaults: RawHandler,
     pub queues: Vec<(Spanned<String>, RawQueue)>,
     pub handlers: Vec<(Spanned<String>, RawHandler)>,
+    pub topics: Vec<(Spanned<String>, RawTopic)>,
     pub cron: Vec<(Spanned<String>, RawCron)>,
 }
 
@@ -37,7 +40,8 @@ impl RawConfig {
     /// Reads the file's tables.
     pub fn read(file: &DeTable<'_>, problems: &mut Problems<'_>) -> Self {
         let root = Section::root(file);
-        root.only(&["host", "defaults", "queue", "handler", "cron"], problems);
+        let tables = ["host", "defaults", "queue", "topic", "handler", "cron"];
+        root.only(&tables, problems);
         let mut raw = RawConfig::default();
         if let Some(host) = root.table("host", problems) {
             raw.host = RawHost::read(&host, problems);
@@ -62,6 +66,11 @@ impl RawConfig {
             for (name, handler) in handlers.named_tables(problems) {
                 raw.handlers
                     .push((name, RawHandler::read(&handler, problems)));
+            }
+        }
+        if let Some(topics) = root.table("topic", problems) {
+            for (name, topic) in topics.named_tables(problems) {
+                raw.topics.push((name, RawTopic::read(&topic, problems)));
             }
         }
         if let Some(entries) = root.table("cron", problems) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use gristmill_queue::policy::{OnExpiry, OnFull, OnGroupFailure};
+use gristmill_queue::policy::{Dedup, OnExpiry, OnFull, OnGroupFailure};
 use gristmill_queue::retry::Jitter;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -38,6 +38,8 @@ pub struct RawQueue {
     pub max_message_size: Given<ByteSize>,
     /// `None` within is for ever.
     pub dead_retention: Given<Option<Duration>>,
+    pub dead_letter: Given<String>,
+    pub dedup: Given<Dedup>,
     pub dedup_window: Given<Duration>,
 }
 
@@ -56,6 +58,11 @@ impl RawQueue {
             ("skip", OnGroupFailure::Skip),
             ("halt", OnGroupFailure::Halt),
             ("dead-letter-rest", OnGroupFailure::DeadLetterRest),
+        ];
+        const DEDUP: [(&str, Dedup); 3] = [
+            ("id", Dedup::Id),
+            ("content", Dedup::Content),
+            ("derived", Dedup::Derived),
         ];
         only_keys_of(Table::Queue, queue, &[], problems);
         RawQueue {
@@ -86,6 +93,8 @@ impl RawQueue {
                 problems,
             ),
             dead_retention: read_retention(queue, problems),
+            dead_letter: queue.text("dead_letter", problems),
+            dedup: queue.choice("dedup", &DEDUP, problems),
             dedup_window: queue.duration("dedup_window", &defaults::DEDUP_WINDOW.bounds, problems),
         }
     }
@@ -113,6 +122,8 @@ impl RawQueue {
             on_full: self.on_full.or(other.on_full),
             max_message_size: self.max_message_size.or(other.max_message_size),
             dead_retention: self.dead_retention.or(other.dead_retention),
+            dead_letter: self.dead_letter.or(other.dead_letter),
+            dedup: self.dedup.or(other.dedup),
             dedup_window: self.dedup_window.or(other.dedup_window),
         }
     }

@@ -71,3 +71,43 @@ error: `queue.mail.burst` does nothing without `rate`
    = help: write rate = "5/s", or remove this"##,
     );
 }
+
+#[test]
+fn messages_must_not_die_in_a_circle_nor_in_a_queue_that_is_not_there() {
+    told(
+        r##"[queue.a]
+dead_letter = "b"
+[queue.b]
+dead_letter = "c"
+[queue.c]
+dead_letter = "a"
+[queue.d]
+dead_letter = "nowhere-at-all"
+[queue.e]
+dead_letter = "e"
+"##,
+        r##"error: `queue.c.dead_letter`: messages would die in a circle: c → a → b → c
+ --> etc/gristmill.toml:6:15
+  |
+6 | dead_letter = "a"
+  |               ^^^
+  |
+  = help: let the last of them keep its dead letters itself: remove its `dead_letter`
+
+error: `queue.d.dead_letter` names a queue that is not declared: "nowhere-at-all"
+ --> etc/gristmill.toml:8:15
+  |
+8 | dead_letter = "nowhere-at-all"
+  |               ^^^^^^^^^^^^^^^^
+  |
+  = help: declare it: an empty table is enough
+
+error: `queue.e.dead_letter`: messages would die in a circle: e → e
+  --> etc/gristmill.toml:10:15
+   |
+10 | dead_letter = "e"
+   |               ^^^
+   |
+   = help: let the last of them keep its dead letters itself: remove its `dead_letter`"##,
+    );
+}

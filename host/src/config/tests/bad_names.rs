@@ -105,7 +105,7 @@ warning: no queue names `handler.other`
   |
   = help: write handler = "other.wasm" in the queue's table, or remove this one
 
-error: `handler.other.send_to`: no queue is named "orderz"
+error: `handler.other.send_to`: no queue or topic is named "orderz"
  --> etc/gristmill.toml:6:12
   |
 6 | send_to = ["orderz", "invoices", "orders", "orders", 3]
@@ -113,7 +113,7 @@ error: `handler.other.send_to`: no queue is named "orderz"
   |
   = help: did you mean `orders`?
 
-error: `handler.other.send_to`: no queue is named "invoices"
+error: `handler.other.send_to`: no queue or topic is named "invoices"
  --> etc/gristmill.toml:6:22
   |
 6 | send_to = ["orderz", "invoices", "orders", "orders", 3]
@@ -277,6 +277,6 @@ error: unknown key `queue.a."ü"`
 3 | "ü" = *
   | ^^^
   |
-  = help: known here: handler, concurrency, rate, burst, key, concurrency_per_key, rate_per_key, burst_per_key, max_attempts, backoff, max_age, ttl, on_expiry, on_group_failure, max_messages, max_bytes, on_full, max_message_size, dead_retention, dedup_window"##,
+  = help: known here: handler, concurrency, rate, burst, key, concurrency_per_key, rate_per_key, burst_per_key, max_attempts, backoff, max_age, ttl, on_expiry, on_group_failure, max_messages, max_bytes, on_full, max_message_size, dead_retention, dead_letter, dedup, dedup_window"##,
     );
 }

@@ -145,6 +145,7 @@ fn uncommented(wanted: impl Fn(&KeyDoc) -> bool) -> String {
             "[host]" => Some(Table::Host),
             "[host.sandbox]" => Some(Table::Sandbox),
             "[queue.orders]" => Some(Table::Queue),
+            "[topic.events]" => Some(Table::Topic),
             "[handler.orders]" => Some(Table::Handler),
             "[cron.nightly]" => Some(Table::Cron),
             _ if line.starts_with('[') => None,
@@ -173,6 +174,7 @@ fn every_key_stands_in_the_example_and_no_other() {
         ("host.sandbox", Table::Sandbox),
         ("queue.orders", Table::Queue),
         ("queue.orders.backoff", Table::Backoff),
+        ("topic.events", Table::Topic),
         ("handler.orders", Table::Handler),
         ("cron.nightly", Table::Cron),
     ] {
@@ -197,7 +199,7 @@ fn every_key_stands_in_the_example_and_no_other() {
 fn is_in_force(key: &KeyDoc) -> bool {
     matches!(
         (key.table, key.name),
-        (Table::Queue, "handler") | (Table::Cron, "schedule" | "queue")
+        (Table::Queue, "handler") | (Table::Topic, "queues") | (Table::Cron, "schedule" | "queue")
     )
 }
 
@@ -230,6 +232,12 @@ fn make_example() -> String {
         Table::Queue,
     );
     text.push_str("\n# Queues without a handler, which the handler below could be allowed to send to.\n[queue.invoices]\n\n[queue.notifications]\n");
+    section(
+        &mut text,
+        "[topic.events]",
+        "A topic: what is sent to it is copied to each of its queues, in one commit.",
+        Table::Topic,
+    );
     section(
         &mut text,
         "[handler.orders]",

@@ -134,6 +134,8 @@ fn every_key_reaches_its_place() {
         default_ttl: Some(Duration::from_secs(86_400)),
         on_expiry: OnExpiry::Drop,
         on_group_failure: OnGroupFailure::Halt,
+        dead_letter: None,
+        dedup: gristmill_queue::policy::Dedup::Id,
         dedup_window: Duration::from_secs(7 * 86_400),
         dead_retention: None,
     };

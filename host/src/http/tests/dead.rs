@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gristmill_queue::{MessageId, NewMessage, QueuePolicy, Reason};
-use gristmill_store::{Clock, DeadFilter, Declaration, Options, PurgeStates, Store};
+use gristmill_store::{Clock, DeadFilter, Declaration, Options, PurgeStates, RedriveOrder, Store};
 use tokio::sync::oneshot;
 
 use super::{Stage, name};
@@ -59,11 +59,23 @@ impl Grave {
     }
 }
 
+async fn redriven(client: &Client, filter: &DeadFilter, dry_run: bool) -> u64 {
+    let order = RedriveOrder {
+        filter: filter.clone(),
+        ..RedriveOrder::default()
+    };
+    let done = client.redrive(&name("orders"), &order, dry_run).await;
+    done.unwrap().count
+}
+
 #[tokio::test]
 async fn dead_letters_are_grouped_listed_page_by_page_and_shown() {
     let grave = Grave::with(5).await;
     let (client, orders) = (&grave.client, name("orders"));
-    let groups = client.dead_groups(&orders).await.unwrap();
+    let groups = client
+        .dead_groups(&orders, &DeadFilter::default(), false)
+        .await
+        .unwrap();
     assert_eq!((groups.len(), groups[0].count), (1, 5));
     assert_eq!(groups[0].reason, "expired");
 
@@ -115,8 +127,8 @@ async fn filters_choose_what_is_redriven_and_purged() {
         ..DeadFilter::default()
     };
 
-    assert_eq!(client.redrive(&orders, &trapped, false).await, Ok(0));
-    assert_eq!(client.redrive(&orders, &first, true).await, Ok(1));
+    assert_eq!(redriven(client, &trapped, false).await, 0);
+    assert_eq!(redriven(client, &first, true).await, 1);
     assert_eq!(
         client
             .dead(&orders, &all, None, 10)
@@ -126,7 +138,7 @@ async fn filters_choose_what_is_redriven_and_purged() {
             .len(),
         4
     );
-    assert_eq!(client.redrive(&orders, &first, false).await, Ok(1));
+    assert_eq!(redriven(client, &first, false).await, 1);
     let back = client.peek(&orders, 10).await.unwrap();
     assert_eq!(
         (back.len(), back[0].id.as_str()),
@@ -139,7 +151,12 @@ async fn filters_choose_what_is_redriven_and_purged() {
     assert_eq!(client.purge_dead(&orders, &trapped, false).await, Ok(0));
     assert_eq!(client.purge_dead(&orders, &alike, true).await, Ok(3));
     assert_eq!(client.purge_dead(&orders, &alike, false).await, Ok(3));
-    assert_eq!(client.dead_groups(&orders).await, Ok(vec![]));
+    assert_eq!(
+        client
+            .dead_groups(&orders, &DeadFilter::default(), false)
+            .await,
+        Ok(vec![])
+    );
     // What was redriven is not dead, so the purge has left it alone.
     assert_eq!(client.peek(&orders, 10).await.unwrap().len(), 1);
     let dead = PurgeStates {
@@ -156,9 +173,15 @@ async fn a_queue_without_dead_letters_has_none() {
     let (orders, all) = (name("orders"), DeadFilter::default());
     let page = stage.client.dead(&orders, &all, None, 10).await.unwrap();
     assert_eq!((page.items.len(), page.next), (0, None));
-    assert_eq!(stage.client.dead_groups(&orders).await, Ok(vec![]));
-    assert_eq!(stage.client.redrive(&orders, &all, true).await, Ok(0));
-    assert_eq!(stage.client.redrive(&orders, &all, false).await, Ok(0));
+    assert_eq!(
+        stage
+            .client
+            .dead_groups(&orders, &DeadFilter::default(), false)
+            .await,
+        Ok(vec![])
+    );
+    assert_eq!(redriven(&stage.client, &all, true).await, 0);
+    assert_eq!(redriven(&stage.client, &all, false).await, 0);
     assert_eq!(stage.client.purge_dead(&orders, &all, false).await, Ok(0));
     let id = MessageId::from_bytes([7; 16]);
     let problem = stage.client.dead_letter(&orders, id).await.unwrap_err();

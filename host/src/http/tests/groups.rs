@@ -57,7 +57,11 @@ async fn halted_groups_are_listed_in_pages_and_resumed_by_name_or_together() {
         name: name("orders"),
         policy: halts,
     };
-    stage.queues.declare(vec![declared]).await.unwrap();
+    stage
+        .queues
+        .declare(vec![declared], Vec::new())
+        .await
+        .unwrap();
     let picky = Arc::new(Picky {
         queues: stage.queues.clone(),
         rejects: "bad",

@@ -30,13 +30,13 @@ fn runtime() -> &'static Runtime {
         .0
 }
 
-fn runtime_in(dir: &tempfile::TempDir, max_instances: u32) -> Runtime {
+pub(crate) fn runtime_in(dir: &tempfile::TempDir, max_instances: u32) -> Runtime {
     let mut options = RuntimeOptions::new(dir.path().join("cwasm"), CompileMode::InProcess);
     options.max_instances = max_instances;
     Runtime::new(options).unwrap()
 }
 
-fn spec(change: impl FnOnce(&mut HandlerSpec)) -> HandlerSpec {
+pub(crate) fn spec(change: impl FnOnce(&mut HandlerSpec)) -> HandlerSpec {
     let mut spec = HandlerSpec {
         name: "orders".to_owned(),
         path: "handlers/orders.wasm".into(),

@@ -68,6 +68,9 @@ const FAMILIES: [Family; 4] = [
     },
 ];
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --benches` passes an argument that a benchmark has to leave alone.

@@ -1,5 +1,7 @@
 //! Large bodies: written, read, damaged, shared, given up.
 
+use gristmill_queue::{BlobReader as _, BlobUnavailable};
+
 use super::*;
 use gristmill_queue::QueuePolicy;
 
@@ -14,7 +16,7 @@ fn folder() -> (tempfile::TempDir, Arc<Blobs>, QueueName) {
     blobs.declare(&[Declaration {
         name: name.clone(),
         policy,
-    }]);
+    }], &[]);
     (folder, blobs, name)
 }
 

@@ -4,20 +4,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use gristmill_queue::board::{QueueId, Removal};
-use gristmill_queue::{QueueName, Timestamp};
+use gristmill_queue::{QueueName, Timestamp, limits};
 
 use super::Writer;
 use super::group::Group;
-use super::redrive::{CHUNK, find};
+use super::redrive::CHUNK;
 use crate::error::{AdminError, Fatal};
 use crate::ops::{Declaration, Op, Purge, Reply, Sink, Slots};
+use crate::topics::TopicDeclaration;
 
 impl Writer {
-    /// Declares exactly these queues. Queues that are no longer among them keep their messages and
+    /// Declares exactly these queues and topics. Queues that are no longer among them keep their messages and
     /// take no more.
     pub(crate) fn declare(
         &mut self,
         queues: &[Declaration],
+        topics: Vec<TopicDeclaration>,
         reply: Reply<()>,
         group: &mut Group<'_>,
     ) -> Result<(), Fatal> {
@@ -27,7 +29,7 @@ impl Writer {
                 self.board.undeclare(queue);
             }
         }
-        self.large.declare(queues);
+        self.large.declare(queues, &topics);
         for declaration in queues {
             let queue = match self.board.find(declaration.name.as_str()) {
                 Some(queue) => queue,
@@ -40,6 +42,10 @@ impl Writer {
             self.board.declare(queue, declaration.policy.clone());
             self.note_ages(queue, group)?;
         }
+        self.replies.queue = QueueName::new(limits::REPLIES)
+            .ok()
+            .and_then(|name| self.declared(&name));
+        self.declare_topics(topics);
         self.answer(reply, ());
         Ok(())
     }
@@ -124,15 +130,15 @@ impl Writer {
             return Ok(());
         };
         let before = *purge.before.get_or_insert(self.next_ordinal);
-        let mut removed = 0;
+        let (mut removed, mut more) = (0, false);
         if purge.states.ready || purge.states.scheduled {
             removed += self.purge_waiting(queue, &purge, before, group, now)?;
         }
         if purge.states.dead && removed < CHUNK {
-            removed += self.purge_dead(queue, &purge, group)?;
+            more |= self.purge_dead(queue, &mut purge, group)?;
         }
         purge.done += removed as u64;
-        if removed >= CHUNK {
+        if removed >= CHUNK || more {
             self.todo.push(Op::Purge(purge));
         } else {
             let done = purge.done;
@@ -174,19 +180,22 @@ impl Writer {
         Ok(rows.len())
     }
 
+    /// Says whether there may be more.
     fn purge_dead(
         &mut self,
         queue: QueueId,
-        purge: &Purge,
+        purge: &mut Purge,
         group: &mut Group<'_>,
-    ) -> Result<usize, Fatal> {
-        let found = find(queue, &purge.filter, 0, group)?;
-        for letter in &found {
+    ) -> Result<bool, Fatal> {
+        let found = self.find_dead(queue, &purge.filter, purge.dead_after, CHUNK, group)?;
+        for letter in &found.letters {
             if self.remove_dead(queue, letter.sequence, group)? {
                 self.drop_blob(letter.sequence, group)?;
                 self.board.forget_dead(queue, 1, true);
             }
         }
-        Ok(found.len())
+        purge.dead_after = found.seen;
+        purge.done += found.letters.len() as u64;
+        Ok(found.more)
     }
 }

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use gristmill_queue::board::{Removal, Row};
 use gristmill_queue::outcome::HandedBack;
 use gristmill_queue::retry::Roll;
-use gristmill_queue::{BlobRef, Fence, Outcome, Timestamp};
+use gristmill_queue::{BlobRef, Fence, NewMessage, Outcome, QueueName, Timestamp};
 use redb::{ReadableDatabase, ReadableTable};
 
 use super::Writer;
 use super::group::Group;
 use super::settle::has_history;
-use crate::Staged;
+use crate::{Declaration, Staged, TopicDeclaration};
 use crate::blob::{self, Blobs};
-use crate::error::Fatal;
+use crate::error::{Fatal, SendError};
 use crate::tables::BLOB;
 
 /// The large bodies of the store.
@@ -43,8 +43,28 @@ impl Large {
 
     /// Takes what comes with an operation.
     pub fn stage(&mut self, staged: Vec<Staged>) {
+        if staged.is_empty() {
+            return;
+        }
         let named = staged.into_iter().map(|one| (one.blob().name, one));
         self.staged.extend(named);
+    }
+
+    /// The same body once more, for another message of the operation.
+    pub fn share(&mut self, blob: &BlobRef, to: &QueueName) -> Result<Option<BlobRef>, SendError> {
+        let Some(staged) = self.staged.get(&blob.name) else {
+            return Ok(None);
+        };
+        let shared = staged.share().map_err(|error| blob::refused(to, &error))?;
+        let blob = shared.blob();
+        self.staged.insert(blob.name, shared);
+        Ok(Some(blob))
+    }
+
+    /// What the content of a large body that comes with the operation is told by.
+    pub fn digest(&self, message: &NewMessage) -> Option<[u8; 32]> {
+        let staged = self.staged.get(&message.blob?.name)?;
+        Some(staged.digest())
     }
 
     /// Lets go of what no message of the operation has taken: it was refused, or a duplicate.
@@ -65,8 +85,8 @@ impl Large {
     }
 
     /// Takes note of what the queues take.
-    pub fn declare(&self, queues: &[crate::Declaration]) {
-        self.blobs.declare(queues);
+    pub fn declare(&self, queues: &[Declaration], topics: &[TopicDeclaration]) {
+        self.blobs.declare(queues, topics);
     }
 }
 
@@ -92,7 +112,7 @@ impl Writer {
     }
 
     /// The message of that number is gone for good, and its large body with it, if it has one.
-    pub(super) fn drop_blob(&mut self, sequence: u64, group: &mut Group<'_>) -> Result<(), Fatal> {
+    pub(crate) fn drop_blob(&mut self, sequence: u64, group: &mut Group<'_>) -> Result<(), Fatal> {
         if self.large.live.is_empty() {
             return Ok(());
         }

@@ -1,7 +1,10 @@
 //! Death: into the dead store, by expiry, out of retention, and aside when a record is damaged.
 
-use gristmill_queue::board::{Removal, Row};
+use std::sync::Arc;
+
+use gristmill_queue::board::{QueueId, Removal, Row};
 use gristmill_queue::outcome::{AttemptRecord, Diagnostics, cut, fingerprint};
+use gristmill_queue::provenance::Provenance;
 use gristmill_queue::settle::{Counters, settle_expired};
 use gristmill_queue::{Message, Reason, Settlement, Timestamp, limits};
 
@@ -16,6 +19,13 @@ use crate::record;
 /// Said of what expired without a failure of its own to tell of.
 pub(super) const EXPIRED: &str = "the message expired before it was handled";
 
+/// A message that died and was moved to an ordinary queue.
+pub(crate) struct Moved {
+    pub from: QueueId,
+    row: Row,
+    message: Arc<Message>,
+}
+
 /// Why a message dies.
 pub(crate) struct Cause {
     pub reason: Reason,
@@ -29,8 +39,8 @@ pub(crate) struct Cause {
 }
 
 impl Writer {
-    /// Moves a message to the dead store of its queue. Dying never fails and never blocks: the
-    /// dead store has no capacity.
+    /// Moves a message to the dead store of its queue, or to the ordinary queue that is named for
+    /// it. Dying never fails and never blocks: neither has a capacity for what dies.
     pub(crate) fn bury(
         &mut self,
         row: &Row,
@@ -70,7 +80,73 @@ impl Writer {
             config,
         };
         group.remove_message(sequence, has_history(row))?;
-        self.put_dead(row, &letter, &record, group, now)
+        self.reply_with_death(&letter, group, now)?;
+        match self.takes_dead_of(row.queue) {
+            Some(to) => {
+                self.move_dead(row, letter, to, group, now);
+                Ok(())
+            }
+            None => self.put_dead(row, &letter, &record, group, now),
+        }
+    }
+
+    /// The ordinary queue that takes what dies in a queue, if one is named and still declared.
+    fn takes_dead_of(&self, queue: QueueId) -> Option<QueueId> {
+        let name = self.board.policy(queue).dead_letter.as_ref()?;
+        let to = self.board.find(name.as_str())?;
+        (to != queue && self.board.is_declared(to)).then_some(to)
+    }
+
+    /// Moves what died into an ordinary queue, where it starts anew and says whence it comes. There
+    /// is always room for it. The board is told by [`Writer::land_moved`], when the message has left
+    /// its old place there.
+    fn move_dead(
+        &mut self,
+        row: &Row,
+        letter: DeadLetter,
+        to: QueueId,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) {
+        let mut message = letter.message;
+        let died = Provenance {
+            queue: message.queue,
+            reason: letter.reason,
+            error: letter.error,
+            died_at: now,
+            attempts: letter.counters.attempts,
+            fingerprint: letter.fingerprint,
+            handler: letter.handler,
+            ttl: message
+                .expires_at
+                .map(|expires| expires.since(message.enqueued_at)),
+        };
+        died.stamp(&mut message.envelope);
+        message.queue = self.board.name(to).clone();
+        let ttl = self.board.policy(to).default_ttl;
+        (message.enqueued_at, message.expires_at) = (now, ttl.map(|ttl| now.after(ttl)));
+        let row_there = Row {
+            counters: Counters {
+                redriven: letter.counters.redriven,
+                ..Counters::default()
+            },
+            ..self.revived(to, &message, ttl, row.place.ordinal, now)
+        };
+        group.insert_message(&row_there, record::encode(&message));
+        self.moved.push(Moved {
+            from: row.queue,
+            row: row_there,
+            message: Arc::new(message),
+        });
+    }
+
+    /// Tells the board where messages are that died and were moved. Call it when it knows of the
+    /// death.
+    pub(super) fn land_moved(&mut self, now: Timestamp) {
+        for Moved { from, row, message } in std::mem::take(&mut self.moved) {
+            self.board.take_over(from, &row, now);
+            self.hot.keep(message, row);
+        }
     }
 
     fn put_dead(
@@ -93,6 +169,7 @@ impl Writer {
             forget_at,
             reason: letter.reason,
             fingerprint: letter.fingerprint,
+            handler: letter.handler.clone(),
         };
         let bytes = dead::encode(letter, record);
         group
@@ -113,6 +190,7 @@ impl Writer {
     /// Forgets what is kept in memory about a message that leaves while it waits.
     pub(super) fn let_go(&mut self, sequence: u64) {
         self.hot.take(sequence);
+        self.replies.forget(sequence);
         self.fresh_next.remove(&sequence);
     }
 
@@ -147,6 +225,7 @@ impl Writer {
             Removal::ExpiredAndDropped
         };
         self.board.remove(row, removal, now);
+        self.land_moved(now);
         Ok(())
     }
 
@@ -176,7 +255,7 @@ impl Writer {
     /// Removes a dead letter, but not its large body. Says whether it was there.
     pub(super) fn remove_dead(
         &mut self,
-        queue: gristmill_queue::board::QueueId,
+        queue: QueueId,
         sequence: u64,
         group: &mut Group<'_>,
     ) -> Result<bool, Fatal> {

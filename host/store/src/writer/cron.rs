@@ -10,6 +10,7 @@ use super::group::{Group, fatal};
 use crate::cron::{self, CronEntry, CronMark, LastTick};
 use crate::error::{Fatal, SendError};
 use crate::ops::{Accepted, Fired, Firing, Reply, Stamped};
+use crate::topics::Sent;
 
 impl Writer {
     /// Declares exactly these entries. One that is new, or has another schedule, starts now; what is
@@ -122,15 +123,16 @@ impl Writer {
         Ok(Ok(fired))
     }
 
-    fn send_stamped(
+    pub(super) fn send_stamped(
         &mut self,
         message: Stamped,
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<Result<Accepted, SendError>, Fatal> {
         let Stamped { outgoing, stamps } = message;
-        let taken = self.take_batch(vec![outgoing], &stamps, group, now)?;
-        Ok(taken.and_then(|all| all.first().copied().ok_or(SendError::Unknown)))
+        let taken = self.take_batch(vec![(outgoing, None)], &stamps, group, now)?;
+        let first = |all: Vec<Sent>| all.first().map(|sent| sent.accepted);
+        Ok(taken.and_then(|all| first(all).ok_or(SendError::Unknown)))
     }
 
     fn mark_of(&self, name: &str, group: &mut Group<'_>) -> Result<Option<CronMark>, Fatal> {

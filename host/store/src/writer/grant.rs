@@ -6,7 +6,7 @@ use gristmill_queue::board::{Claim, QueueId, Row};
 use gristmill_queue::message::Priority;
 use gristmill_queue::ready::Place;
 use gristmill_queue::settle::Counters;
-use gristmill_queue::{Message, Outcome, Timestamp};
+use gristmill_queue::{Message, Outcome, QueueName, Timestamp};
 use redb::{ReadOnlyTable, ReadableDatabase};
 
 use super::group::fatal;
@@ -131,6 +131,19 @@ impl Writer {
         let message = message.filter(|message| self.large.is_there(message.blob.as_ref()));
         let row = row.ok_or_else(|| unknown_row(claim));
         Ok(row.and_then(|row| message.map(|message| (Arc::new(message), row)).ok_or(row)))
+    }
+
+    /// A message as it is stored, if it is there and sound.
+    pub(super) fn read_message(
+        &self,
+        sequence: u64,
+        name: QueueName,
+    ) -> Result<Option<Arc<Message>>, Fatal> {
+        let mut reading = None;
+        let found = self.reading(&mut reading)?.message.get(sequence);
+        let found = found.map_err(fatal("reading a message"))?;
+        let message = found.and_then(|bytes| record::decode(sequence, name, bytes.value()).ok());
+        Ok(message.map(Arc::new))
     }
 
     fn previous_failure(

@@ -13,9 +13,10 @@ use crate::check;
 use crate::dedup;
 use crate::error::Fatal;
 use crate::held::{self, HeldGroup};
+use crate::redrive::{self, RedriveUnderWay};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MESSAGE,
-    QUARANTINE, QUEUE, STATE,
+    QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::tlv::Malformed;
 use crate::{dead, row};
@@ -72,6 +73,7 @@ pub(crate) struct Group<'t> {
     cron: Option<Table<'t, &'static str, Bytes>>,
     held: Option<Table<'t, held::Key, Bytes>>,
     blob: Option<Table<'t, u64, Bytes>>,
+    redrive: Option<Table<'t, u64, Bytes>>,
     changed: bool,
 }
 
@@ -112,6 +114,7 @@ impl<'t> Group<'t> {
             cron: None,
             held: None,
             blob: None,
+            redrive: None,
             changed: false,
         })
     }
@@ -275,6 +278,27 @@ impl<'t> Group<'t> {
             None => table.remove(sequence).map(|_| ()),
         };
         done.map_err(fatal("noting a large body"))
+    }
+
+    /// Writes how far a redrive has come.
+    pub fn put_redrive(&mut self, redrive: &RedriveUnderWay) -> Result<(), Fatal> {
+        self.changed = true;
+        let table = table(&mut self.redrive, self.transaction, REDRIVE)?;
+        let bytes = redrive::encode(redrive);
+        table
+            .insert(redrive.number, bytes.as_slice())
+            .map_err(fatal("writing a redrive"))?;
+        Ok(())
+    }
+
+    /// Forgets a redrive.
+    pub fn remove_redrive(&mut self, number: u64) -> Result<(), Fatal> {
+        self.changed = true;
+        let table = table(&mut self.redrive, self.transaction, REDRIVE)?;
+        table
+            .remove(number)
+            .map_err(fatal("forgetting a redrive"))?;
+        Ok(())
     }
 
     /// Writes a queue's number and whether it is paused.

@@ -119,6 +119,7 @@ impl Writer {
         };
         self.bury(&row, message, cause, group, now)?;
         self.board.remove(&row, Removal::GroupFailed, now);
+        self.land_moved(now);
         Ok(())
     }
 

@@ -13,12 +13,15 @@ mod cron;
 mod grant;
 pub(crate) mod group;
 pub(crate) mod held;
-mod redrive;
+pub(crate) mod redrive;
+mod replies;
+mod revive;
 mod send;
 mod settle;
 mod sweep;
+mod topics;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,9 +36,13 @@ use crate::inflight::InFlightFile;
 use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
 pub(crate) use blob::Large;
+use bury::Moved;
 use group::Group;
 use held::Rest;
+use redrive::Running;
+use replies::Replies;
 pub(crate) use settle::extend_history;
+use topics::Topics;
 
 /// How often ids whose dedup window has ended are looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -58,6 +65,12 @@ pub(crate) struct Writer {
     pub forget: BTreeSet<(Timestamp, QueueId, u64)>,
     /// What is to die with a message of its group.
     pub rests: HashMap<(QueueId, u64), Rest>,
+    /// The redrives under way, by number.
+    pub redrives: BTreeMap<u64, Running>,
+    /// What died and was moved, until the board knows.
+    pub moved: Vec<Moved>,
+    pub topics: Topics,
+    pub replies: Replies,
     pub on_fatal: Option<OnFatal>,
     pub last_now: Timestamp,
     pub next_housekeeping: Timestamp,
@@ -173,13 +186,17 @@ impl Writer {
         self.next_housekeeping = self.now().after(HOUSEKEEPING);
         loop {
             let mut ops = std::mem::take(&mut self.todo);
-            let patience = if ops.is_empty() {
+            let goes_on = self
+                .next_redrive()
+                .is_some_and(|next| next <= self.last_now);
+            let patience = if ops.is_empty() && !goes_on {
                 self.patience()
             } else {
                 Some(Duration::ZERO)
             };
             ops.extend(self.inbox.take(patience));
             let closing = self.run_group(ops)?;
+            self.hand_out()?;
             for answer in self.answers.drain(..) {
                 answer();
             }
@@ -199,6 +216,7 @@ impl Writer {
             self.forget.first().map(|&(time, ..)| time),
             Some(self.next_housekeeping),
             (!self.rests.is_empty()).then_some(self.last_now),
+            self.next_redrive(),
         ];
         next.into_iter()
             .flatten()
@@ -220,6 +238,7 @@ impl Writer {
         let transaction = group::begin(&database)?;
         let mut group = Group::open(&transaction)?;
         let mut closing = Vec::new();
+        self.go_on_redriving(&mut group, now)?;
         for op in ops {
             match op {
                 Op::Close { reply } => closing.push(reply),
@@ -255,7 +274,13 @@ impl Writer {
             }
             Op::PutAside { fence } => self.put_aside(fence, group, now),
             Op::Purge(purge) => self.purge(purge, group, now),
-            Op::Redrive(redrive) => self.redrive(redrive, group, now),
+            Op::Redrive(redrive) => self.redrive(*redrive, group, now),
+            Op::RedriveEdited(edited) => self.redrive_edited(*edited, group, now),
+            Op::CancelRedrive { number, reply } => self.cancel_redrive(number, reply, group),
+            Op::Redrives { reply } => {
+                self.redrives(reply);
+                Ok(())
+            }
             Op::Cancel { id, reply } => self.cancel(id, reply, group, now),
             Op::Move { id, to, reply } => self.move_one(id, to, reply, group, now),
             Op::DeclareCron { entries, reply } => self.declare_cron(&entries, reply, group, now),
@@ -268,7 +293,39 @@ impl Writer {
             }
             Op::NoteAges { queue } => self.note_ages(queue, group),
             Op::Quarantine { sequence } => self.quarantine(sequence, group),
-            Op::Declare { queues, reply } => self.declare(&queues, reply, group),
+            Op::Request {
+                outgoing,
+                staged,
+                reply,
+            } => {
+                self.large.stage(staged);
+                let sent = self.request(*outgoing, reply, group, now);
+                self.large.unstage();
+                sent
+            }
+            Op::AskReply {
+                correlation_id,
+                reply,
+            } => {
+                self.ask_reply(correlation_id, reply);
+                Ok(())
+            }
+            Op::LeaveReply { correlation_id } => {
+                self.leave_reply(&correlation_id);
+                Ok(())
+            }
+            Op::TakeReply { sequence } => self.take_reply(sequence, group, now),
+            Op::Notify(notice) => self.notify(*notice, group, now),
+            Op::Topics { reply } => {
+                let views = self.topic_views();
+                self.answer(reply, views);
+                Ok(())
+            }
+            Op::Declare {
+                queues,
+                topics,
+                reply,
+            } => self.declare(&queues, topics, reply, group),
             Op::SetPaused {
                 queue,
                 paused,

@@ -5,50 +5,58 @@ use std::sync::Arc;
 
 use gristmill_queue::board::{QueueFull, QueueId, Removal, Row};
 use gristmill_queue::key::KeyHash;
+use gristmill_queue::policy::Dedup;
 use gristmill_queue::ready::Place;
 use gristmill_queue::{Counters, Envelope, Message, MessageId, NewMessage, Timestamp};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Writer;
 use super::group::{Group, fatal};
+use super::topics::Route;
 use crate::blob;
 use crate::dedup;
 use crate::error::{Fatal, SendError};
 use crate::ops::{Accepted, Outgoing, Reply};
 use crate::record;
+use crate::topics::Sent;
 
 impl Writer {
     /// Accepts all messages of a batch, or none.
     pub(super) fn send(
         &mut self,
         batch: Vec<Outgoing>,
-        reply: Reply<Result<Vec<Accepted>, SendError>>,
+        reply: Reply<Result<Vec<Sent>, SendError>>,
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<(), Fatal> {
+        let batch = batch.into_iter().map(|outgoing| (outgoing, None)).collect();
         let accepted = self.take_batch(batch, &[], group, now)?;
         self.answer(reply, accepted);
         Ok(())
     }
 
-    /// The same; each message gets these attributes of Gristmill's own.
+    /// The same; one may have an id already, and each gets these attributes of Gristmill's own.
     pub(super) fn take_batch(
         &mut self,
-        batch: Vec<Outgoing>,
+        batch: Vec<(Outgoing, Option<MessageId>)>,
         stamps: &[(&'static str, String)],
         group: &mut Group<'_>,
         now: Timestamp,
-    ) -> Result<Result<Vec<Accepted>, SendError>, Fatal> {
-        let queues = match self.check_batch(&batch, group, now)? {
-            Ok(queues) => queues,
+    ) -> Result<Result<Vec<Sent>, SendError>, Fatal> {
+        let routes = match self.check_batch(&batch, group, now)? {
+            Ok(routes) => routes,
             Err(error) => return Ok(Err(error)),
         };
         let mut accepted = Vec::with_capacity(batch.len());
-        for (mut outgoing, queue) in batch.into_iter().zip(queues) {
+        let mut routes = routes.chunk_by(|a, b| a.at == b.at).peekable();
+        for (at, (outgoing, id)) in batch.into_iter().enumerate() {
+            let Outgoing { queue, mut message } = outgoing;
             for (name, value) in stamps {
-                outgoing.message.envelope.stamp(name, value);
+                message.envelope.stamp(name, value);
             }
-            accepted.push(self.accept_once(queue, None, outgoing.message, group, now)?);
+            let own = routes.next_if(|routes| routes[0].at == at);
+            let own = own.unwrap_or_default();
+            accepted.push(self.accept_routed((&queue, id, message), own, group, now)?);
         }
         Ok(Ok(accepted))
     }
@@ -56,42 +64,31 @@ impl Writer {
     /// Checks everything about a batch before anything of it is applied, and makes room for it.
     fn check_batch(
         &mut self,
-        batch: &[Outgoing],
+        batch: &[(Outgoing, Option<MessageId>)],
         group: &mut Group<'_>,
         now: Timestamp,
-    ) -> Result<Result<Vec<QueueId>, SendError>, Fatal> {
-        let queues = match self.check_messages(batch, now) {
-            Ok(queues) => queues,
-            Err(error) => return Ok(Err(error)),
+    ) -> Result<Result<Vec<Route>, SendError>, Fatal> {
+        let sends = batch.iter().map(|(sent, _)| (&sent.queue, &sent.message));
+        let mut routes = match self.routes(sends, Some(now)) {
+            Ok(routes) => routes,
+            Err((_, error)) if batch.len() == 1 => return Ok(Err(error)),
+            Err((at, error)) => {
+                let error = Box::new(error);
+                return Ok(Err(SendError::InBatch { at, error }));
+            }
         };
-        let messages = batch.iter().map(|outgoing| &outgoing.message);
-        let room = self.make_room(queues.iter().copied().zip(messages), group, now)?;
-        Ok(room.map(|()| queues).map_err(SendError::Full))
-    }
-
-    fn check_messages(
-        &self,
-        batch: &[Outgoing],
-        now: Timestamp,
-    ) -> Result<Vec<QueueId>, SendError> {
-        let mut queues = Vec::with_capacity(batch.len());
-        for outgoing in batch {
-            let queue = self
-                .board
-                .find(outgoing.queue.as_str())
-                .filter(|&queue| self.board.is_declared(queue))
-                .ok_or_else(|| SendError::UnknownQueue(outgoing.queue.clone()))?;
-            let policy = self.board.policy(queue);
-            outgoing
-                .message
-                .check(policy.max_body, now)
-                .map_err(|problem| SendError::Invalid {
-                    queue: outgoing.queue.clone(),
-                    problem,
-                })?;
-            queues.push(queue);
+        let shared = self.share_bodies(&mut routes, |at| {
+            let sent = &batch[at].0;
+            (&sent.queue, sent.message.blob)
+        });
+        if let Err(error) = shared {
+            return Ok(Err(error));
         }
-        Ok(queues)
+        let copies = routes
+            .iter()
+            .map(|route| (route.queue, &batch[route.at].0.message));
+        let room = self.make_room(copies, group, now)?;
+        Ok(room.map(|()| routes).map_err(SendError::Full))
     }
 
     /// Makes sure that all destinations have room for what goes to them together: those that drop
@@ -107,8 +104,7 @@ impl Writer {
         let mut repeated = HashSet::new();
         let mut news: Vec<(QueueId, u64)> = Vec::new();
         for (queue, message) in sends {
-            if let Some(dedup_id) = &message.dedup_id {
-                let key = dedup::key(queue, dedup_id);
+            if let Some(key) = self.dedup_key(queue, message) {
                 let first = dedup::find(group.dedup()?, &key, now);
                 let first = first.map_err(fatal("reading a dedup id"))?;
                 if first.is_some() || !repeated.insert(key) {
@@ -154,7 +150,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Accepts a message unless its dedup id was seen within the window.
+    /// Accepts a message unless its dedup id, or what stands for it, was seen within the window.
     pub(super) fn accept_once(
         &mut self,
         queue: QueueId,
@@ -163,7 +159,7 @@ impl Writer {
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<Accepted, Fatal> {
-        let Some(dedup_id) = &message.dedup_id else {
+        let Some(key) = self.dedup_key(queue, &message) else {
             let id = self.accept(queue, id, message, group, now)?;
             return Ok(Accepted {
                 id,
@@ -171,7 +167,6 @@ impl Writer {
                 conflict: false,
             });
         };
-        let key = dedup::key(queue, dedup_id);
         let body = message
             .blob
             .map_or_else(|| blob::checksum(&message.body), |blob| blob.checksum);
@@ -199,6 +194,15 @@ impl Writer {
             duplicate: false,
             conflict: false,
         })
+    }
+
+    /// What a message must not share with another within the window, if there is something.
+    fn dedup_key(&self, queue: QueueId, message: &NewMessage) -> Option<[u8; 20]> {
+        match &message.dedup_id {
+            Some(id) => Some(dedup::key(queue, id)),
+            None => (self.board.policy(queue).dedup == Dedup::Content)
+                .then(|| dedup::content_key(queue, message, self.large.digest(message))),
+        }
     }
 
     fn accept(
@@ -247,6 +251,10 @@ impl Writer {
             self.adopt(id.sequence(), blob, group)?;
         }
         group.insert_message(&row, record::encode(&message));
+        if Some(queue) == self.replies.queue {
+            let correlation_id = message.envelope.correlation_id.as_deref();
+            self.replies.note(id.sequence(), correlation_id);
+        }
         self.board.accept(&row, now);
         if row.place.due <= now {
             self.hot.keep(Arc::new(message), row);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gristmill_queue::board::Row;
 use gristmill_queue::effects::Effects;
 use gristmill_queue::outcome::{AttemptRecord, HandedBack, cut};
+use gristmill_queue::policy::Dedup;
 use gristmill_queue::retry::Roll;
 use gristmill_queue::settle::Counters;
 use gristmill_queue::{Fence, Outcome, Reason, Settlement, Timestamp, limits};
@@ -12,7 +13,8 @@ use gristmill_queue::{Fence, Outcome, Reason, Settlement, Timestamp, limits};
 use super::Writer;
 use super::bury::{Cause, EXPIRED};
 use super::group::{Group, fatal};
-use crate::error::Fatal;
+use super::topics::Route;
+use crate::error::{Fatal, SendError};
 use crate::ops::{Evidence, Settle};
 use crate::state;
 
@@ -38,7 +40,7 @@ impl Writer {
             return Ok(());
         };
         if outcome == Outcome::Done
-            && let Err(instead) = self.apply_effects(effects, &evidence, group, now)?
+            && let Err(instead) = self.apply_effects(fence, effects, &evidence, group, now)?
         {
             outcome = instead;
         }
@@ -57,6 +59,7 @@ impl Writer {
             self.fresh_next.insert(fence.sequence);
         }
         self.release(fence, stays, now);
+        self.land_moved(now);
         Ok(())
     }
 
@@ -64,7 +67,8 @@ impl Writer {
     /// attempt ends instead.
     fn apply_effects(
         &mut self,
-        effects: Effects,
+        fence: Fence,
+        mut effects: Effects,
         evidence: &Evidence,
         group: &mut Group<'_>,
         now: Timestamp,
@@ -77,25 +81,34 @@ impl Writer {
                 return Ok(Err(Outcome::HandedBack(HandedBack::Conflict)));
             }
         }
-        let mut queues = Vec::with_capacity(effects.sends.len());
-        for send in &effects.sends {
-            match self
-                .board
-                .find(send.to.as_str())
-                .filter(|&queue| self.board.is_declared(queue))
-            {
-                Some(queue) => queues.push(queue),
-                None => return Ok(Err(no_such_destination(send.to.as_str()))),
-            }
+        let sends = effects.sends.iter().map(|send| (&send.to, &send.message));
+        // What is sent was checked when it was sent.
+        let mut routes = match self.routes(sends, None) {
+            Ok(routes) => routes,
+            Err((_, error)) => return Ok(Err(not_sent(&error))),
+        };
+        let shared = self.share_bodies(&mut routes, |at| {
+            let send = &effects.sends[at];
+            (&send.to, send.message.blob)
+        });
+        if let Err(error) = shared {
+            tracing::warn!(%error, "a handler's send waits, because its body cannot be stored");
+            return Ok(Err(Outcome::HandedBack(HandedBack::DestinationFull)));
         }
-        let messages = effects.sends.iter().map(|send| &send.message);
-        let room = self.make_room(queues.iter().copied().zip(messages), group, now)?;
+        self.derive_dedup_ids(fence, &mut effects, &routes);
+        let copies = routes
+            .iter()
+            .map(|route| (route.queue, &effects.sends[route.at].message));
+        let room = self.make_room(copies, group, now)?;
         if let Err(full) = room {
             tracing::debug!(queue = %full.queue, "a handler's send waits, because the queue is full");
             return Ok(Err(Outcome::HandedBack(HandedBack::DestinationFull)));
         }
-        for (send, queue) in effects.sends.into_iter().zip(queues) {
-            self.accept_once(queue, Some(send.id), send.message, group, now)?;
+        let mut routes = routes.chunk_by(|a, b| a.at == b.at).peekable();
+        for (at, send) in effects.sends.into_iter().enumerate() {
+            let own = routes.next_if(|routes| routes[0].at == at);
+            let send = (&send.to, Some(send.id), send.message);
+            self.accept_routed(send, own.unwrap_or_default(), group, now)?;
         }
         for (key, write) in &effects.writes {
             let version = self.ordinal();
@@ -104,6 +117,18 @@ impl Writer {
                 .map_err(fatal("writing state"))?;
         }
         Ok(Ok(()))
+    }
+
+    /// Gives what a handler sends without a dedup id one that is the same whenever the handler runs
+    /// for this message, where a destination asks for it.
+    fn derive_dedup_ids(&self, fence: Fence, effects: &mut Effects, routes: &[Route]) {
+        for route in routes {
+            let message = &mut effects.sends[route.at].message;
+            if message.dedup_id.is_none() && self.board.policy(route.queue).dedup == Dedup::Derived
+            {
+                message.dedup_id = Some(format!("{}/{}", self.message_id(fence), route.at));
+            }
+        }
     }
 
     #[expect(
@@ -203,9 +228,13 @@ impl Writer {
     }
 }
 
-fn no_such_destination(queue: &str) -> Outcome {
-    let error =
-        format!("queue {queue} is no longer declared: declare it again, or change the handler");
+fn not_sent(error: &SendError) -> Outcome {
+    let error = match error {
+        SendError::UnknownQueue(queue) => {
+            format!("queue {queue} is no longer declared: declare it again, or change the handler")
+        }
+        other => other.to_string(),
+    };
     Outcome::Failed {
         reason: Reason::Retry,
         error,

@@ -120,7 +120,7 @@ fn message(n: usize) -> NewMessage {
 async fn send(store: &Store, queue: &str, message: NewMessage) -> Result<Accepted, SendError> {
     let queue = name(queue);
     let sent = store.send(vec![Outgoing { queue, message }]).await;
-    sent.map(|accepted| accepted[0])
+    sent.map(|sent| sent[0].accepted)
 }
 
 /// Declares a crontab entry and does a tick of it; nothing, if the store does not answer.

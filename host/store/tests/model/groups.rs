@@ -3,7 +3,7 @@
 use gristmill_queue::Reason;
 use gristmill_queue::policy::OnGroupFailure;
 
-use super::reference::{GroupKey, Message, Reference};
+use super::reference::{Counts, GroupKey, Message, Reference, ms};
 use super::rig::name;
 use super::world::{Asked, World, poll_once};
 
@@ -38,6 +38,31 @@ impl Reference {
                 (*after, *before) = ((*after).min(message.order), later);
             }
         }
+    }
+
+    /// What dies goes to an ordinary queue if its own says so and that is declared; there it starts
+    /// anew, in its old place.
+    pub fn move_dead(&mut self, mut message: Message) -> Option<Message> {
+        let to = self.queues[&message.queue].policy.dead_letter.clone();
+        let to = to.map(|to| to.to_string());
+        let Some(to) = to.filter(|to| *to != message.queue && self.queues[to].declared) else {
+            return Some(message);
+        };
+        let policy = &self.queues[&to].policy;
+        message.counts = Counts {
+            redriven: message.counts.redriven,
+            ..Counts::default()
+        };
+        (message.due, message.since) = (self.now, self.now);
+        message.lives = policy.default_ttl.map(ms);
+        message.expires = message.lives.map(|lives| self.now + lives);
+        (message.suspect, message.conflicts, message.wants_fresh) = (false, 0, false);
+        message.key = policy.key.as_ref().and(message.tenant.clone());
+        message.history.clear();
+        (message.in_flight, message.shares, message.queue) = (false, false, to);
+        self.messages.insert(message.id.sequence(), message);
+        self.note_turns();
+        None
     }
 
     pub fn bury_rests(&mut self) {

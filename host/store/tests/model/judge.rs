@@ -143,13 +143,11 @@ impl World {
         let accepted = match answer {
             Ok(accepted) => accepted,
             Err(error) => {
-                let kind = match error {
+                let kind = match error.cause() {
                     SendError::UnknownQueue(_) => Refusal::Unknown,
                     SendError::Invalid { .. } => Refusal::Invalid,
                     SendError::Full(_) => Refusal::Full,
-                    SendError::Busy { .. } | SendError::NotStored { .. } | SendError::Unknown => {
-                        panic!("{error}")
-                    }
+                    other => panic!("{other}"),
                 };
                 assert!(
                     refusals.contains(&kind),

@@ -11,7 +11,12 @@ use super::flow;
 /// The most bytes that a queue takes, unless its policy says less.
 pub const MAX_BODY: u64 = 256 * 1024;
 /// How many policies [`policy`] knows.
-pub const POLICIES: u8 = 14;
+pub const POLICIES: u8 = 15;
+
+/// In milliseconds.
+pub fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("short")
+}
 
 /// One of them.
 pub fn policy(number: u8) -> QueuePolicy {
@@ -59,6 +64,10 @@ pub fn policy(number: u8) -> QueuePolicy {
         9 => {
             policy.on_full = OnFull::DropOldest;
             (policy.max_messages, policy.max_bytes) = (Some(8), Some(60));
+        }
+        14 => {
+            policy.dead_letter = Some(super::rig::name("c"));
+            policy.retry.max_attempts = 2;
         }
         limited => flow::limit(&mut policy, limited),
     }

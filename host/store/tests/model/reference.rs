@@ -3,13 +3,13 @@
 //! Time is in milliseconds. Messages are known by the number in their id.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use gristmill_queue::policy::OnExpiry;
 use gristmill_queue::{MessageId, QueuePolicy, Reason};
 
 use super::cron::Entry;
 use super::flow::Flow;
+pub use super::policy::ms;
 use super::state::{First, State};
 
 /// The state keys that handlers use.
@@ -123,10 +123,6 @@ pub enum Ended {
         shows: bool,
         reused: bool,
     },
-}
-
-pub fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).expect("short")
 }
 
 impl Reference {
@@ -299,7 +295,7 @@ impl Reference {
     }
 
     pub fn die(&mut self, sequence: u64, reason: Reason) {
-        let mut message = self.messages.remove(&sequence).expect("it is here");
+        let message = self.messages.remove(&sequence).expect("it is here");
         if let Some(group) = message
             .group
             .clone()
@@ -307,6 +303,9 @@ impl Reference {
         {
             self.fail_group((message.queue.clone(), group), &message, reason);
         }
+        let Some(mut message) = self.move_dead(message) else {
+            return;
+        };
         let keep = self.queues[&message.queue].policy.dead_retention;
         let excess = message.history.len().saturating_sub(HISTORY);
         message.history.drain(..excess);

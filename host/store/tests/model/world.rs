@@ -222,7 +222,7 @@ impl World {
                 declared.push((queue, policy(*number)));
             }
         }
-        let declaring = self.rig.store.declare(declarations(&declared));
+        let declaring = self.rig.store.declare(declarations(&declared), Vec::new());
         self.rig.wait(declaring).unwrap();
     }
 
@@ -259,7 +259,10 @@ impl World {
                     message: new_message(sending, body),
                 });
                 let (outgoing, staged) = super::large::stage(&store, outgoing.collect());
-                let sent = async move { store.send_staged(outgoing, staged).await };
+                let sent = async move {
+                    let sent = store.send_staged(outgoing, staged).await?;
+                    Ok(sent.into_iter().map(|sent| sent.accepted).collect())
+                };
                 Asked::Send(batch, poll_once(sent))
             }
             Op::End(n, end) => self.ask_end(*n, end),

@@ -2,7 +2,9 @@
 
 use gristmill_queue::message::Due;
 use gristmill_queue::{MessageId, QueueName, Timestamp};
-use gristmill_store::{AdminError, DeadFilter, DeadLetter, Found, PurgeStates};
+use gristmill_store::{
+    AdminError, DeadFilter, DeadLetter, Found, PurgeStates, RedriveOrder, RedriveUnderWay, Redriven,
+};
 
 use super::Host;
 
@@ -51,5 +53,41 @@ impl Host {
         self.runtime
             .block_on(self.store.set_paused(QueueName::new(queue).unwrap(), false))
             .unwrap();
+    }
+
+    pub fn start_redrive(&self, queue: &str, order: RedriveOrder) -> Result<Redriven, AdminError> {
+        let queue = QueueName::new(queue).unwrap();
+        self.runtime
+            .block_on(self.store.start_redrive(queue, order))
+    }
+
+    pub fn redrives(&self) -> Vec<RedriveUnderWay> {
+        self.runtime.block_on(self.store.redrives()).unwrap()
+    }
+
+    pub fn cancel_redrive(&self, number: u64) -> Result<u64, &'static str> {
+        let cancelled = self.runtime.block_on(self.store.cancel_redrive(number));
+        cancelled.map_err(|error| match error {
+            AdminError::UnknownRedrive(_) => "unknown",
+            _ => "other",
+        })
+    }
+
+    pub fn redrive_edited(
+        &self,
+        queue: &str,
+        id: MessageId,
+        body: Vec<u8>,
+    ) -> Result<MessageId, AdminError> {
+        let queue = QueueName::new(queue).unwrap();
+        self.runtime
+            .block_on(self.store.redrive_edited(queue, id, body.into()))
+    }
+
+    pub fn count_dead(&self, queue: &str, filter: &DeadFilter) -> u64 {
+        let groups = self
+            .store
+            .dead_groups(&QueueName::new(queue).unwrap(), filter);
+        groups.unwrap().iter().map(|group| group.count).sum()
     }
 }

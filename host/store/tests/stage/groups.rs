@@ -14,7 +14,7 @@ impl Host {
         for queue in &mut self.queues {
             change(&mut queue.policy);
         }
-        let declaring = self.store.declare(self.queues.clone());
+        let declaring = self.store.declare(self.queues.clone(), Vec::new());
         self.runtime.block_on(declaring).unwrap();
         self
     }

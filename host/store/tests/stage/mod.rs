@@ -25,11 +25,12 @@ use gristmill_queue::{
 };
 use gristmill_store::{
     Accepted, Clock, CronEntry, CronMark, DeadFilter, Declaration, Evidence, Fired, Firing, Leased,
-    OpenError, Options, Outgoing, SendError, Settle, Sink, Store,
+    OpenError, Options, Outgoing, SendError, Settle, Sink, Store, TopicDeclaration,
 };
 
 mod admin;
 mod groups;
+mod topics;
 
 /// A host without handlers: what is delivered is collected.
 pub struct Host {
@@ -37,6 +38,7 @@ pub struct Host {
     path: PathBuf,
     clock: Arc<AtomicU64>,
     queues: Vec<Declaration>,
+    topics: Vec<TopicDeclaration>,
     store: Store,
     delivered: HashMap<QueueName, Arc<Collected>>,
     runtime: tokio::runtime::Runtime,
@@ -69,18 +71,20 @@ impl Host {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let path = folder.path().join("0");
         let clock = Arc::new(AtomicU64::new(1_763_640_000_000));
-        Self::open(folder, path, clock, queues.iter().map(declare).collect())
+        let queues = queues.iter().map(declare).collect();
+        Self::open(folder, path, clock, (queues, Vec::new()))
     }
 
     fn open(
         folder: Arc<tempfile::TempDir>,
         path: PathBuf,
         clock: Arc<AtomicU64>,
-        queues: Vec<Declaration>,
+        (queues, topics): (Vec<Declaration>, Vec<TopicDeclaration>),
     ) -> Self {
         let options = Options {
             clock: Clock::Manual(Arc::clone(&clock)),
             queues: queues.clone(),
+            topics: topics.clone(),
             ..Options::default()
         };
         let (store, _) = Store::open(&path, options).unwrap();
@@ -102,6 +106,7 @@ impl Host {
             path,
             clock,
             queues,
+            topics,
             store,
             delivered,
             runtime,
@@ -113,21 +118,23 @@ impl Host {
         for queue in &mut self.queues {
             change(queue.name.as_str(), &mut queue.policy);
         }
-        let declaring = self.store.declare(self.queues.clone());
+        let declaring = self.store.declare(self.queues.clone(), self.topics.clone());
         self.runtime.block_on(declaring).unwrap();
     }
 
     /// Closes the store and opens it again.
     pub fn reopen(self) -> Self {
         self.runtime.block_on(self.store.close());
-        Self::open(self.folder, self.path, self.clock, self.queues)
+        let declared = (self.queues, self.topics);
+        Self::open(self.folder, self.path, self.clock, declared)
     }
 
     /// Closes the store, lets somebody else at its file, and opens it again.
     pub fn reopen_after(self, change: impl FnOnce(&redb::Database)) -> Self {
         self.runtime.block_on(self.store.close());
         change(&redb::Database::open(self.path.join("store.redb")).unwrap());
-        Self::open(self.folder, self.path, self.clock, self.queues)
+        let declared = (self.queues, self.topics);
+        Self::open(self.folder, self.path, self.clock, declared)
     }
 
     /// Opens a copy of the file that somebody else was let at.
@@ -177,7 +184,7 @@ impl Host {
             Arc::clone(&self.folder),
             path,
             Arc::clone(&self.clock),
-            self.queues.clone(),
+            (self.queues.clone(), self.topics.clone()),
         )
     }
 
@@ -213,7 +220,8 @@ impl Host {
     }
 
     pub fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Accepted>, SendError> {
-        self.runtime.block_on(self.store.send(batch))
+        let sent = self.runtime.block_on(self.store.send(batch));
+        sent.map(|all| all.into_iter().map(|sent| sent.accepted).collect())
     }
 
     /// What has been delivered since the last time.
@@ -302,7 +310,10 @@ impl Host {
         let queue = QueueName::new(queue).unwrap();
         let views = self.runtime.block_on(self.store.views()).unwrap();
         let waiting = self.runtime.block_on(self.store.peek(queue.clone(), 100));
-        let groups = self.store.dead_groups(&queue).unwrap();
+        let groups = self
+            .store
+            .dead_groups(&queue, &DeadFilter::default())
+            .unwrap();
         let dead = self.store.dead(&queue, &DeadFilter::default(), 0, 100);
         let letters: Vec<_> = dead
             .unwrap()

@@ -53,7 +53,8 @@ impl Model {
             Removal::Dropped => totals.dropped += 1,
             Removal::Cancelled => totals.cancelled += 1,
             Removal::ExpiredAndDropped => totals.expired += 1,
-            Removal::Damaged => {}
+            Removal::Taken => totals.acked += 1,
+            Removal::Damaged | Removal::Returned => {}
             Removal::ExpiredToDead | Removal::GroupFailed => {
                 entry.state = State::Dead;
                 totals.expired += u64::from(why == Removal::ExpiredToDead);
