@@ -344,25 +344,26 @@ impl Specimen {
 
     /// First what is not halted, then the rest.
     fn deliver(&self, store: &Store, found: &mut usize) -> Result<(), String> {
-        self.deliver_but(&self.halted, store, found)?;
+        let sink = Arc::new(Collected::default());
+        for queue in QUEUES {
+            store.attach(name(queue), 1000, Arc::clone(&sink) as Arc<dyn Sink>);
+        }
+        self.deliver_but(&self.halted, store, &sink, found)?;
         for queue in QUEUES {
             // It may be paused, because a halted group is not known for certain.
             let _ = block_on(store.resume_groups(name(queue), None));
             let _ = block_on(store.set_paused(name(queue), false));
         }
-        self.deliver_but(&BTreeSet::new(), store, found)
+        self.deliver_but(&BTreeSet::new(), store, &sink, found)
     }
 
     fn deliver_but(
         &self,
         halted: &BTreeSet<(String, Option<String>)>,
         store: &Store,
+        sink: &Collected,
         found: &mut usize,
     ) -> Result<(), String> {
-        let sink = Arc::new(Collected::default());
-        for queue in QUEUES {
-            store.attach(name(queue), 1000, Arc::clone(&sink) as Arc<dyn Sink>);
-        }
         while block_on(store.tick()).is_ok() {
             let leased = std::mem::take(&mut *sink.0.lock().unwrap());
             if leased.is_empty()
