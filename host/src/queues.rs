@@ -10,12 +10,14 @@ use bytes::Bytes;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
-use gristmill_queue::{IdSource, Message, MessageId, NewMessage, QueueName, Timestamp};
+use gristmill_queue::{
+    BlobRef, BlobUnavailable, Fence, IdSource, Message, MessageId, NewMessage, QueueName, Timestamp,
+};
 use gristmill_store::{
-    Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
-    Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
-    RedriveUnderWay, Redriven, Requested, ReturnableGroup, SendError, Sent, Settle, SettleBatch,
-    Sink, Slots, Store, TopicDeclaration, TopicView,
+    Accepted, AdminError, Blob, BlobWriter, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter,
+    DeadSummary, Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates,
+    RedriveOrder, RedriveUnderWay, Redriven, Requested, ReturnableGroup, SendError, Sent, Settle,
+    SettleBatch, Sink, Slots, Staged, Store, TopicDeclaration, TopicView,
 };
 
 /// All queues of a host.
@@ -53,6 +55,49 @@ impl Queues {
     /// When one is refused, or when it is not known whether they were accepted.
     pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Sent>, SendError> {
         self.store.send(batch).await
+    }
+
+    /// Sends a message whose large body is stored already; it is durable when this returns.
+    ///
+    /// # Errors
+    /// See [`Queues::send_all`].
+    pub async fn send_large(
+        &self,
+        queue: QueueName,
+        mut message: NewMessage,
+        body: Staged,
+    ) -> Result<Sent, SendError> {
+        message.blob = Some(body.blob());
+        let batch = vec![Outgoing { queue, message }];
+        let sent = self.store.send_staged(batch, vec![body]).await?;
+        sent.into_iter().next().ok_or(SendError::Unknown)
+    }
+
+    /// Takes a large body in, piece by piece, for a message to that queue. Blocks as files do.
+    ///
+    /// # Errors
+    /// When there is no such queue, or no room on the disk.
+    pub fn take_large(&self, queue: &QueueName) -> Result<BlobWriter, SendError> {
+        self.store.blob_writer(queue)
+    }
+
+    /// Opens the large body of a message. Blocks as files do.
+    ///
+    /// # Errors
+    /// When it is damaged or gone, which it is when its message has ended.
+    pub fn open_large(&self, body: BlobRef) -> Result<Blob, BlobUnavailable> {
+        self.store.open_blob(body)
+    }
+
+    /// The most bytes of a body that is kept with its message; a larger one is stored aside.
+    #[must_use]
+    pub fn inline_bytes(&self) -> u64 {
+        self.store.inline_bytes()
+    }
+
+    /// Puts a leased message aside because its large body is damaged.
+    pub fn put_aside(&self, fence: Fence) {
+        self.store.put_aside(fence);
     }
 
     /// Sends a message to a queue; its reply comes to [`Queues::reply`].
@@ -340,14 +385,31 @@ impl Queues {
         self.store.detach(queue).await
     }
 
-    /// Ends an attempt, with all that is to happen with it.
-    pub fn settle(&self, settle: Settle) {
-        self.store.settle(settle);
+    /// Ends an attempt, with all that is to happen with it. Waits for nothing, unless the handler sent
+    /// a large body: that is stored first.
+    pub async fn settle(&self, settle: Settle) {
+        if !self.store.spills(&settle.effects) {
+            return self.store.settle(settle);
+        }
+        let store = self.store.clone();
+        self.spill(move || store.settle(settle)).await;
     }
 
-    /// Ends the attempts of a batch, with all that is to happen with them.
-    pub fn settle_batch(&self, settle: SettleBatch) {
-        self.store.settle_batch(settle);
+    /// Ends the attempts of a batch, with all that is to happen with them; waits as
+    /// [`Queues::settle`] does.
+    pub async fn settle_batch(&self, settle: SettleBatch) {
+        if !self.store.spills(&settle.effects) {
+            return self.store.settle_batch(settle);
+        }
+        let store = self.store.clone();
+        self.spill(move || store.settle_batch(settle)).await;
+    }
+
+    /// Files are written where that keeps nobody waiting.
+    async fn spill(&self, settle: impl FnOnce() + Send + 'static) {
+        if let Err(error) = tokio::task::spawn_blocking(settle).await {
+            tracing::error!(%error, "an attempt was not settled");
+        }
     }
 
     /// The committed state of a handler.

@@ -55,6 +55,7 @@ pub enum ServeError {
 pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
     let options = Options {
         queues: declarations(config),
+        inline_bytes: config.host.inline_limit,
         topics: topic_declarations(config),
         on_fatal: Some(Box::new(|error| {
             eprintln!("error: {error}; whether what was under way was done is not known");

@@ -15,6 +15,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`message`] | what is sent and delivered, and the limits on it |
+//! | [`blob`] | large bodies, which are stored aside |
 //! | [`outcome`] | how an attempt may end, and what is kept about it |
 //! | [`settle`](mod@settle) | outcome → settlement: counting, back-off, death |
 //! | [`retry`] | back-off and jitter |
@@ -33,6 +34,7 @@
     clippy::disallowed_types
 )]
 
+pub mod blob;
 pub mod board;
 pub mod effects;
 pub mod id;
@@ -52,6 +54,7 @@ pub mod time;
 pub mod topic;
 pub mod trace;
 
+pub use blob::{BlobReader, BlobRef, BlobUnavailable};
 pub use board::{Board, Fence};
 pub use effects::{Effects, Transaction};
 pub use id::{IdSource, MessageId};

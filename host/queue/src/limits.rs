@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 /// The most bytes of a message body that a queue can be configured to take.
-pub const MAX_BODY: u64 = 1024 * 1024;
+pub const MAX_BODY: u64 = 1024 * 1024 * 1024;
 /// The most bytes of a message body that a queue takes unless it says otherwise.
-pub const DEFAULT_MAX_BODY: u64 = 256 * 1024;
+pub const DEFAULT_MAX_BODY: u64 = 64 * 1024 * 1024;
+/// The most bytes of a body that can be kept with its message instead of aside.
+pub const MAX_INLINE: u64 = 1024 * 1024;
+/// The most bytes of a body that is kept with its message unless the configuration says otherwise.
+pub const DEFAULT_INLINE: u64 = 256 * 1024;
+/// The most bytes of a large body that a handler reads in one call.
+pub const MAX_BODY_READ: u32 = 1024 * 1024;
 /// The most attributes of a message.
 pub const MAX_ATTRIBUTES: usize = 64;
 /// The most bytes of an attribute's name.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::blob::BlobRef;
 use crate::limits;
 use crate::trace::{self, InvalidTrace};
 use crate::{MessageId, QueueName, Timestamp};
@@ -79,8 +80,18 @@ pub struct Message {
     pub expires_at: Option<Timestamp>,
     /// What its sender said about it.
     pub envelope: Envelope,
-    /// The payload, exactly as sent.
+    /// The payload, exactly as sent; empty if it is stored aside.
     pub body: Bytes,
+    /// The payload, if it is stored aside because it is large.
+    pub blob: Option<BlobRef>,
+}
+
+impl Message {
+    /// Bytes of the payload, wherever it is.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.blob.map_or(self.body.len() as u64, |blob| blob.size)
+    }
 }
 
 /// When a new message is due.
@@ -110,8 +121,10 @@ impl Due {
 /// A message that is to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewMessage {
-    /// The payload.
+    /// The payload; empty if it is stored aside.
     pub body: Bytes,
+    /// The payload, if it was stored aside already because it is large.
+    pub blob: Option<BlobRef>,
     /// What the sender says about it.
     pub envelope: Envelope,
     /// When it is due.
@@ -193,6 +206,12 @@ impl NewMessage {
         }
     }
 
+    /// Bytes of the payload, wherever it is.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.blob.map_or(self.body.len() as u64, |blob| blob.size)
+    }
+
     /// When the message is due if it is accepted at `now`.
     #[must_use]
     pub fn due_at(&self, now: Timestamp) -> Timestamp {
@@ -210,7 +229,7 @@ impl NewMessage {
     /// # Errors
     /// With the first limit that is broken.
     pub fn check(&self, max_body: u64, now: Timestamp) -> Result<(), InvalidMessage> {
-        let size = self.body.len() as u64;
+        let size = self.size();
         if size > max_body {
             return Err(InvalidMessage::BodyTooLarge {
                 size,

@@ -308,8 +308,8 @@ impl From<DeadLetter> for DeadLetterView {
             output_dropped: letter.diagnostics.output_dropped,
             module: letter.handler,
             config: letter.config,
+            size: usize::try_from(message.size()).unwrap_or(usize::MAX),
             envelope: message.envelope.into(),
-            size: message.body.len(),
             body: Body::of(&message.body),
         }
     }

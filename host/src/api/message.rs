@@ -208,6 +208,7 @@ impl MessageIn {
             body_base64: self.body_base64,
         };
         Ok(NewMessage {
+            blob: None,
             body: body.into_bytes()?,
             envelope: Envelope {
                 content_type: self.content_type,

@@ -95,8 +95,8 @@ impl MessageView {
     }
 
     fn plain(message: gristmill_queue::Message, state: &str) -> Self {
-        let size = message.body.len();
-        let omitted = size > MAX_SHOWN_BODY;
+        let size = usize::try_from(message.size()).unwrap_or(usize::MAX);
+        let omitted = size > MAX_SHOWN_BODY || message.blob.is_some();
         MessageView {
             id: message.id.to_string(),
             queue: message.queue.to_string(),

@@ -53,6 +53,8 @@ pub enum Code {
     Damaged,
     /// The store cannot be read or written.
     StoreFailed,
+    /// A large body could not be stored; nothing was sent.
+    DiskFull,
     /// No host answers. Said by the caller's side, never by a host.
     Unreachable,
     /// Anything that this version does not know.
@@ -101,6 +103,7 @@ impl Code {
             Code::OutcomeUnknown => ("outcome-unknown", 503, "Whether it was done is not known"),
             Code::Damaged => ("damaged", 500, "A record is damaged"),
             Code::StoreFailed => ("store-failed", 500, "The store failed"),
+            Code::DiskFull => ("disk-full", 507, "The body could not be stored"),
             Code::Unreachable => ("unreachable", 503, "No host answers"),
             Code::Other => ("other", 500, "Something went wrong"),
         }
@@ -157,6 +160,7 @@ impl From<SendError> for Problem {
             },
             SendError::Full(_) => Code::QueueFull,
             SendError::Busy { .. } => Code::Busy,
+            SendError::NotStored { .. } => Code::DiskFull,
             SendError::Unmatched(_) => Code::Unmatched,
             SendError::TooManyCopies => Code::TooLarge,
             SendError::RequestToTopic(_) => Code::BadRequest,
@@ -189,6 +193,7 @@ impl From<AdminError> for Problem {
             AdminError::IsDead(_) => Problem::new(Code::MessageDead, error.to_string()),
             AdminError::ExpiresFirst(_) => Problem::new(Code::InvalidMessage, error.to_string()),
             AdminError::Damaged(_) => Problem::new(Code::Damaged, error.to_string()),
+            AdminError::Blob(_) => Problem::new(Code::StoreFailed, error.to_string()),
             AdminError::Store(_) => Problem::new(Code::StoreFailed, error.to_string()),
             AdminError::Closed => Problem::new(Code::OutcomeUnknown, error.to_string()),
         }

@@ -177,8 +177,8 @@ impl WaitingView {
             expires_at_ms: message.expires_at.map(Timestamp::unix_ms),
             counters: row.counters.into(),
             suspect: row.suspect,
+            size: usize::try_from(message.size()).unwrap_or(usize::MAX),
             envelope: message.envelope.into(),
-            size: message.body.len(),
             body: Body::of(&message.body),
             history: attempts.into_iter().map(AttemptView::from).collect(),
         }

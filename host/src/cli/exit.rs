@@ -106,7 +106,7 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::MessageInFlight
         | Code::MessageDead
         | Code::Unmatched => Exit::Conflict,
-        Code::OutcomeUnknown | Code::StoreFailed => Exit::StoreFailed,
+        Code::OutcomeUnknown | Code::StoreFailed | Code::DiskFull => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,
         Code::BadRequest
         | Code::InvalidMessage

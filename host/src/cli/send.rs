@@ -96,6 +96,7 @@ impl About {
         let guessed = file.and_then(content_type).map(str::to_owned);
         NewMessage {
             body: Bytes::new(),
+            blob: None,
             envelope: Envelope {
                 content_type: self.content_type.clone().or(guessed),
                 attributes: self.attributes.clone(),
@@ -203,12 +204,12 @@ fn whole(source: Source) -> Result<Bytes, Failure> {
     let mut body = Vec::new();
     source
         .reader
-        .take(limits::MAX_BODY + 1)
+        .take(limits::MAX_INLINE + 1)
         .read_to_end(&mut body)?;
-    if body.len() as u64 > limits::MAX_BODY {
+    if body.len() as u64 > limits::MAX_INLINE {
         let message = format!(
             "the body has more than {} bytes, which is the most a message can have; --lines sends each line as a message",
-            limits::MAX_BODY
+            limits::MAX_INLINE
         );
         return Err(Failure::new(Exit::Failed, message));
     }
@@ -290,8 +291,8 @@ mod tests {
             size: None,
         };
         assert_eq!(
-            whole(source(limits::MAX_BODY)).unwrap().len() as u64,
-            limits::MAX_BODY
+            whole(source(limits::MAX_INLINE)).unwrap().len() as u64,
+            limits::MAX_INLINE
         );
         assert!(whole(source(u64::MAX)).is_err());
     }

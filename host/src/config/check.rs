@@ -127,6 +127,7 @@ fn build_host(
         shutdown_timeout: or_default(&raw.shutdown_timeout, &defaults::SHUTDOWN_TIMEOUT),
         scan_interval: or_default(&raw.scan_interval, &defaults::SCAN_INTERVAL),
         keep_versions: or_default(&raw.keep_versions, &defaults::KEEP_VERSIONS),
+        inline_limit: or_default(&raw.inline_limit, &defaults::INLINE_LIMIT).as_u64(),
         watch: value(&raw.watch).unwrap_or(Watch::Auto),
         log: text(&raw.log, defaults::LOG),
         sandbox: SandboxConfig {
@@ -210,6 +211,13 @@ pub fn beyond_host(key: &str, host: &HostConfig) -> String {
 /// The cure of [`beyond_host`].
 pub const LESS: &str = "raise `host.max_in_flight`, or lower this";
 
+/// The largest body that a queue takes. Who says only how much it may hold means no body that would never fit.
+fn max_body(raw: &RawQueue) -> u64 {
+    let default = defaults::MAX_MESSAGE_SIZE.default;
+    let fits = value(&raw.max_bytes).map_or(default, |most| most.min(default));
+    value(&raw.max_message_size).unwrap_or(fits).as_u64()
+}
+
 fn build_queue(
     name: &Spanned<String>,
     raw: RawQueue,
@@ -224,7 +232,7 @@ fn build_queue(
         key: check_flow::key(&raw, &key, problems),
         max_messages: value(&raw.max_messages),
         max_bytes: value(&raw.max_bytes).map(|size| size.as_u64()),
-        max_body: or_default(&raw.max_message_size, &defaults::MAX_MESSAGE_SIZE).as_u64(),
+        max_body: max_body(&raw),
         default_ttl: value(&raw.ttl),
         on_full: value(&raw.on_full).unwrap_or_default(),
         on_expiry: value(&raw.on_expiry).unwrap_or_default(),

@@ -155,6 +155,7 @@ impl CronCheck<'_, '_, '_> {
 fn message(raw: RawCron, reply_to: Option<QueueName>) -> NewMessage {
     let text = |given: Given<String>| given.map(Spanned::into_inner);
     NewMessage {
+        blob: None,
         envelope: Envelope {
             content_type: text(raw.content_type),
             attributes: raw.attributes.into_iter().collect(),

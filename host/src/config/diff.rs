@@ -114,6 +114,7 @@ fn changed_host_keys(old: &HostConfig, new: &HostConfig) -> Vec<String> {
         shutdown_timeout,
         scan_interval,
         keep_versions,
+        inline_limit,
         watch,
         log,
         sandbox,
@@ -135,6 +136,7 @@ fn changed_host_keys(old: &HostConfig, new: &HostConfig) -> Vec<String> {
         ),
         ("host.scan_interval", *scan_interval != new.scan_interval),
         ("host.keep_versions", *keep_versions != new.keep_versions),
+        ("host.inline_limit", *inline_limit != new.inline_limit),
         ("host.watch", *watch != new.watch),
         ("host.log", *log != new.log),
         (

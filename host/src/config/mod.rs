@@ -86,6 +86,8 @@ pub struct HostConfig {
     pub scan_interval: Duration,
     /// How many earlier versions of each module are kept.
     pub keep_versions: u32,
+    /// Bytes of the largest body that is kept with its message.
+    pub inline_limit: u64,
     /// How changed modules are noticed.
     pub watch: Watch,
     /// What is logged: a level, or directives as `tracing` reads them.

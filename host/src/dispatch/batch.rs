@@ -68,7 +68,8 @@ impl Line {
         let mut ready = Ready::default();
         let mut waiting = batching.waiting();
         for leased in leased {
-            if leased.alone {
+            // A large body has its memory, or its file, to itself.
+            if leased.alone || leased.message.blob.is_some() {
                 ready.alone.push(leased);
                 continue;
             }
@@ -131,7 +132,7 @@ impl Line {
     }
 
     /// Hands back what waits: the queue gets no more from here.
-    pub(super) fn let_go(&self, why: HandedBack) {
+    pub(super) async fn let_go(&self, why: HandedBack) {
         let Some(batching) = &self.batching else {
             return;
         };
@@ -142,7 +143,10 @@ impl Line {
         };
         let _under = Under::new(self, left.len());
         for leased in left {
-            self.shared.queues.settle(self.hand_back(&leased, why));
+            self.shared
+                .queues
+                .settle(self.hand_back(&leased, why))
+                .await;
         }
     }
 
@@ -151,7 +155,7 @@ impl Line {
             let _under = Under::new(&self, batch.len());
             for leased in batch {
                 let back = self.hand_back(&leased, HandedBack::Reload);
-                self.shared.queues.settle(back);
+                self.shared.queues.settle(back).await;
             }
             return;
         };
@@ -185,7 +189,7 @@ impl Line {
             ending: serving.ending.clone(),
         };
         let report = serving.version.run_batch(delivery).await;
-        queues.settle_batch(SettleBatch {
+        let settle = SettleBatch {
             ended: fences.into_iter().zip(report.outcomes).collect(),
             effects: report.effects,
             evidence: Evidence {
@@ -196,7 +200,8 @@ impl Line {
                 config: Arc::clone(&self.config),
                 handler: Arc::clone(self.handler.name()),
             },
-        });
+        };
+        queues.settle_batch(settle).await;
     }
 }
 

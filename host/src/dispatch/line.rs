@@ -11,6 +11,7 @@ use gristmill_store::{Evidence, Leased, Settle, Sink};
 
 use super::Shared;
 use super::batch::Batching;
+use super::large::Undelivered;
 use crate::queues::Queues;
 use crate::runtime::{Delivery, EndingFlag, HandlerVersion};
 
@@ -155,8 +156,19 @@ impl Line {
         let _under = Under::new(&self, 1);
         let queues = &self.shared.queues;
         let Some(serving) = self.handler.serving() else {
-            queues.settle(self.hand_back(&leased, HandedBack::Reload));
+            let settle = self.hand_back(&leased, HandedBack::Reload);
+            queues.settle(settle).await;
             return;
+        };
+        let message = Arc::clone(&leased.message);
+        let prepared = self.shared.whole.prepare(message, &serving.version, queues);
+        let large = match prepared.await {
+            Ok(large) => large,
+            Err(Undelivered::Damaged) => return queues.put_aside(leased.fence),
+            Err(Undelivered::Ended(outcome)) => {
+                let settle = self.unhandled(&leased, outcome);
+                return queues.settle(settle).await;
+            }
         };
         let started_at = queues.now();
         let grants = &serving.version.spec().grants;
@@ -168,15 +180,20 @@ impl Line {
                 serving.version.spec().limits.effects,
                 started_at,
             ),
-            message: leased.message,
+            message: large.message,
             attempt: leased.attempt,
             max_attempts: Some(leased.max_attempts),
             previous_failure: leased.previous_failure,
             ending: serving.ending.clone(),
             fresh: leased.fresh,
+            large: large.reader,
         };
         let report = serving.version.run(delivery).await;
-        queues.settle(Settle {
+        drop(large.room);
+        if report.damaged_body {
+            return queues.put_aside(leased.fence);
+        }
+        let settle = Settle {
             fence: leased.fence,
             outcome: report.outcome,
             effects: report.effects,
@@ -188,13 +205,19 @@ impl Line {
                 config: Arc::clone(&self.config),
                 handler: Arc::clone(&self.handler.name),
             },
-        });
+        };
+        queues.settle(settle).await;
     }
 
     pub(super) fn hand_back(&self, leased: &Leased, why: HandedBack) -> Settle {
+        self.unhandled(leased, Outcome::HandedBack(why))
+    }
+
+    /// Ends an attempt that did not reach the handler.
+    pub(super) fn unhandled(&self, leased: &Leased, outcome: Outcome) -> Settle {
         Settle {
             fence: leased.fence,
-            outcome: Outcome::HandedBack(why),
+            outcome,
             effects: Effects::default(),
             evidence: Evidence {
                 started_at: leased.leased_at,

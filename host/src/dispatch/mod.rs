@@ -10,6 +10,7 @@
 
 mod batch;
 mod gather;
+mod large;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use tokio::sync::Notify;
 use crate::queues::Queues;
 use batch::Batching;
 pub use gather::BatchLimits;
+use large::Whole;
 pub use line::HandlerSlot;
 use line::Line;
 
@@ -52,6 +54,7 @@ struct Shared {
     guests: tokio::runtime::Handle,
     lines: Mutex<HashMap<QueueName, Arc<Line>>>,
     running: Running,
+    whole: Whole,
 }
 
 /// Counts deliveries that are under way, and tells when there is none.
@@ -96,6 +99,7 @@ impl Dispatcher {
                 guests,
                 lines,
                 running,
+                whole: Whole::default(),
             }),
         }
     }

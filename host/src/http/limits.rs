@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The most bytes of a message that is sent by itself: its body as it is, so the core's own limit.
+/// The most bytes of a message that is sent by itself: its body as it is; larger ones cannot be sent here yet.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 /// The most bytes of a batch, as JSON.
 pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
@@ -27,4 +27,4 @@ pub const MAX_ANSWER: usize = 512 * 1024 * 1024;
 /// the old one ([`HEAD_TIMEOUT`]).
 pub const CLIENT_IDLE: Duration = Duration::from_secs(3);
 
-const _: () = assert!(MAX_MESSAGE as u64 == gristmill_queue::limits::MAX_BODY);
+const _: () = assert!(MAX_MESSAGE as u64 == gristmill_queue::limits::MAX_INLINE);

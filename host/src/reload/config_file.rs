@@ -124,6 +124,7 @@ fn in_force(old: &Config, mut new: Config, needs_restart: &[String]) -> Config {
         shutdown_timeout,
         scan_interval,
         keep_versions,
+        inline_limit,
         watch,
         log,
         sandbox,
@@ -147,6 +148,9 @@ fn in_force(old: &Config, mut new: Config, needs_restart: &[String]) -> Config {
     });
     hold("host.keep_versions", &mut || {
         *keep_versions = was.keep_versions
+    });
+    hold("host.inline_limit", &mut || {
+        *inline_limit = was.inline_limit
     });
     hold("host.watch", &mut || *watch = was.watch);
     hold("host.log", &mut || log.clone_from(&was.log));

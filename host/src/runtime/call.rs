@@ -74,6 +74,8 @@ impl HandlerVersion {
             transaction: delivery.transaction,
             ending: delivery.ending,
             progress: None,
+            large: delivery.large,
+            damaged: false,
         };
         let input = Input::One(wire.view(&message));
         self.conduct(call, input, delivery.fresh).await.report
@@ -107,6 +109,7 @@ impl HandlerVersion {
         let usage = usage(store.data());
         let call = store.data_mut().end();
         let progress = call.as_ref().and_then(|call| call.progress.clone());
+        let damaged_body = call.as_ref().is_some_and(|call| call.damaged);
         let (mut ended, exports) = match left {
             Ok((exports, Returned::One(returned))) => {
                 let report = returned_report(returned, call, store.data());
@@ -135,6 +138,7 @@ impl HandlerVersion {
         }
         ended.report.usage = usage;
         ended.report.progress = progress;
+        ended.report.damaged_body = damaged_body;
         ended.report.reused = calls > 0;
         ended
     }
@@ -346,6 +350,7 @@ impl AttemptReport {
             diagnostics: None,
             progress: None,
             reused: false,
+            damaged_body: false,
         }
     }
 

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gristmill_queue::{Message, Transaction};
+use gristmill_queue::{BlobReader, Message, Transaction};
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -56,6 +56,10 @@ pub(super) struct Call {
     pub(super) transaction: Transaction,
     pub(super) ending: EndingFlag,
     pub(super) progress: Option<Progress>,
+    /// Its large body, if the guest reads it by itself.
+    pub(super) large: Option<Arc<dyn BlobReader>>,
+    /// That body turned out to be damaged.
+    pub(super) damaged: bool,
 }
 
 /// The messages of a delivery. One message needs no list.

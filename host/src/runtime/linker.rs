@@ -72,7 +72,7 @@ fn check_queue(interface: &str, version: &str, spec: &HandlerSpec) -> Result<(),
     }
     let grants = &spec.grants;
     let missing = match interface {
-        "types" | "transaction" | "delivery" => return Ok(()),
+        "types" | "transaction" | "delivery" | "body" => return Ok(()),
         "producer" if !grants.send_to.is_empty() || grants.reply => return Ok(()),
         "state" if grants.state => return Ok(()),
         "secrets" if !grants.secrets.is_empty() => return Ok(()),
@@ -130,6 +130,7 @@ pub(super) fn linker(engine: &Engine, grants: &Grants) -> wasmtime::Result<Linke
     logging::logging::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
     queue::types::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
     queue::transaction::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
+    queue::body::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
     queue::delivery::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
     if !grants.send_to.is_empty() || grants.reply {
         queue::producer::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;

@@ -51,7 +51,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gristmill_queue::outcome::{Diagnostics, Usage};
-use gristmill_queue::{Effects, Message, Outcome, Transaction};
+use gristmill_queue::{BlobReader, Effects, Message, Outcome, Transaction};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Engine;
 
@@ -241,6 +241,8 @@ pub struct Delivery {
     pub ending: EndingFlag,
     /// Whether no instance that served before may be used.
     pub fresh: bool,
+    /// The message's large body, for a handler that reads it by itself; `message.body` is empty then.
+    pub large: Option<Arc<dyn BlobReader>>,
 }
 
 /// How a delivery ended.
@@ -258,6 +260,8 @@ pub struct AttemptReport {
     pub progress: Option<Progress>,
     /// Whether the instance had served before.
     pub reused: bool,
+    /// Whether the message's large body turned out to be damaged.
+    pub damaged_body: bool,
 }
 
 /// How far a handler says that it has come.

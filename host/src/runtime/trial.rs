@@ -127,6 +127,7 @@ fn trial_call() -> Call {
         expires_at: None,
         envelope: gristmill_queue::Envelope::default(),
         body: bytes::Bytes::new(),
+        blob: None,
     };
     Call {
         messages: Messages::One(Arc::new(message)),
@@ -141,6 +142,8 @@ fn trial_call() -> Call {
         ),
         ending: EndingFlag::default(),
         progress: None,
+        large: None,
+        damaged: false,
     }
 }
 

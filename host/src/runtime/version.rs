@@ -75,6 +75,13 @@ impl HandlerVersion {
         &self.facts.imports
     }
 
+    /// Whether it reads large bodies by itself, piece by piece.
+    #[must_use]
+    pub fn reads_bodies(&self) -> bool {
+        let mut imports = self.facts.imports.iter();
+        imports.any(|import| import.split('@').next() == Some("gristmill:queue/body"))
+    }
+
     /// What it exports.
     #[must_use]
     pub fn exports(&self) -> &[String] {

@@ -297,6 +297,7 @@ mod tests {
             expires_at: None,
             envelope: NewMessage::default().envelope,
             body: "body".into(),
+            blob: None,
         };
         let attempt = AttemptRecord {
             attempt: 1,

@@ -25,12 +25,17 @@ pub(crate) fn key(queue: QueueId, dedup_id: &str) -> [u8; 20] {
 }
 
 /// What stands for the content of a message that has no dedup id.
-pub(crate) fn content_key(queue: QueueId, message: &NewMessage) -> [u8; 20] {
+/// A large body comes with its digest.
+pub(crate) fn content_key(
+    queue: QueueId,
+    message: &NewMessage,
+    digest: Option<[u8; 32]>,
+) -> [u8; 20] {
     let kind = message.envelope.content_type.as_deref().unwrap_or("");
     let mut hash = Sha256::new();
     hash.update((kind.len() as u64).to_le_bytes());
     hash.update(kind);
-    hash.update(&message.body);
+    hash.update(digest.unwrap_or_else(|| Sha256::digest(&message.body).into()));
     let mut key = [0; 20];
     key[..4].copy_from_slice(&queue.0.to_be_bytes());
     key[4..].copy_from_slice(&hash.finalize()[..16]);

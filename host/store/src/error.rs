@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gristmill_queue::board::QueueFull;
 use gristmill_queue::message::InvalidMessage;
-use gristmill_queue::{MessageId, QueueName, limits};
+use gristmill_queue::{BlobUnavailable, MessageId, QueueName, limits};
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,16 @@ pub enum SendError {
     /// The queue is full.
     #[error(transparent)]
     Full(#[from] QueueFull),
+    /// A large body could not be stored.
+    #[error(
+        "the body for queue {queue} could not be stored aside ({problem}), so nothing was sent: free space on the disk of data_dir, and send it again"
+    )]
+    NotStored {
+        /// The queue.
+        queue: QueueName,
+        /// Why.
+        problem: String,
+    },
     /// No subscription of the topic matches.
     #[error(
         "no subscription of topic {0} matches the message, and the topic refuses such: see `gristmill topics`"
@@ -169,6 +179,9 @@ pub enum AdminError {
     /// The record does not have the content that was written.
     #[error("the record of message number {0} is damaged")]
     Damaged(u64),
+    /// A large body cannot be read.
+    #[error(transparent)]
+    Blob(#[from] BlobUnavailable),
     /// The store cannot be read.
     #[error("the store cannot be read: {0}")]
     Store(#[from] redb::Error),

@@ -9,6 +9,7 @@
 //! - If a commit fails, its outcome is unknown: nobody in the group is answered, and the process is
 //!   told to exit ([`Options::on_fatal`]).
 
+mod blob;
 mod check;
 mod clock;
 mod cron;
@@ -19,6 +20,7 @@ mod filter;
 mod held;
 mod inbox;
 mod inflight;
+mod large;
 mod lock;
 mod open;
 mod ops;
@@ -36,6 +38,7 @@ mod tlv;
 mod topics;
 mod writer;
 
+pub use blob::{Blob, BlobWriter, Staged};
 pub use clock::Clock;
 pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};

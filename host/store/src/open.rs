@@ -10,6 +10,7 @@ use std::sync::Arc;
 use gristmill_queue::{Board, IdSource, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable};
 
+use crate::blob::Blobs;
 use crate::clock::RunningClock;
 use crate::error::{OpenError, panicked};
 use crate::inbox::Inbox;
@@ -17,11 +18,11 @@ use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
 use crate::store::{Options, Recovery};
 use crate::tables::{
-    CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX, MESSAGE,
-    META, QUARANTINE, QUEUE, REDRIVE, STATE,
+    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
+    MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::writer::group::{self, decode_clock};
-use crate::writer::{Hot, Writer};
+use crate::writer::{Hot, Large, Writer};
 
 /// The open file, and the lock on its folder, which is let go of when the last user of the file is
 /// gone and it is closed.
@@ -72,7 +73,7 @@ pub(crate) fn open(
     folder: &Path,
     lock: FolderLock,
     options: &mut Options,
-) -> Result<(Writer, Recovery), OpenError> {
+) -> Result<(Writer, Arc<Blobs>, Recovery), OpenError> {
     let opened = std::panic::catch_unwind(AssertUnwindSafe(|| open_sound(folder, lock, options)));
     opened.unwrap_or_else(|cause| {
         Err(OpenError::Damaged {
@@ -86,7 +87,7 @@ fn open_sound(
     folder: &Path,
     lock: FolderLock,
     options: &mut Options,
-) -> Result<(Writer, Recovery), OpenError> {
+) -> Result<(Writer, Arc<Blobs>, Recovery), OpenError> {
     let file = folder.join(FILE);
     let damaged = |source: redb::Error| OpenError::Damaged {
         file: file.clone(),
@@ -112,6 +113,11 @@ fn open_sound(
         folder: folder.to_owned(),
         source,
     })?;
+    let blobs = Blobs::open(folder, header.boot, options.inline_bytes);
+    let blobs = Arc::new(blobs.map_err(|source| OpenError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })?);
     let mut writer = Writer {
         database: Arc::new(Opened {
             database: Some(database),
@@ -139,7 +145,9 @@ fn open_sound(
         answers: Vec::new(),
         ended_slots: Vec::new(),
         fresh_next: HashSet::new(),
+        large: Large::new(Arc::clone(&blobs)),
     };
+    writer.restore_blobs().map_err(damaged)?;
     writer
         .restore_queues(options)
         .map_err(|fatal| damaged(fatal.source))?;
@@ -157,6 +165,7 @@ fn open_sound(
         })?;
     Ok((
         writer,
+        blobs,
         Recovery {
             boot: header.boot,
             waiting,
@@ -255,6 +264,7 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
         transaction.open_table(DEDUP_EXPIRY)?;
         transaction.open_table(REDRIVE)?;
         transaction.open_table(CRON)?;
+        transaction.open_table(BLOB)?;
         transaction.open_table(QUEUE)?;
         transaction.open_table(QUARANTINE)?;
         let clock = index

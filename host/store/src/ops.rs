@@ -17,7 +17,7 @@ use crate::filter::DeadFilter;
 use crate::redrive::{RedriveOrder, RedriveUnderWay, Redriven};
 use crate::replies::Requested;
 use crate::topics::{Sent, TopicDeclaration, TopicView};
-use crate::{AdminError, CronEntry, CronMark, SendError};
+use crate::{AdminError, CronEntry, CronMark, SendError, Staged};
 
 /// A message and the queue or topic it is sent to.
 #[derive(Clone, Debug)]
@@ -198,12 +198,18 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 pub(crate) enum Op {
     Send {
         batch: Vec<Outgoing>,
+        /// Their large bodies.
+        staged: Vec<Staged>,
         reply: Reply<Result<Vec<Sent>, SendError>>,
     },
-    Settle(Box<Settle>),
-    SettleBatch(Box<SettleBatch>),
+    Settle(Box<Settle>, Vec<Staged>),
+    SettleBatch(Box<SettleBatch>, Vec<Staged>),
+    PutAside {
+        fence: Fence,
+    },
     Request {
         outgoing: Box<Outgoing>,
+        staged: Vec<Staged>,
         reply: Reply<Result<Requested, SendError>>,
     },
     AskReply {
@@ -390,8 +396,8 @@ impl Op {
             Op::RedriveEdited(edited) => edited.body.len() + MESSAGE_OVERHEAD,
             Op::Request { outgoing, .. } => weight(&outgoing.message),
             Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),
-            Op::Settle(settle) => effects_bytes(&settle.effects),
-            Op::SettleBatch(settle) => effects_bytes(&settle.effects),
+            Op::Settle(settle, _) => effects_bytes(&settle.effects),
+            Op::SettleBatch(settle, _) => effects_bytes(&settle.effects),
             _ => 0,
         }
     }

@@ -14,6 +14,7 @@ use gristmill_queue::message::Priority;
 use gristmill_queue::{Envelope, Message, MessageId, QueueName, Timestamp};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::blob;
 use crate::tlv::{self, Fields, Malformed, Writer};
 
 const VERSION: u8 = 1;
@@ -36,6 +37,7 @@ mod tag {
     pub const TRACEPARENT: u8 = 14;
     pub const TRACESTATE: u8 = 15;
     pub const PRIORITY: u8 = 16;
+    pub const BLOB: u8 = 17;
 }
 
 /// Writes the record of a message.
@@ -86,6 +88,9 @@ fn encode_envelope(message: &Message, to: &mut Writer<'_>) {
     if envelope.priority != Priority::DEFAULT {
         to.number(tag::PRIORITY, u64::from(envelope.priority.level()));
     }
+    if let Some(blob) = &message.blob {
+        to.bytes(tag::BLOB, &blob::encode(blob));
+    }
 }
 
 /// Reads and verifies the record that stands under `sequence`.
@@ -107,6 +112,7 @@ pub(crate) fn decode(sequence: u64, queue: QueueName, record: &[u8]) -> Result<M
         expires_at: None,
         envelope: Envelope::default(),
         body: Bytes::copy_from_slice(body),
+        blob: None,
     };
     for field in Fields(fields) {
         let (tag, value) = field?;
@@ -142,6 +148,7 @@ fn decode_field(message: &mut Message, tag: u8, value: &[u8]) -> Result<(), Malf
         tag::TRACEPARENT => envelope.traceparent = Some(tlv::text(value)?),
         tag::TRACESTATE => envelope.tracestate = Some(tlv::text(value)?),
         tag::PRIORITY => envelope.priority = Priority::new(tlv::small(value)?).ok_or(Malformed)?,
+        tag::BLOB => message.blob = Some(blob::decode(value)?),
         _ => {}
     }
     Ok(())
@@ -182,6 +189,11 @@ mod tests {
                 priority: Priority::new(9).unwrap(),
             },
             body: Bytes::from_static(b"{\"n\":1}"),
+            blob: Some(gristmill_queue::BlobRef {
+                name: 1,
+                size: 2,
+                checksum: u64::MAX,
+            }),
         }
     }
 

@@ -40,9 +40,15 @@ impl Store {
     /// # Errors
     /// When it is refused, or it is not known whether it was accepted.
     pub async fn request(&self, outgoing: Outgoing) -> Result<Requested, SendError> {
+        let (mut batch, staged) = self.spill(vec![outgoing]).await?;
+        let outgoing = batch.pop().ok_or(SendError::Unknown)?;
         let (reply, answer) = oneshot::channel();
-        let outgoing = Box::new(outgoing);
-        match self.push(Op::Request { outgoing, reply }) {
+        let op = Op::Request {
+            outgoing: Box::new(outgoing),
+            staged,
+            reply,
+        };
+        match self.push(op) {
             Ok(()) => answer.await.unwrap_or(Err(SendError::Unknown)),
             Err(Refused::Full { waiting }) => Err(SendError::Busy { waiting }),
             Err(Refused::Closed) => Err(SendError::Unknown),

@@ -220,7 +220,10 @@ impl Writer {
                 }
                 Ok(())
             }
-            AfterCrash::Settle(_) => group.remove_message(row.place.sequence, true),
+            AfterCrash::Settle(_) => {
+                self.drop_blob(row.place.sequence, group)?;
+                group.remove_message(row.place.sequence, true)
+            }
         }
     }
 

@@ -8,9 +8,10 @@ use std::thread::JoinHandle;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
-use gristmill_queue::{IdSource, MessageId, QueueName, Timestamp};
+use gristmill_queue::{IdSource, MessageId, QueueName, Timestamp, limits};
 use tokio::sync::oneshot;
 
+use crate::blob::Blobs;
 use crate::clock::{Clock, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
@@ -19,11 +20,11 @@ use crate::inbox::{Inbox, Refused};
 use crate::lock;
 use crate::open::{self, Opened};
 use crate::ops::{
-    Declaration, Fired, Firing, HaltedGroups, Op, Outgoing, Purge, PurgeStates, ResumeGroups,
-    Settle, SettleBatch, Sink, Slots, Standing,
+    Declaration, Fired, Firing, HaltedGroups, Op, Purge, PurgeStates, ResumeGroups, Sink, Slots,
+    Standing,
 };
 use crate::state::HandlerState;
-use crate::topics::{Sent, TopicDeclaration};
+use crate::topics::TopicDeclaration;
 use crate::writer::OnFatal;
 
 /// How a store is opened.
@@ -38,6 +39,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bytes of messages that are kept in memory between being accepted and being delivered.
     pub hot_bytes: usize,
+    /// Bodies with more bytes are stored aside, each in a file of its own.
+    pub inline_bytes: u64,
     /// Called once if the store fails: the process has to exit, since what was under way is
     /// neither done nor undone for certain.
     pub on_fatal: Option<OnFatal>,
@@ -58,6 +61,7 @@ impl Default for Options {
             topics: Vec::new(),
             cache_bytes: 64 * 1024 * 1024,
             hot_bytes: 32 * 1024 * 1024,
+            inline_bytes: limits::DEFAULT_INLINE,
             on_fatal: None,
             create: None,
         }
@@ -85,9 +89,10 @@ pub struct Store {
 
 pub(crate) struct Shared {
     pub database: Mutex<Option<Arc<Opened>>>,
-    inbox: Arc<Inbox>,
+    pub inbox: Arc<Inbox>,
     ids: Arc<IdSource>,
     clock: RunningClock,
+    pub blobs: Arc<Blobs>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -106,12 +111,13 @@ impl Store {
     /// When another process has it open, it cannot be read, or is of a newer format.
     pub fn open(folder: &Path, mut options: Options) -> Result<(Store, Recovery), OpenError> {
         let lock = lock::lock(folder)?;
-        let (writer, recovery) = open::open(folder, lock, &mut options)?;
+        let (writer, blobs, recovery) = open::open(folder, lock, &mut options)?;
         let shared = Arc::new(Shared {
             database: Mutex::new(Some(Arc::clone(&writer.database))),
             inbox: Arc::clone(&writer.inbox),
             ids: Arc::clone(&writer.ids),
             clock: writer.clock.clone(),
+            blobs,
             writer: Mutex::new(None),
         });
         let thread = std::thread::Builder::new()
@@ -144,31 +150,6 @@ impl Store {
             store: self.clone(),
             handler,
         })
-    }
-
-    /// Sends messages: all of them are durable when this returns, or none is.
-    ///
-    /// # Errors
-    /// When a message is refused, or it is not known whether they were accepted.
-    pub async fn send(&self, batch: Vec<Outgoing>) -> Result<Vec<Sent>, SendError> {
-        let (reply, answer) = oneshot::channel();
-        match self.push(Op::Send { batch, reply }) {
-            Ok(()) => answer.await.unwrap_or(Err(SendError::Unknown)),
-            Err(Refused::Full { waiting }) => Err(SendError::Busy { waiting }),
-            Err(Refused::Closed) => Err(SendError::Unknown),
-        }
-    }
-
-    /// Ends an attempt. If the lease is lost, nothing happens.
-    pub fn settle(&self, settle: Settle) {
-        // After the store has closed the lease is void anyway.
-        let _ = self.shared.inbox.push(Op::Settle(Box::new(settle)));
-    }
-
-    /// Ends the attempts of a batch, with what it sent and stored. A message whose lease is lost
-    /// drops out; if it was done, nothing of the batch counts and the others are handed back.
-    pub fn settle_batch(&self, settle: SettleBatch) {
-        let _ = self.shared.inbox.push(Op::SettleBatch(Box::new(settle)));
     }
 
     /// Delivers the messages of a queue to `sink`, at most as many at once as `slots` says.

@@ -13,6 +13,7 @@
 //! | `dedup` | queue, hash of the id | until when, which message ([`dedup`](crate::dedup)) |
 //! | `dedup_expiry` | until when, queue, hash | nothing |
 //! | `cron` | name of the entry | its schedule, up to when its ticks are done, the last that fired ([`cron`](crate::cron)) |
+//! | `blob` | sequence | which file has its large body ([`blob`](crate::blob)) |
 //! | `queue` | name | number and whether it is paused |
 //! | `quarantine` | sequence | a record that failed its checksum, as it was found |
 //! | `meta` | name | format version, salt, boot number |
@@ -45,6 +46,7 @@ pub(crate) const DEDUP_EXPIRY: TableDefinition<'_, (u64, &[u8]), ()> =
     TableDefinition::new("dedup_expiry");
 pub(crate) const REDRIVE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("redrive");
 pub(crate) const CRON: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cron");
+pub(crate) const BLOB: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blob");
 pub(crate) const QUEUE: TableDefinition<'_, &str, (u32, bool)> = TableDefinition::new("queue");
 pub(crate) const QUARANTINE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("quarantine");
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");

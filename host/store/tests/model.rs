@@ -17,6 +17,7 @@ mod model {
     pub mod flow;
     pub mod groups;
     pub mod judge;
+    pub mod large;
     pub mod policy;
     pub mod reference;
     pub mod rig;

@@ -28,7 +28,7 @@ const MAX_BYTES: usize = 2 * 1024 * 1024;
 const OVERHEAD: usize = 64;
 /// The longest line.
 #[expect(clippy::cast_possible_truncation, reason = "it is 1 MiB")]
-const MAX_LINE: usize = limits::MAX_BODY as usize;
+const MAX_LINE: usize = limits::MAX_INLINE as usize;
 /// Batches that are read ahead.
 const AHEAD: usize = 2;
 
@@ -131,7 +131,7 @@ impl Report {
         ids: bool,
     ) {
         for line in batch.too_long {
-            let detail = format!("the line has more than {} bytes", limits::MAX_BODY);
+            let detail = format!("the line has more than {} bytes", limits::MAX_INLINE);
             self.refused.push(Refused {
                 line,
                 code: Code::TooLarge,
@@ -263,6 +263,7 @@ fn is_definite(code: Code) -> bool {
         | Code::OutcomeUnknown
         | Code::Damaged
         | Code::StoreFailed
+        | Code::DiskFull
         | Code::Unreachable
         | Code::CronNotFound
         | Code::RedriveNotFound

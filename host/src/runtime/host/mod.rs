@@ -3,6 +3,7 @@
 //! Each is a thin translation onto the core's `Transaction` and the delivery's clock. The decision
 //! whether a handler may import an interface at all is made when it is loaded (see `linker.rs`).
 
+mod body;
 mod delivery;
 mod logging;
 mod producer;

@@ -79,6 +79,7 @@ fn new_message(
         })?,
     };
     Ok(NewMessage {
+        blob: None,
         body: outgoing.body.into(),
         envelope: Envelope {
             content_type: outgoing.content_type,

@@ -94,6 +94,7 @@ fn delivery_of(version: &HandlerVersion, envelope: Envelope) -> Delivery {
             expires_at: None,
             envelope,
             body: "{}".into(),
+            blob: None,
         }),
         attempt: 1,
         max_attempts: Some(10),
@@ -106,6 +107,7 @@ fn delivery_of(version: &HandlerVersion, envelope: Envelope) -> Delivery {
             now,
         ),
         ending: EndingFlag::default(),
+        large: None,
         fresh: false,
     }
 }

@@ -9,7 +9,6 @@ use gristmill_queue::{QueueName, Timestamp, limits};
 use super::Writer;
 use super::group::Group;
 use super::redrive::CHUNK;
-use super::settle::has_history;
 use crate::error::{AdminError, Fatal};
 use crate::ops::{Declaration, Op, Purge, Reply, Sink, Slots};
 use crate::topics::TopicDeclaration;
@@ -30,6 +29,7 @@ impl Writer {
                 self.board.undeclare(queue);
             }
         }
+        self.large.declare(queues, &topics);
         for declaration in queues {
             let queue = match self.board.find(declaration.name.as_str()) {
                 Some(queue) => queue,
@@ -174,7 +174,7 @@ impl Writer {
         }
         for row in &rows {
             self.let_go(row.place.sequence);
-            group.remove_message(row.place.sequence, has_history(row))?;
+            self.remove_whole(row, group)?;
             self.board.remove(row, Removal::Purged, now);
         }
         Ok(rows.len())
@@ -190,6 +190,7 @@ impl Writer {
         let found = self.find_dead(queue, &purge.filter, purge.dead_after, CHUNK, group)?;
         for letter in &found.letters {
             if self.remove_dead(queue, letter.sequence, group)? {
+                self.drop_blob(letter.sequence, group)?;
                 self.board.forget_dead(queue, 1, true);
             }
         }

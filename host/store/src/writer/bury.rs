@@ -221,7 +221,7 @@ impl Writer {
                 Removal::Damaged
             }
         } else {
-            group.remove_message(sequence, has_history(row))?;
+            self.remove_whole(row, group)?;
             Removal::ExpiredAndDropped
         };
         self.board.remove(row, removal, now);
@@ -245,13 +245,14 @@ impl Writer {
             }
             self.forget.pop_first();
             if self.remove_dead(queue, sequence, group)? {
+                self.drop_blob(sequence, group)?;
                 self.board.forget_dead(queue, 1, false);
             }
         }
         Ok(())
     }
 
-    /// Removes a dead letter. Says whether it was there.
+    /// Removes a dead letter, but not its large body. Says whether it was there.
     pub(super) fn remove_dead(
         &mut self,
         queue: QueueId,

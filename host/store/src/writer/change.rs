@@ -9,7 +9,6 @@ use redb::ReadableTable;
 
 use super::Writer;
 use super::group::{Group, fatal};
-use super::settle::has_history;
 use crate::error::{AdminError, Fatal};
 use crate::ops::{Reply, Standing};
 use crate::{dead, record, row};
@@ -31,7 +30,7 @@ impl Writer {
             }
         };
         self.let_go(id.sequence());
-        group.remove_message(id.sequence(), has_history(&row))?;
+        self.remove_whole(&row, group)?;
         self.board.remove(&row, Removal::Cancelled, now);
         self.answer(reply, Ok(()));
         Ok(())

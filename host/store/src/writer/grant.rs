@@ -116,7 +116,9 @@ impl Writer {
     ) -> Result<Result<(Arc<Message>, Row), Row>, Fatal> {
         let sequence = claim.sequence;
         if let Some(hot) = self.hot.take(sequence) {
-            return Ok(Ok(hot));
+            // A large body may have been taken away from the outside.
+            let whole = self.large.is_there(hot.0.blob.as_ref());
+            return Ok(if whole { Ok(hot) } else { Err(hot.1) });
         }
         let name = self.board.name(claim.queue).clone();
         let reading = self.reading(reading)?;
@@ -130,6 +132,7 @@ impl Writer {
             .get(sequence)
             .map_err(fatal("reading a message"))?;
         let message = found.and_then(|bytes| record::decode(sequence, name, bytes.value()).ok());
+        let message = message.filter(|message| self.large.is_there(message.blob.as_ref()));
         let row = row.ok_or_else(|| unknown_row(claim));
         Ok(row.and_then(|row| message.map(|message| (Arc::new(message), row)).ok_or(row)))
     }

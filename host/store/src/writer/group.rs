@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 
-use gristmill_queue::Timestamp;
 use gristmill_queue::board::{QueueId, Row};
 use gristmill_queue::outcome::AttemptRecord;
+use gristmill_queue::{BlobRef, Timestamp};
 use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::sweep::Sweep;
+use crate::blob;
 use crate::check;
 use crate::dedup;
 use crate::error::Fatal;
 use crate::held::{self, HeldGroup};
 use crate::redrive::{self, RedriveUnderWay};
 use crate::tables::{
-    CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MESSAGE,
+    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MESSAGE,
     QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::tlv::Malformed;
@@ -71,6 +72,7 @@ pub(crate) struct Group<'t> {
     dedup_expiry: Option<Table<'t, (u64, Bytes), ()>>,
     cron: Option<Table<'t, &'static str, Bytes>>,
     held: Option<Table<'t, held::Key, Bytes>>,
+    blob: Option<Table<'t, u64, Bytes>>,
     redrive: Option<Table<'t, u64, Bytes>>,
     changed: bool,
 }
@@ -111,6 +113,7 @@ impl<'t> Group<'t> {
             dedup_expiry: None,
             cron: None,
             held: None,
+            blob: None,
             redrive: None,
             changed: false,
         })
@@ -261,6 +264,20 @@ impl<'t> Group<'t> {
             table.insert(key, bytes.as_slice()).map(|_| ())
         };
         done.map_err(fatal("writing a held group"))
+    }
+
+    /// Notes which file has the large body of a message, or that none has any more.
+    pub fn put_blob(&mut self, sequence: u64, blob: Option<&BlobRef>) -> Result<(), Fatal> {
+        self.changed = true;
+        let table = table(&mut self.blob, self.transaction, BLOB)?;
+        let done = match blob {
+            Some(blob) => {
+                let row = blob::encode_row(sequence, blob);
+                table.insert(sequence, row.as_slice()).map(|_| ())
+            }
+            None => table.remove(sequence).map(|_| ()),
+        };
+        done.map_err(fatal("noting a large body"))
     }
 
     /// Writes how far a redrive has come.

@@ -6,6 +6,7 @@
 //! answered and the process is told to exit.
 
 mod admin;
+mod blob;
 pub(crate) mod bury;
 mod change;
 mod cron;
@@ -34,6 +35,7 @@ use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
+pub(crate) use blob::Large;
 use bury::Moved;
 use group::Group;
 use held::Rest;
@@ -78,6 +80,7 @@ pub(crate) struct Writer {
     pub ended_slots: Vec<usize>,
     /// Failed together with others, in one instance or one batch; they run alone in a fresh one next.
     pub fresh_next: HashSet<u64>,
+    pub large: Large,
 }
 
 pub(crate) type Answer = Box<dyn FnOnce() + Send>;
@@ -197,6 +200,7 @@ impl Writer {
             for answer in self.answers.drain(..) {
                 answer();
             }
+            self.large.unlink();
             if !closing.is_empty() {
                 return Ok(closing);
             }
@@ -252,9 +256,29 @@ impl Writer {
 
     fn apply(&mut self, op: Op, group: &mut Group<'_>, now: Timestamp) -> Result<(), Fatal> {
         match op {
-            Op::Send { batch, reply } => self.send(batch, reply, group, now),
-            Op::Settle(settle) => self.settle(*settle, group, now),
-            Op::SettleBatch(settle) => self.settle_batch(*settle, group, now),
+            Op::Send {
+                batch,
+                staged,
+                reply,
+            } => {
+                self.large.stage(staged);
+                let sent = self.send(batch, reply, group, now);
+                self.large.unstage();
+                sent
+            }
+            Op::Settle(settle, staged) => {
+                self.large.stage(staged);
+                let settled = self.settle(*settle, group, now);
+                self.large.unstage();
+                settled
+            }
+            Op::SettleBatch(settle, staged) => {
+                self.large.stage(staged);
+                let settled = self.settle_batch(*settle, group, now);
+                self.large.unstage();
+                settled
+            }
+            Op::PutAside { fence } => self.put_aside(fence, group, now),
             Op::Purge(purge) => self.purge(purge, group, now),
             Op::Redrive(redrive) => self.redrive(*redrive, group, now),
             Op::RedriveEdited(edited) => self.redrive_edited(*edited, group, now),
@@ -275,7 +299,16 @@ impl Writer {
             }
             Op::NoteAges { queue } => self.note_ages(queue, group),
             Op::Quarantine { sequence } => self.quarantine(sequence, group),
-            Op::Request { outgoing, reply } => self.request(*outgoing, reply, group, now),
+            Op::Request {
+                outgoing,
+                staged,
+                reply,
+            } => {
+                self.large.stage(staged);
+                let sent = self.request(*outgoing, reply, group, now);
+                self.large.unstage();
+                sent
+            }
             Op::AskReply {
                 correlation_id,
                 reply,

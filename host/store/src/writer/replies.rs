@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 
 use super::Writer;
 use super::group::Group;
-use super::settle::has_history;
 use crate::dead::DeadLetter;
 use crate::error::{Fatal, SendError};
 use crate::ops::{Op, Outgoing, Reply, Stamped};
@@ -173,7 +172,7 @@ impl Writer {
             return Ok(());
         };
         self.let_go(sequence);
-        group.remove_message(sequence, has_history(&row))?;
+        self.remove_whole(&row, group)?;
         self.board.remove(&row, Removal::Taken, now);
         Ok(())
     }

@@ -129,7 +129,7 @@ impl Writer {
             counters: Counters::default(),
             enqueued_at: now,
             expires_at: ttl.map(|ttl| now.after(ttl)),
-            size: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
+            size: u32::try_from(message.size()).unwrap_or(u32::MAX),
             suspect: false,
         }
     }
@@ -228,12 +228,14 @@ impl Writer {
             enqueued_at: now,
             expires_at: ttl.map(|ttl| now.after(ttl)),
             body: new.body,
+            blob: None,
             ..letter.message
         };
         message.envelope.causation_id = Some(id);
         let row = self.revived(queue, &message, ttl, letter.ordinal, now);
         group.insert_message(&row, record::encode(&message));
         self.remove_dead(queue, id.sequence(), group)?;
+        self.drop_blob(id.sequence(), group)?;
         self.board.redrive(&row, now);
         self.answer(reply, Ok(message.id));
         Ok(())

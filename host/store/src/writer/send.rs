@@ -12,8 +12,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Writer;
 use super::group::{Group, fatal};
-use super::settle::has_history;
 use super::topics::Route;
+use crate::blob;
 use crate::dedup;
 use crate::error::{Fatal, SendError};
 use crate::ops::{Accepted, Outgoing, Reply};
@@ -69,7 +69,7 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Result<Vec<Route>, SendError>, Fatal> {
         let sends = batch.iter().map(|(sent, _)| (&sent.queue, &sent.message));
-        let routes = match self.routes(sends, Some(now)) {
+        let mut routes = match self.routes(sends, Some(now)) {
             Ok(routes) => routes,
             Err((_, error)) if batch.len() == 1 => return Ok(Err(error)),
             Err((at, error)) => {
@@ -77,6 +77,13 @@ impl Writer {
                 return Ok(Err(SendError::InBatch { at, error }));
             }
         };
+        let shared = self.share_bodies(&mut routes, |at| {
+            let sent = &batch[at].0;
+            (&sent.queue, sent.message.blob)
+        });
+        if let Err(error) = shared {
+            return Ok(Err(error));
+        }
         let copies = routes
             .iter()
             .map(|route| (route.queue, &batch[route.at].0.message));
@@ -104,7 +111,7 @@ impl Writer {
                     continue;
                 }
             }
-            news.push((queue, message.body.len() as u64));
+            news.push((queue, message.size()));
         }
         news.sort_unstable_by_key(|&(queue, _)| queue);
         let needs = news.chunk_by(|a, b| a.0 == b.0).map(|news| {
@@ -138,7 +145,7 @@ impl Writer {
             return self.quarantine(sequence, group);
         };
         self.let_go(sequence);
-        group.remove_message(sequence, has_history(&row))?;
+        self.remove_whole(&row, group)?;
         self.board.remove(&row, Removal::Dropped, now);
         Ok(())
     }
@@ -160,7 +167,9 @@ impl Writer {
                 conflict: false,
             });
         };
-        let body = xxh3_64(&message.body);
+        let body = message
+            .blob
+            .map_or_else(|| blob::checksum(&message.body), |blob| blob.checksum);
         if let Some(first) =
             dedup::find(group.dedup()?, &key, now).map_err(fatal("reading a dedup id"))?
         {
@@ -192,7 +201,7 @@ impl Writer {
         match &message.dedup_id {
             Some(id) => Some(dedup::key(queue, id)),
             None => (self.board.policy(queue).dedup == Dedup::Content)
-                .then(|| dedup::content_key(queue, message)),
+                .then(|| dedup::content_key(queue, message, self.large.digest(message))),
         }
     }
 
@@ -226,7 +235,7 @@ impl Writer {
             counters: Counters::default(),
             enqueued_at: now,
             expires_at,
-            size: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
+            size: u32::try_from(message.size()).unwrap_or(u32::MAX),
             suspect: false,
         };
         let message = Message {
@@ -236,7 +245,11 @@ impl Writer {
             expires_at,
             envelope: message.envelope,
             body: message.body,
+            blob: message.blob,
         };
+        if let Some(blob) = message.blob {
+            self.adopt(id.sequence(), blob, group)?;
+        }
         group.insert_message(&row, record::encode(&message));
         if Some(queue) == self.replies.queue {
             let correlation_id = message.envelope.correlation_id.as_deref();

@@ -144,10 +144,18 @@ impl Writer {
         }
         let sends = effects.sends.iter().map(|send| (&send.to, &send.message));
         // What is sent was checked when it was sent.
-        let routes = match self.routes(sends, None) {
+        let mut routes = match self.routes(sends, None) {
             Ok(routes) => routes,
             Err((_, error)) => return Ok(Err(not_sent(&error))),
         };
+        let shared = self.share_bodies(&mut routes, |at| {
+            let send = &effects.sends[at];
+            (&send.to, send.message.blob)
+        });
+        if let Err(error) = shared {
+            tracing::warn!(%error, "a handler's send waits, because its body cannot be stored");
+            return Ok(Err(Outcome::HandedBack(HandedBack::DestinationFull)));
+        }
         if let Some(fence) = of {
             self.derive_dedup_ids(fence, &mut effects, &routes);
         }
@@ -202,9 +210,7 @@ impl Writer {
     ) -> Result<(), Fatal> {
         let sequence = fence.sequence;
         match *settlement {
-            Settlement::Ack | Settlement::Drop { .. } => {
-                group.remove_message(sequence, has_history(row))
-            }
+            Settlement::Ack | Settlement::Drop { .. } => self.remove_whole(row, group),
             Settlement::Requeue { .. } => {
                 let attempt = attempt_record(row, outcome, &evidence);
                 let refunded = is_refunded(row, outcome);
@@ -249,7 +255,7 @@ impl Writer {
     }
 
     /// Lets go of a message that is no longer leased.
-    fn release(&mut self, fence: Fence, stays: Option<Row>, now: Timestamp) {
+    pub(super) fn release(&mut self, fence: Fence, stays: Option<Row>, now: Timestamp) {
         let Some(hand) = self.leased.remove(&fence.sequence) else {
             return;
         };
@@ -259,7 +265,7 @@ impl Writer {
         }
     }
 
-    fn message_id(&self, fence: Fence) -> gristmill_queue::MessageId {
+    pub(super) fn message_id(&self, fence: Fence) -> gristmill_queue::MessageId {
         let zero = gristmill_queue::MessageId::from_bytes([0; 16]);
         self.leased
             .get(&fence.sequence)

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use gristmill_queue::board::QueueId;
 use gristmill_queue::topic::Unmatched;
-use gristmill_queue::{MessageId, NewMessage, QueueName, Timestamp, TopicPolicy, limits};
+use gristmill_queue::{BlobRef, MessageId, NewMessage, QueueName, Timestamp, TopicPolicy, limits};
 
 use super::Writer;
 use super::group::Group;
@@ -40,6 +40,8 @@ pub(super) struct Route {
     pub queue: QueueId,
     /// Which subscription of the topic, if it was sent to one.
     subscription: Option<usize>,
+    /// The large body of this copy, if it is not the first, which has the one that was sent.
+    pub shared: Option<BlobRef>,
 }
 
 /// Which message of a send is refused, and why.
@@ -113,6 +115,7 @@ impl Writer {
                     at,
                     queue,
                     subscription: None,
+                    shared: None,
                 });
                 continue;
             }
@@ -153,6 +156,7 @@ impl Writer {
                 at,
                 queue: topic.queues[subscription],
                 subscription: Some(subscription),
+                shared: None,
             });
         }
         if routes.len() == before && topic.policy.unmatched == Unmatched::Refuse {
@@ -179,6 +183,25 @@ impl Writer {
             queue: name.clone(),
             problem,
         })
+    }
+
+    /// Gives each copy of a large body a file of its own, without a copy of the bytes. Do so before
+    /// anything of the send is applied: the disk may refuse it.
+    pub(super) fn share_bodies<'m>(
+        &mut self,
+        routes: &mut [Route],
+        blob_of: impl Fn(usize) -> (&'m QueueName, Option<BlobRef>),
+    ) -> Result<(), SendError> {
+        for at in 1..routes.len() {
+            if routes[at].at != routes[at - 1].at {
+                continue;
+            }
+            let (to, blob) = blob_of(routes[at].at);
+            if let Some(blob) = blob {
+                routes[at].shared = self.large.share(&blob, to)?;
+            }
+        }
+        Ok(())
     }
 
     /// Accepts a message where its routes lead. The first copy has the id that was told, if one was.
@@ -215,7 +238,10 @@ impl Writer {
             } else {
                 message.clone()
             };
-            let Some(copy) = copy else { break };
+            let Some(mut copy) = copy else { break };
+            if route.shared.is_some() {
+                copy.blob = route.shared;
+            }
             let id = id.filter(|_| n == 0);
             copies.push(TopicCopy {
                 queue: self.board.name(route.queue).clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gristmill_queue::Reason;
 use gristmill_queue::outcome::AttemptRecord;
-use gristmill_store::{DeadFilter, Leased};
+use gristmill_store::{DeadFilter, Leased, Store};
 
 use super::reference::{Dead, Message};
 use super::rig::{HANDLER, name};
@@ -28,6 +28,7 @@ impl World {
         }
         self.check_state();
         self.check_crontab();
+        self.check_large();
     }
 
     fn check_start(&mut self, leased: &Leased) {
@@ -44,7 +45,7 @@ impl World {
         let alone = fresh || !matches!(cut_off, None | Some(Reason::Retry | Reason::Rejected));
         let attempt = self.reference.start(sequence);
         let message = &self.reference.messages[&sequence];
-        check_message(message, &leased.message);
+        check_message(message, &leased.message, &self.rig.store);
         assert_eq!(leased.attempt, attempt, "attempt of {sequence}");
         assert_eq!(leased.fresh, fresh, "whether {sequence} runs fresh");
         assert_eq!(leased.alone, alone, "whether {sequence} runs by itself");
@@ -113,7 +114,7 @@ impl World {
             let message = expected.remove(&sequence);
             let message =
                 message.unwrap_or_else(|| panic!("{sequence} should not wait in {queue}"));
-            check_message(message, &peeked.message);
+            check_message(message, &peeked.message, &self.rig.store);
             assert_eq!(peeked.due.unix_ms(), message.due, "due of {sequence}");
             let expires = peeked.row.expires_at.map(|time| time.unix_ms());
             assert_eq!(expires, message.expires, "expiry of {sequence}");
@@ -173,7 +174,7 @@ impl World {
             assert_eq!(summary.died_at.unix_ms(), dead.died);
             assert_eq!(summary.forget_at.map(|time| time.unix_ms()), dead.forgotten);
             let letter = store.dead_letter_of(&name(queue), dead.message.id).unwrap();
-            check_message(&dead.message, &letter.message);
+            check_message(&dead.message, &letter.message, &self.rig.store);
             assert_eq!(
                 (letter.reason, letter.fingerprint),
                 (dead.reason, summary.fingerprint)
@@ -204,10 +205,11 @@ impl World {
     }
 }
 
-fn check_message(expected: &Message, found: &gristmill_queue::Message) {
+fn check_message(expected: &Message, found: &gristmill_queue::Message, store: &Store) {
     assert_eq!(found.id, expected.id);
     assert_eq!(found.queue.as_str(), expected.queue);
-    assert_eq!(found.body, expected.body, "body of {}", expected.id);
+    let body = super::large::body_of(found, store);
+    assert_eq!(body, expected.body, "body of {}", expected.id);
     assert_eq!(found.envelope.group, expected.group);
     assert_eq!(
         found.envelope.attribute("gristmill-tick"),

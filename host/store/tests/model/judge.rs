@@ -2,13 +2,14 @@
 
 use gristmill_queue::effects::{SendError as HandlerSendError, StateError};
 use gristmill_queue::outcome::HandedBack;
-use gristmill_queue::{Fence, MessageId, Outcome, Reason, Timestamp, limits};
+use gristmill_queue::{Fence, MessageId, Outcome, Reason, Timestamp};
 use gristmill_store::{Accepted, AdminError, DeadFilter, PurgeStates, SendError};
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use super::change::Unchanged;
+use super::policy::MAX_BODY;
 use super::reference::{Ended, KEYS, Message, Reference};
 use super::script::{Act, End, Sending};
 use super::sending::{key_of, new_message};
@@ -377,7 +378,7 @@ impl World {
                     let sent = transaction.send(&to, new_message(&sending, &body));
                     if !self.reference.queues.contains_key(&to) {
                         assert_eq!(sent, Err(HandlerSendError::NotPermitted));
-                    } else if body.len() as u64 > limits::DEFAULT_MAX_BODY || !is_valid(&sending) {
+                    } else if body.len() as u64 > MAX_BODY || !is_valid(&sending) {
                         sent.unwrap_err();
                     } else {
                         let id = sent.unwrap();

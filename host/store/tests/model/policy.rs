@@ -8,6 +8,8 @@ use gristmill_queue::retry::Jitter;
 
 use super::flow;
 
+/// The most bytes that a queue takes, unless its policy says less.
+pub const MAX_BODY: u64 = 256 * 1024;
 /// How many policies [`policy`] knows.
 pub const POLICIES: u8 = 15;
 
@@ -23,6 +25,7 @@ pub fn policy(number: u8) -> QueuePolicy {
     policy.retry.jitter = Jitter::None;
     policy.retry.cap = Duration::from_secs(4);
     policy.concurrency = 2;
+    policy.max_body = MAX_BODY;
     policy.dedup_window = Duration::from_secs(5);
     match number {
         0 => {}

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use gristmill_queue::effects::EffectLimits;
 use gristmill_queue::outcome::Usage;
 use gristmill_queue::{
-    Effects, Fence, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp, Transaction, limits,
+    Effects, Fence, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp, Transaction,
 };
 use gristmill_store::{
     Clock, Declaration, Evidence, Leased, Options, Outgoing, Settle, SharedSlots, Sink, Slots,
@@ -99,7 +99,7 @@ impl Rig {
         }
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.folder.path().join(self.generation.to_string())
     }
 
@@ -119,6 +119,7 @@ impl Rig {
         for file in files {
             std::fs::copy(before.join(file), self.path().join(file)).unwrap();
         }
+        super::large::survive(&before, &self.path());
         self.runtime.block_on(self.store.close());
         std::fs::remove_dir_all(before).unwrap();
         self.start(queues);
@@ -172,7 +173,7 @@ impl Rig {
     pub fn transaction(&self) -> Transaction {
         let destinations = QUEUES
             .iter()
-            .map(|queue| (name(queue), limits::DEFAULT_MAX_BODY));
+            .map(|queue| (name(queue), super::policy::MAX_BODY));
         Transaction::new(
             self.store.state(HANDLER.into()),
             self.store.ids(),
@@ -190,6 +191,7 @@ fn open(path: &std::path::Path, clock: &Arc<AtomicU64>, queues: Vec<Declaration>
         cache_bytes: 1024 * 1024,
         // Small, so that messages are read from the file as well.
         hot_bytes: 2000,
+        inline_bytes: super::large::INLINE,
         ..Options::default()
     };
     let (store, _) = Store::open(path, options).unwrap();

@@ -10,6 +10,7 @@ use super::script::{NOWHERE, QUEUES, Sending};
 pub fn new_message(sending: &Sending, body: &[u8]) -> NewMessage {
     NewMessage {
         body: body.to_vec().into(),
+        blob: None,
         envelope: Envelope {
             group: sending.group.map(|group| format!("g{group}")),
             attributes: key_of(sending)

@@ -229,9 +229,9 @@ impl World {
                     queue: name(queue),
                     message: new_message(sending, body),
                 });
-                let outgoing = outgoing.collect();
+                let (outgoing, staged) = super::large::stage(&store, outgoing.collect());
                 let sent = async move {
-                    let sent = store.send(outgoing).await?;
+                    let sent = store.send_staged(outgoing, staged).await?;
                     Ok(sent.into_iter().map(|sent| sent.accepted).collect())
                 };
                 Asked::Send(batch, poll_once(sent))
