@@ -10,6 +10,9 @@
 )]
 
 mod model {
+    pub mod accept;
+    pub mod act;
+    pub mod ask;
     pub mod batch;
     pub mod change;
     pub mod check;
@@ -18,13 +21,18 @@ mod model {
     pub mod groups;
     pub mod judge;
     pub mod large;
+    pub mod parcel;
     pub mod policy;
+    pub mod redrives;
     pub mod reference;
+    pub mod replies;
+    pub mod restart;
     pub mod rig;
     pub mod room;
     pub mod script;
-    pub mod sending;
+    pub mod standin;
     pub mod state;
+    pub mod topics;
     pub mod world;
 }
 

@@ -9,6 +9,10 @@ use proptest::prelude::*;
 
 /// The queues that scripts use. One more, [`GATE`], belongs to the rig.
 pub const QUEUES: [&str; 3] = ["a", "b", "c"];
+/// The topics that scripts use.
+pub const TOPICS: [&str; 2] = ["t", "u"];
+/// All queues whose messages are looked at.
+pub const ALL: [&str; 4] = ["a", "b", "c", gristmill_queue::limits::REPLIES];
 /// The crontab entries that scripts use.
 pub const ENTRIES: [&str; 2] = ["x", "y"];
 /// Sent to, but never declared.
@@ -19,8 +23,8 @@ pub const GATE: &str = "gate";
 /// A message to be sent. Numbers stand for choices, so that they shrink towards the plain one.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Which of [`QUEUES`]; beyond them, [`NOWHERE`].
-    pub queue: usize,
+    /// Which of [`QUEUES`] or [`TOPICS`]; beyond them, [`NOWHERE`].
+    pub to: usize,
     pub size: usize,
     pub group: Option<u8>,
     /// The tenant it names.
@@ -29,6 +33,24 @@ pub struct Sending {
     pub delay_ms: u64,
     pub ttl_ms: Option<u64>,
     pub dedup: Option<u8>,
+    /// It has the same content as others with this number.
+    pub same: Option<u8>,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Sending {
+            to: 0,
+            size: 0,
+            group: None,
+            key: None,
+            priority: 4,
+            delay_ms: 0,
+            ttl_ms: None,
+            dedup: None,
+            same: None,
+        }
+    }
 }
 
 /// What a handler does before it ends.
@@ -40,6 +62,8 @@ pub enum Act {
     Remove(usize),
     List(usize),
     Send(Sending),
+    /// Replies with so many bytes, if it handles a request.
+    Reply(usize),
 }
 
 /// How an attempt ends.
@@ -86,6 +110,23 @@ pub enum Op {
         which: Which,
     },
     Redrive(usize, Which),
+    /// At so many a second, to one of [`QUEUES`] or, beyond them, back to where it died.
+    Order {
+        queue: usize,
+        which: Which,
+        to: Option<usize>,
+        rate: Option<u32>,
+    },
+    /// Cancels the n-th redrive under way.
+    CancelRedrive(usize),
+    /// Sends one of the dead letters of a queue again with so large a body.
+    Edit(usize, usize, usize),
+    /// Sends a request, perhaps with a correlation id of its own.
+    Request(Sending, Option<usize>),
+    /// Waits for the reply to one of the last requests.
+    Wait(usize),
+    /// Lets the n-th who waits go.
+    Leave(usize),
     /// Cancels a message: one of those that were ever accepted.
     Cancel(usize),
     /// Moves one of them by so much from now.
@@ -123,8 +164,8 @@ pub enum Step {
     /// are attached so.
     Attach(usize, u32, Option<u32>),
     Detach(usize),
-    /// The policy of each queue; none undeclares it.
-    Declare([Option<u8>; QUEUES.len()]),
+    /// The policy of each queue and the kind of each topic; none undeclares it.
+    Declare([Option<u8>; QUEUES.len()], [Option<u8>; TOPICS.len()]),
     /// The schedule of each crontab entry; none removes it.
     Crontab([Option<u64>; ENTRIES.len()]),
     Reopen,
@@ -159,7 +200,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (queue(), 1..4u32, option::weighted(0.3, 1..4u32))
             .prop_map(|(queue, slots, shared)| Step::Attach(queue, slots, shared)),
         1 => queue().prop_map(Step::Detach),
-        2 => [declared(), declared(), declared()].prop_map(Step::Declare),
+        2 => ([declared(), declared(), declared()], [topic(), topic()])
+            .prop_map(|(policies, topics)| Step::Declare(policies, topics)),
         2 => [schedule(), schedule()].prop_map(Step::Crontab),
         1 => Just(Step::Reopen),
         2 => Just(Step::Crash),
@@ -179,6 +221,14 @@ fn op() -> impl Strategy<Value = Op> {
             |(queue, ready, scheduled, dead, which)| Op::Purge { queue, ready, scheduled, dead, which }
         ),
         2 => (queue(), which()).prop_map(|(queue, which)| Op::Redrive(queue, which)),
+        2 => (queue(), which(), option::weighted(0.6, 0..=QUEUES.len()), rate())
+            .prop_map(|(queue, which, to, rate)| Op::Order { queue, which, to, rate }),
+        1 => (0..3usize).prop_map(Op::CancelRedrive),
+        1 => (queue(), 0..5usize, size()).prop_map(|(queue, n, size)| Op::Edit(queue, n, size)),
+        4 => (sending(), option::weighted(0.3, 0..2usize))
+            .prop_map(|(sending, own)| Op::Request(sending, own)),
+        3 => (0..4usize).prop_map(Op::Wait),
+        1 => (0..4usize).prop_map(Op::Leave),
         2 => (0..100usize).prop_map(Op::Cancel),
         3 => (0..100usize, delay()).prop_map(|(n, delay)| Op::Move(n, delay)),
         4 => tick().prop_map(Op::Fire),
@@ -212,6 +262,21 @@ fn declared() -> impl Strategy<Value = Option<u8>> {
     option::weighted(0.85, 0..super::policy::POLICIES)
 }
 
+fn topic() -> impl Strategy<Value = Option<u8>> {
+    option::weighted(0.85, 0..super::topics::KINDS)
+}
+
+fn rate() -> impl Strategy<Value = Option<u32>> {
+    option::weighted(
+        0.7,
+        prop_oneof![2 => Just(1u32), 1 => Just(2), 1 => Just(30)],
+    )
+}
+
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![10 => 0..25usize, 1 => Just(300 * 1024)]
+}
+
 fn pass() -> impl Strategy<Value = u64> {
     prop_oneof![
         Just(1u64),
@@ -229,23 +294,24 @@ fn delay() -> impl Strategy<Value = u64> {
 }
 
 fn sending() -> impl Strategy<Value = Sending> {
-    let queue = prop_oneof![20 => queue(), 1 => Just(QUEUES.len())];
-    let size = prop_oneof![10 => 0..25usize, 1 => Just(300 * 1024)];
+    let most = QUEUES.len() + TOPICS.len();
+    let to = prop_oneof![15 => queue(), 5 => QUEUES.len()..most, 1 => Just(most)];
     let priority = prop_oneof![3 => Just(4u8), 2 => 0..10u8];
     let ttl = prop_oneof![Just(1u64), Just(1000), Just(4000), Just(30_000)];
     (
-        queue,
-        size,
+        to,
+        size(),
         option::weighted(0.4, 0..2u8),
         option::weighted(0.6, 0..3u8),
         priority,
         delay(),
         option::weighted(0.25, ttl),
-        option::weighted(0.25, 0..3u8),
+        option::weighted(0.2, 0..3u8),
+        option::weighted(0.25, 0..4u8),
     )
         .prop_map(
-            |(queue, size, group, key, priority, delay_ms, ttl_ms, dedup)| Sending {
-                queue,
+            |(to, size, group, key, priority, delay_ms, ttl_ms, dedup, same)| Sending {
+                to,
                 size,
                 group,
                 key,
@@ -253,6 +319,7 @@ fn sending() -> impl Strategy<Value = Sending> {
                 delay_ms,
                 ttl_ms,
                 dedup,
+                same,
             },
         )
 }
@@ -266,6 +333,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => key().prop_map(Act::Remove),
         1 => key().prop_map(Act::List),
         3 => sending().prop_map(Act::Send),
+        3 => size().prop_map(Act::Reply),
     ]
 }
 
