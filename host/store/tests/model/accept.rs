@@ -6,6 +6,7 @@ use gristmill_queue::MessageId;
 use gristmill_queue::policy::Dedup;
 use gristmill_store::{Accepted, SendError, Sent};
 
+use super::large::INLINE;
 use super::parcel::{Parcel, key_of};
 use super::reference::{Counts, Message, Reference, ms};
 use super::script::Sending;
@@ -132,9 +133,24 @@ impl Reference {
                 Fate::Repeats(id, body) => (*id, Some(body)),
                 Fate::RepeatsNth(first) => (told[*first].id, Some(&batch[copies[*first].at].body)),
             };
+            let repeats = first_body.is_some();
+            if copy.topic.is_some() {
+                let what = if repeats {
+                    "copies that repeat"
+                } else {
+                    "copies"
+                };
+                self.tally.note(what);
+            }
+            if repeats && parcel.sending.dedup.is_none() {
+                self.tally.note("repeats of content");
+                if parcel.body.len() as u64 > INLINE {
+                    self.tally.note("repeats of large content");
+                }
+            }
             told.push(Told {
                 id,
-                duplicate: first_body.is_some(),
+                duplicate: repeats,
                 conflict: first_body.is_some_and(|body| *body != parcel.body),
             });
         }
@@ -226,6 +242,10 @@ impl World {
                     refusals.contains(&kind),
                     "{error}, but expected {refusals:?}"
                 );
+                let to_topic = |parcel: &&Parcel| self.reference.topics.contains_key(&parcel.to);
+                if kind == Refusal::Full && batch.iter().any(to_topic) {
+                    self.reference.tally.note("topics that are full");
+                }
                 if let SendError::Unmatched(topic) = error.cause() {
                     self.reference.refuse(topic.as_str());
                 }

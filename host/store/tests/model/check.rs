@@ -62,7 +62,7 @@ impl World {
             (Some(""), Some(_)) => {}
             (expected, told) => assert_eq!(told, expected),
         }
-        self.started += 1;
+        self.reference.tally.note("attempts");
         self.flights.push(Flight {
             fence: leased.fence,
             transaction: None,

@@ -96,6 +96,7 @@ impl Reference {
     /// It goes on at once, with a full bucket.
     pub fn restart_redrives(&mut self) {
         for running in self.redrives.values_mut() {
+            self.tally.note("redrives that a restart interrupts");
             (running.missing, running.at) = (0, self.now);
             (running.next, running.waiting) = (self.now, None);
         }
@@ -127,6 +128,9 @@ impl Reference {
                     return false;
                 }
                 self.revive(sequence, to);
+                if self.now > running.started {
+                    self.tally.note("letters at a rate");
+                }
                 running.done += 1;
             }
             running.after = sequence;
@@ -172,6 +176,7 @@ impl Reference {
             ..Counts::default()
         };
         if message.queue != to {
+            self.tally.note("letters to another queue");
             to.clone_into(&mut message.queue);
             self.orders += 1;
             message.order = self.orders;
@@ -187,6 +192,7 @@ impl Reference {
             ..Counts::default()
         };
         message.history.clear();
+        self.tally.note("letters back to their source");
         (message.queue, message.lives, message.died) = (died.queue, died.lives, None);
         self.begin_anew(message);
     }
@@ -209,6 +215,7 @@ impl Reference {
     /// Sends a letter again with another body: as a new message in the place of the old one.
     fn edit(&mut self, old: MessageId, new: MessageId, body: &[u8]) {
         self.meet(new);
+        self.tally.note("letters edited");
         let mut message = self
             .dead
             .remove(&old.sequence())

@@ -14,6 +14,7 @@ pub use super::policy::ms;
 use super::redrives::{Died, Running};
 use super::replies::Waiters;
 use super::state::State;
+use super::tally::Tally;
 use super::topics::Topic;
 
 /// The state keys that handlers use.
@@ -115,6 +116,7 @@ pub struct Reference {
     pub waiters: Waiters,
     pub ids: BTreeSet<MessageId>,
     pub stand_ins: u64,
+    pub tally: Tally,
     /// The suspect that runs alone.
     pub alone: Option<u64>,
     pub orders: u64,

@@ -89,6 +89,10 @@ impl Reference {
         self.waiters.retain(|_, waiters| !waiters.is_empty());
         for (_, reply) in &handed {
             self.messages.remove(&reply.id.sequence());
+            self.tally.note(match reply.died {
+                None => "replies handed out",
+                Some(_) => "notices of deaths handed out",
+            });
         }
         handed
     }
@@ -200,6 +204,7 @@ impl World {
             let message = message.expect("it was accepted");
             (message.asks, message.correlation) = (true, Some(expected));
         }
+        self.reference.tally.note("requests");
         self.requests.push(correlation_id);
     }
 

@@ -112,6 +112,10 @@ impl World {
             stand_ins.sort_unstable();
             found.sort_unstable_by_key(|message| message.id.sequence());
             assert_eq!(found.len(), stand_ins.len(), "messages with label {label}");
+            if !found.is_empty() && found[0].envelope.causation_id.is_none() {
+                let count = found.len() as u64;
+                self.reference.tally.add("copies by handlers", count);
+            }
             for (stand_in, found) in stand_ins.into_iter().zip(found) {
                 self.reference.learn(stand_in, found.id);
                 self.learn_notice(found.id, &found);

@@ -208,7 +208,9 @@ impl Reference {
                 continue;
             }
             topic.sent += 1;
-            topic.unmatched += u64::from(mine().next().is_none());
+            let unmatched = u64::from(mine().next().is_none());
+            topic.unmatched += unmatched;
+            self.tally.add("messages that nobody wants", unmatched);
             for (copy, _) in mine().filter(|(_, told)| !told.duplicate) {
                 *topic.copies.get_mut(copy.queue.as_str()).expect("its own") += 1;
             }

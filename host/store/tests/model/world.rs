@@ -22,6 +22,7 @@ use super::replies::{AskedReply, Waiter, replies_policy};
 use super::rig::{Declared, Rig, declarations, name, settle};
 use super::script::{Op, QUEUES, Script, Step};
 use super::state::Work;
+use super::tally::Tally;
 
 /// A delivery in flight.
 pub struct Flight {
@@ -67,13 +68,11 @@ pub struct World {
     pub handed: Vec<(u64, Arc<gristmill_queue::Message>)>,
     /// Of the dead, as the store tells them.
     pub fingerprints: BTreeMap<u64, u64>,
-    /// How many attempts have begun: that a script was worth something.
-    pub started: u64,
 }
 
-/// Plays a script, up to where the store does not do what the reference says. Tells how many
-/// attempts were begun.
-pub fn play(script: &Script) -> Result<u64, String> {
+/// Plays a script, up to where the store does not do what the reference says. Tells what
+/// it did.
+pub fn play(script: &Script) -> Result<Tally, String> {
     let mut world = World::new();
     for (line, step) in script.0.iter().enumerate() {
         let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.step(step)));
@@ -83,7 +82,7 @@ pub fn play(script: &Script) -> Result<u64, String> {
             return Err(format!("line {line}: {}", words.unwrap_or_default()));
         }
     }
-    Ok(world.started)
+    Ok(world.reference.tally)
 }
 
 pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answer<T> {
@@ -135,7 +134,6 @@ impl World {
             waiters: Vec::new(),
             handed: Vec::new(),
             fingerprints: BTreeMap::new(),
-            started: 0,
         };
         world.attach_all(&["a", "b", "c"].map(|queue| (queue.to_owned(), 2, false)));
         world
