@@ -249,7 +249,8 @@ impl World {
         to: Option<usize>,
         rate: Option<u32>,
     ) -> Asked {
-        let queue = QUEUES[queue];
+        let returns = to.is_some_and(|to| to >= QUEUES.len());
+        let queue = self.nth_with_dead(queue, returns);
         let (to, filter) = match to.map(|to| QUEUES.get(to)) {
             None => (Destination::Home, self.filter(queue, which, true)),
             Some(Some(to)) => {
@@ -264,6 +265,19 @@ impl World {
         let asked = async move { store.start_redrive(name(queue), meant).await };
         let queue = queue.to_owned();
         Asked::Redriving(AskedRedrive::Start(queue, order, poll_once(asked)))
+    }
+
+    /// One of the queues that have dead letters, or messages that died elsewhere; any, if none has.
+    fn nth_with_dead(&self, n: usize, moved: bool) -> &'static str {
+        let has = |queue: &&&str| {
+            let dead = self.reference.dead.values();
+            let mut dead = dead.filter(|dead| dead.message.queue == **queue);
+            let mut here = self.reference.of_queue(queue);
+            (!moved && dead.next().is_some()) || (moved && here.any(|m| m.died.is_some()))
+        };
+        let all: Vec<&&str> = QUEUES.iter().filter(has).collect();
+        all.get(n % all.len().max(1))
+            .map_or(QUEUES[n], |queue| **queue)
     }
 
     fn filter_of_moved(&self, queue: &str, which: Which) -> DeadFilter {
@@ -294,7 +308,7 @@ impl World {
     }
 
     pub fn ask_edit(&mut self, queue: usize, n: usize, size: usize) -> Asked {
-        let queue = QUEUES[queue];
+        let queue = self.nth_with_dead(queue, false);
         let filter = self.filter(queue, Which::OneId(n), true);
         let Some(&id) = filter.ids.first() else {
             return Asked::Nothing;

@@ -208,13 +208,15 @@ impl World {
         self.requests.push(correlation_id);
     }
 
-    /// A handler replies to what it handles, if that is a request.
+    /// A handler replies: the first from the n-th on that handles a request.
     pub fn act_reply(&mut self, n: usize, size: usize) {
-        let flight = &mut self.flights[n];
-        let request = &self.reference.messages[&flight.fence.sequence];
-        if !request.asks {
+        let count = self.flights.len();
+        let message = |n: usize| &self.reference.messages[&self.flights[n].fence.sequence];
+        let Some(n) = (n..n + count).map(|n| n % count).find(|&n| message(n).asks) else {
             return;
-        }
+        };
+        let correlation = message(n).correlation.clone();
+        let flight = &mut self.flights[n];
         self.serial += 1;
         let sending = Sending {
             size,
@@ -222,7 +224,7 @@ impl World {
         };
         let parcel = Parcel {
             to: limits::REPLIES.to_owned(),
-            correlation: request.correlation.clone(),
+            correlation,
             ..Parcel::new(&sending, self.serial)
         };
         let transaction = flight

@@ -110,7 +110,8 @@ pub enum Op {
         which: Which,
     },
     Redrive(usize, Which),
-    /// At so many a second, to one of [`QUEUES`] or, beyond them, back to where it died.
+    /// At so many a second, to one of [`QUEUES`] or, beyond them, back to where it died; from a queue
+    /// that has some, the n-th.
     Order {
         queue: usize,
         which: Which,
@@ -119,7 +120,7 @@ pub enum Op {
     },
     /// Cancels the n-th redrive under way.
     CancelRedrive(usize),
-    /// Sends one of the dead letters of a queue again with so large a body.
+    /// Sends one of the dead letters of a queue that has some again with so large a body.
     Edit(usize, usize, usize),
     /// Sends a request, perhaps with a correlation id of its own.
     Request(Sending, Option<usize>),
@@ -188,7 +189,15 @@ impl fmt::Debug for Script {
 
 /// Scripts of up to so many steps.
 pub fn scripts(steps: usize) -> impl Strategy<Value = Script> {
-    vec(step(), 1..=steps).prop_map(Script)
+    // Most begin with other queues than the plain ones.
+    let start = option::weighted(0.7, declaration());
+    (start, vec(step(), 1..=steps))
+        .prop_map(|(start, steps)| Script(start.into_iter().chain(steps).collect()))
+}
+
+fn declaration() -> impl Strategy<Value = Step> {
+    let policies = [declared(), declared(), declared()];
+    (policies, [topic(), topic()]).prop_map(|(policies, topics)| Step::Declare(policies, topics))
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -200,8 +209,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (queue(), 1..4u32, option::weighted(0.3, 1..4u32))
             .prop_map(|(queue, slots, shared)| Step::Attach(queue, slots, shared)),
         1 => queue().prop_map(Step::Detach),
-        2 => ([declared(), declared(), declared()], [topic(), topic()])
-            .prop_map(|(policies, topics)| Step::Declare(policies, topics)),
+        2 => declaration(),
         2 => [schedule(), schedule()].prop_map(Step::Crontab),
         1 => Just(Step::Reopen),
         2 => Just(Step::Crash),
@@ -211,8 +219,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        10 => vec(sending(), 1..4).prop_map(Op::Send),
-        14 => (0..4usize, end()).prop_map(|(n, end)| Op::End(n, end)),
+        14 => vec(sending(), 1..5).prop_map(Op::Send),
+        18 => (0..4usize, end()).prop_map(|(n, end)| Op::End(n, end)),
         6 => (0..4usize, vec(end(), 1..4), option::weighted(0.1, 0..20usize))
             .prop_map(|(n, ends, stale)| Op::EndBatch(n, ends, stale)),
         1 => (0..20usize).prop_map(Op::Stale),
@@ -221,13 +229,13 @@ fn op() -> impl Strategy<Value = Op> {
             |(queue, ready, scheduled, dead, which)| Op::Purge { queue, ready, scheduled, dead, which }
         ),
         2 => (queue(), which()).prop_map(|(queue, which)| Op::Redrive(queue, which)),
-        2 => (queue(), which(), option::weighted(0.6, 0..=QUEUES.len()), rate())
+        5 => (queue(), which(), option::weighted(0.7, 0..=QUEUES.len()), rate())
             .prop_map(|(queue, which, to, rate)| Op::Order { queue, which, to, rate }),
         1 => (0..3usize).prop_map(Op::CancelRedrive),
-        1 => (queue(), 0..5usize, size()).prop_map(|(queue, n, size)| Op::Edit(queue, n, size)),
-        4 => (sending(), option::weighted(0.3, 0..2usize))
+        2 => (queue(), 0..5usize, size()).prop_map(|(queue, n, size)| Op::Edit(queue, n, size)),
+        7 => (sending(), option::weighted(0.3, 0..2usize))
             .prop_map(|(sending, own)| Op::Request(sending, own)),
-        3 => (0..4usize).prop_map(Op::Wait),
+        6 => (0..4usize).prop_map(Op::Wait),
         1 => (0..4usize).prop_map(Op::Leave),
         2 => (0..100usize).prop_map(Op::Cancel),
         3 => (0..100usize, delay()).prop_map(|(n, delay)| Op::Move(n, delay)),
@@ -259,7 +267,10 @@ fn queue() -> impl Strategy<Value = usize> {
 }
 
 fn declared() -> impl Strategy<Value = Option<u8>> {
-    option::weighted(0.85, 0..super::policy::POLICIES)
+    option::weighted(
+        0.9,
+        prop_oneof![2 => 0..super::policy::POLICIES, 1 => 14..16u8, 1 => Just(1u8)],
+    )
 }
 
 fn topic() -> impl Strategy<Value = Option<u8>> {
@@ -295,7 +306,7 @@ fn delay() -> impl Strategy<Value = u64> {
 
 fn sending() -> impl Strategy<Value = Sending> {
     let most = QUEUES.len() + TOPICS.len();
-    let to = prop_oneof![15 => queue(), 5 => QUEUES.len()..most, 1 => Just(most)];
+    let to = prop_oneof![12 => queue(), 8 => QUEUES.len()..most, 1 => Just(most)];
     let priority = prop_oneof![3 => Just(4u8), 2 => 0..10u8];
     let ttl = prop_oneof![Just(1u64), Just(1000), Just(4000), Just(30_000)];
     (
@@ -307,7 +318,7 @@ fn sending() -> impl Strategy<Value = Sending> {
         delay(),
         option::weighted(0.25, ttl),
         option::weighted(0.2, 0..3u8),
-        option::weighted(0.25, 0..4u8),
+        option::weighted(0.4, 0..4u8),
     )
         .prop_map(
             |(to, size, group, key, priority, delay_ms, ttl_ms, dedup, same)| Sending {
@@ -332,8 +343,8 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (key(), any::<i8>()).prop_map(|(key, delta)| Act::Add(key, delta)),
         1 => key().prop_map(Act::Remove),
         1 => key().prop_map(Act::List),
-        3 => sending().prop_map(Act::Send),
-        3 => size().prop_map(Act::Reply),
+        5 => sending().prop_map(Act::Send),
+        6 => size().prop_map(Act::Reply),
     ]
 }
 
@@ -351,7 +362,7 @@ fn end() -> impl Strategy<Value = End> {
         8 => Just(End::Done),
         5 => (option::weighted(0.3, delay()), any::<bool>())
             .prop_map(|(delay_ms, asked)| End::Failed { delay_ms, asked }),
-        1 => Just(End::Rejected),
+        4 => Just(End::Rejected),
         2 => delay().prop_map(|delay_ms| End::Postponed { delay_ms }),
         4 => back.prop_map(End::HandedBack),
     ]
