@@ -68,7 +68,9 @@ impl World {
                         work.sends.push(Held { id, parcel });
                     }
                 }
-                Act::Reply(size) => self.act_reply(n, size),
+                Act::Reply(size) => {
+                    self.act_reply(n, size);
+                }
             }
         }
     }

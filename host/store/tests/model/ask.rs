@@ -74,6 +74,10 @@ impl World {
             Op::CancelRedrive(n) => self.ask_cancel_redrive(*n),
             Op::Edit(queue, n, size) => self.ask_edit(*queue, *n, *size),
             Op::Request(sending, own) => self.ask_request(sending, *own, in_group),
+            Op::Answer(n, size) => match self.act_reply(*n, *size) {
+                Some(n) => self.ask_end(n, &End::Done),
+                None => Asked::Nothing,
+            },
             Op::Wait(n) => self.ask_wait(*n),
             Op::Leave(n) => self.ask_leave(*n),
             Op::Fire(tick) => self.ask_fire(tick),

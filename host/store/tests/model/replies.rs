@@ -129,8 +129,15 @@ impl World {
 
     /// Waits for the reply to one of the last requests.
     pub fn ask_wait(&mut self, n: usize) -> Asked {
-        let count = self.requests.len().max(1);
-        let Some(correlation) = self.requests.iter().rev().nth(n % count).cloned() else {
+        let all = || self.reference.messages.values();
+        let replies = all().filter(|m| m.queue == limits::REPLIES);
+        let requests = all().filter(|m| m.asks);
+        let mut of: Vec<&String> = replies
+            .chain(requests)
+            .filter_map(|m| m.correlation.as_ref())
+            .collect();
+        of.extend(self.requests.iter().rev().take(2));
+        let Some(correlation) = of.get(n % of.len().max(1)).copied().cloned() else {
             return Asked::Nothing;
         };
         let (store, of) = (self.rig.store.clone(), correlation.clone());
@@ -209,11 +216,11 @@ impl World {
     }
 
     /// A handler replies: the first from the n-th on that handles a request.
-    pub fn act_reply(&mut self, n: usize, size: usize) {
+    pub fn act_reply(&mut self, n: usize, size: usize) -> Option<usize> {
         let count = self.flights.len();
         let message = |n: usize| &self.reference.messages[&self.flights[n].fence.sequence];
         let Some(n) = (n..n + count).map(|n| n % count).find(|&n| message(n).asks) else {
-            return;
+            return None;
         };
         let correlation = message(n).correlation.clone();
         let flight = &mut self.flights[n];
@@ -233,6 +240,7 @@ impl World {
         let id = transaction.reply(name(&parcel.to), parcel.message());
         let id = id.unwrap();
         flight.work.sends.push(Held { id, parcel });
+        Some(n)
     }
 
     /// Collects what those who wait have been handed.

@@ -124,7 +124,9 @@ pub enum Op {
     Edit(usize, usize, usize),
     /// Sends a request, perhaps with a correlation id of its own.
     Request(Sending, Option<usize>),
-    /// Waits for the reply to one of the last requests.
+    /// The handler of the n-th request in flight replies with so many bytes, and is done.
+    Answer(usize, usize),
+    /// Waits for a reply: one that is there, or to a request that lives, or to one of the last.
     Wait(usize),
     /// Lets the n-th who waits go.
     Leave(usize),
@@ -235,6 +237,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (queue(), 0..5usize, size()).prop_map(|(queue, n, size)| Op::Edit(queue, n, size)),
         7 => (sending(), option::weighted(0.3, 0..2usize))
             .prop_map(|(sending, own)| Op::Request(sending, own)),
+        6 => (0..4usize, size()).prop_map(|(n, size)| Op::Answer(n, size)),
         6 => (0..4usize).prop_map(Op::Wait),
         1 => (0..4usize).prop_map(Op::Leave),
         2 => (0..100usize).prop_map(Op::Cancel),
