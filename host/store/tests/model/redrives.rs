@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use gristmill_queue::{MessageId, Reason};
-use gristmill_store::{AdminError, DeadFilter, Destination, RedriveOrder, Redriven};
+use gristmill_queue::{MessageId, NewMessage, Reason};
+use gristmill_store::{AdminError, DeadFilter, Destination, Outgoing, RedriveOrder, Redriven};
 
+use super::large::stage;
 use super::reference::{Counts, Dead, Message, Reference};
 use super::rig::name;
 use super::script::{QUEUES, Which};
@@ -317,7 +318,13 @@ impl World {
         let mut body = format!("e{}", self.serial).into_bytes();
         body.resize(body.len().max(size), b'.');
         let (store, sent) = (self.rig.store.clone(), body.clone());
-        let asked = async move { store.redrive_edited(name(queue), id, sent.into()).await };
+        let new = Outgoing {
+            queue: name(queue),
+            message: NewMessage::with_body(sent),
+        };
+        let (mut new, staged) = stage(&store, vec![new]);
+        let new = new.remove(0);
+        let asked = async move { store.redrive_edited_staged(new, id, staged).await };
         Asked::Redriving(AskedRedrive::Edit {
             queue: queue.to_owned(),
             id,
