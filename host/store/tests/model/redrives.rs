@@ -66,7 +66,7 @@ fn means(filter: &DeadFilter, sequence: u64, reason: Reason) -> bool {
 
 impl Reference {
     /// Starts a redrive. Says whether it is done, and how much of it.
-    pub fn start_redrive(&mut self, queue: &str, order: RedriveOrder) -> Result<u64, Running> {
+    pub fn start_redrive(&mut self, queue: &str, order: RedriveOrder) -> Result<u64, Box<Running>> {
         let mut running = Running {
             queue: queue.to_owned(),
             order,
@@ -81,7 +81,7 @@ impl Reference {
         if self.redrive_some(&mut running) {
             Ok(running.done)
         } else {
-            Err(running)
+            Err(Box::new(running))
         }
     }
 
@@ -347,7 +347,7 @@ impl World {
                 match (self.reference.start_redrive(&queue, order), answer) {
                     (Ok(done), found) => assert_eq!(found, Redriven::Done(done)),
                     (Err(running), Redriven::UnderWay(number)) => {
-                        let before = self.reference.redrives.insert(number, running);
+                        let before = self.reference.redrives.insert(number, *running);
                         assert!(before.is_none(), "redrive {number} is there twice");
                     }
                     (Err(running), found) => panic!("{found:?} instead of {running:?}"),
