@@ -7,7 +7,7 @@ use gristmill_queue::rate::Rate;
 use gristmill_queue::{MessageId, NewMessage, QueueName, Timestamp};
 
 use crate::filter::DeadFilter;
-use crate::ops::{Edited, Op, Outgoing, Redrive};
+use crate::ops::{Op, Outgoing, Redrive, Reply};
 use crate::tlv::{self, Fields, Malformed, Writer};
 use crate::{AdminError, Staged, Store, check};
 
@@ -69,6 +69,17 @@ pub(crate) fn paced((count, per): (u32, Duration)) -> Rate {
         per.max(Duration::from_millis(1)),
         Some(u32::try_from(tenth).unwrap_or(u32::MAX).max(1)),
     )
+}
+
+/// A dead letter that is sent again with another body.
+pub(crate) struct Edited {
+    pub queue: QueueName,
+    pub id: MessageId,
+    /// Only its body counts.
+    pub message: NewMessage,
+    /// That body, if it is large.
+    pub staged: Vec<Staged>,
+    pub reply: Reply<Result<MessageId, AdminError>>,
 }
 
 impl Store {

@@ -35,6 +35,8 @@ fn send(host: &Host, queue: &str, seed: u8) -> MessageId {
 }
 
 fn files(host: &Host) -> Vec<PathBuf> {
+    // What is answered is durable; files go right after that.
+    host.depths("orders");
     let found = std::fs::read_dir(host.folder().join("blobs")).unwrap();
     found.map(|entry| entry.unwrap().path()).collect()
 }

@@ -71,6 +71,8 @@ async fn a_large_body_goes_in_and_out_piece_by_piece() {
     let small = small.await.unwrap()[0].id.parse().unwrap();
     assert_eq!(read(&stage, small).await.unwrap(), b"hi");
     stage.client.cancel(id).await.unwrap();
+    // Files go right after the answer, and before the next one.
+    stage.client.queues().await.unwrap();
     assert_eq!(files(&stage), 0);
     let gone = read(&stage, id).await.unwrap_err();
     assert_eq!(gone.code, Code::MessageNotFound);

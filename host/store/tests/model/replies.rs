@@ -219,9 +219,9 @@ impl World {
     pub fn act_reply(&mut self, n: usize, size: usize) -> Option<usize> {
         let count = self.flights.len();
         let message = |n: usize| &self.reference.messages[&self.flights[n].fence.sequence];
-        let Some(n) = (n..n + count).map(|n| n % count).find(|&n| message(n).asks) else {
-            return None;
-        };
+        let n = (n..n + count)
+            .map(|n| n % count)
+            .find(|&n| message(n).asks)?;
         let correlation = message(n).correlation.clone();
         let flight = &mut self.flights[n];
         self.serial += 1;
