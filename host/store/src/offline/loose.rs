@@ -61,7 +61,7 @@ pub(super) fn scan(file: &PageFile, progress: Progress<'_>, found: &mut dyn FnMu
 }
 
 fn look(file: &PageFile, offset: u64, page: &[u8], found: &mut dyn FnMut(Loose<'_>)) {
-    if page.len() < 4 || page[..2] != [1, 0] {
+    if page.len() < 4 || page[0] != 1 {
         return;
     }
     for shape in [NUMBERED, NAMED, QUEUES] {

@@ -9,8 +9,8 @@
 //! header   magic 9 · flags u8 · 2 · page size u32 · pages before each region u32 · pages of a region u32 · …
 //! slot     version u8 · has tables u8 · 6 · pointer to the tree of tables · … · checksum (at 112)
 //! pointer  page u64 · checksum u128 · length u64
-//! leaf     1 · 0 · pairs u16 · [end of each key u32] · [end of each value u32] · keys · values
-//! branch   2 · 0 · keys u16 · 4 · checksum u128 of each child · page u64 of each child · [end of each key u32] · keys
+//! leaf     1 · any · pairs u16 · [end of each key u32] · [end of each value u32] · keys · values
+//! branch   2 · any · keys u16 · 4 · checksum u128 of each child · page u64 of each child · [end of each key u32] · keys
 //! ```
 //!
 //! What stands in brackets is not there if the keys or values all have one length. A page's number
@@ -172,7 +172,7 @@ pub(crate) struct Leaf<'p> {
 impl<'p> Leaf<'p> {
     pub fn parse(page: &'p [u8], shape: Shape) -> Option<Self> {
         let pairs = usize::from(u16_at(page, 2)?);
-        (page[0] == 1 && page[1] == 0 && pairs > 0).then_some(Leaf { page, shape, pairs })
+        (page[0] == 1 && pairs > 0).then_some(Leaf { page, shape, pairs })
     }
 
     pub fn pairs(&self) -> usize {
@@ -240,7 +240,7 @@ pub(crate) struct Branch<'p> {
 impl<'p> Branch<'p> {
     pub fn parse(page: &'p [u8], shape: Shape) -> Option<Self> {
         let keys = usize::from(u16_at(page, 2)?);
-        (page[0] == 2 && page[1] == 0 && keys > 0).then_some(Branch {
+        (page[0] == 2 && keys > 0).then_some(Branch {
             page,
             key: shape.key,
             keys,

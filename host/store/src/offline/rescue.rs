@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use gristmill_queue::board::{QueueId, Row};
-use gristmill_queue::ready::Place;
-use gristmill_queue::{BlobRef, Counters, Message, QueueName, Timestamp};
+use gristmill_queue::{BlobRef, QueueName, Timestamp};
 
 use super::names::Names;
 use super::rebuild::{self, Put, Rebuild};
@@ -19,8 +18,10 @@ use crate::dedup::First;
 use crate::open::FILE;
 use crate::tables::CLOCK_KEY;
 use crate::writer::group::decode_clock;
-use crate::writer::group_hash;
 use crate::{cron, dead, dedup, held, redrive, row, state};
+
+mod elsewhere;
+mod finish;
 
 /// How a record was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) struct Rescue {
     /// What is counted about messages; and whether that was met in its tree.
     rows: HashMap<u64, (Row, bool)>,
     /// The rows of the index of dead letters.
-    summaries: HashMap<u64, (u32, Vec<u8>)>,
+    summaries: HashMap<u64, (u32, Vec<u8>, bool)>,
     rescued: HashSet<u64>,
     dead: HashSet<u64>,
     /// State that was met in its tree.
@@ -103,12 +104,12 @@ impl Rescue {
             "dead_index" => self.dead_index(found),
             "message" => {
                 if let Some(sequence) = number(found.key) {
-                    self.message(sequence, found.value, Met::InTree)?;
+                    self.message_in_tree(sequence, found)?;
                 }
             }
             "dead" => {
                 if let Some(sequence) = number(found.key) {
-                    self.dead(sequence, found.value, Met::InTree)?;
+                    self.dead_in_tree(sequence, found)?;
                 }
             }
             "quarantine" => {
@@ -147,18 +148,20 @@ impl Rescue {
         lost.is_some_and(|lost| lost.iter().any(|part| part.has(key)))
     }
 
+    fn is_torn_in(&self, table: &str) -> bool {
+        self.lost.get(table).is_some_and(|lost| !lost.is_empty())
+    }
+
     /// Whether rows or queues may lie in pages that nothing leads to.
     pub fn is_torn(&self) -> bool {
-        let torn = |table| self.lost.get(table).is_some_and(|lost| !lost.is_empty());
-        torn("index") || torn("queue")
+        self.is_torn_in("index") || self.is_torn_in("queue")
     }
 
     /// Whether anything may be found in pages that nothing leads to.
     pub fn lacks(&self) -> bool {
-        let torn = |table| self.lost.get(table).is_some_and(|lost| !lost.is_empty());
         ["index", "message", "dead", "dead_index", "state", "dedup"]
             .into_iter()
-            .any(torn)
+            .any(|table| self.is_torn_in(table))
             || self.rows.keys().any(|one| !self.rescued.contains(one))
             || self.summaries.keys().any(|one| !self.dead.contains(one))
     }
@@ -180,31 +183,9 @@ impl Rescue {
                 self.next_ordinal = self.next_ordinal.max(ordinal);
             }
         } else if let Ok(row) = row::decode(sequence, found.value) {
-            self.rows.insert(sequence, (row, true));
+            // A page that is not sound may be an old one.
+            self.rows.insert(sequence, (row, found.sound));
         }
-    }
-
-    /// A row that lies elsewhere: of what changes, the newest copy is the one with the most attempts.
-    pub fn loose_row(&mut self, sequence: u64, value: &[u8], certain_only: bool) {
-        if certain_only || !self.is_lost("index", &sequence.to_be_bytes()) {
-            return;
-        }
-        let Ok(row) = row::decode(sequence, value) else {
-            return;
-        };
-        let age = |row: &Row| {
-            let counters = &row.counters;
-            let counted = counters.attempts + counters.postponed;
-            (counters.redriven, counters.crashes, counted, row.place.due)
-        };
-        let known = self.rows.get(&sequence);
-        if known.is_none_or(|(known, in_tree)| !in_tree && age(known) < age(&row)) {
-            self.rows.insert(sequence, (row, false));
-        }
-    }
-
-    pub fn loose_queue(&mut self, name: &[u8], value: &[u8]) {
-        self.names.row(name, value, false);
     }
 
     fn dead_index(&mut self, found: Pair<'_>) {
@@ -212,7 +193,31 @@ impl Rescue {
             && dead::decode_summary(sequence, found.value).is_ok()
         {
             let summary = found.value.to_vec();
-            self.summaries.insert(sequence, (queue, summary));
+            self.summaries
+                .insert(sequence, (queue, summary, found.sound));
+        }
+    }
+
+    /// A message in its tree. If its page is not sound, which may be an old one in the place of
+    /// another, the index has to say that it was not handled since.
+    fn message_in_tree(&mut self, sequence: u64, found: Pair<'_>) -> Done {
+        let certain = self.rows.get(&sequence).is_some_and(|(_, sound)| *sound);
+        if found.sound || certain {
+            self.message(sequence, found.value, Met::InTree)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn dead_in_tree(&mut self, sequence: u64, found: Pair<'_>) -> Done {
+        let certain = self
+            .summaries
+            .get(&sequence)
+            .is_some_and(|(_, _, sound)| *sound);
+        if found.sound || certain {
+            self.dead(sequence, found.value, Met::InTree)
+        } else {
+            Ok(())
         }
     }
 
@@ -233,7 +238,11 @@ impl Rescue {
             self.without_body += 1;
             return self.rebuild.put(Put::quarantine(sequence, record));
         }
-        let row = row.unwrap_or_else(|| counted_anew(queue, &message));
+        let row = row.unwrap_or_else(|| finish::counted_anew(queue, &message));
+        let row = Row {
+            queue: QueueId(queue),
+            ..row
+        };
         self.note(sequence, row.place.ordinal);
         self.count("message", met);
         self.rebuild.put(Put::message(sequence, record))?;
@@ -254,7 +263,7 @@ impl Rescue {
             return Ok(());
         };
         let summary = self.summaries.get(&sequence).cloned();
-        let number = summary.as_ref().map(|(queue, _)| *queue);
+        let number = summary.as_ref().map(|(queue, ..)| *queue);
         let Some((queue, message)) = self.names.recognise(number, sequence, record) else {
             return Ok(());
         };
@@ -270,7 +279,7 @@ impl Rescue {
             self.rebuild.put(Put::blob(sequence, &blob))?;
         }
         self.note(sequence, read.ordinal);
-        let summary = summary.map_or_else(|| rebuild::summary(&read), |(_, summary)| summary);
+        let summary = summary.map_or_else(|| rebuild::summary(&read), |(_, summary, _)| summary);
         self.count("dead", met);
         self.count("dead_index", met);
         self.rebuild.put(Put::dead(sequence, letter))?;
@@ -330,10 +339,17 @@ impl Rescue {
             "cron" => {
                 let name = std::str::from_utf8(found.key).ok()?;
                 cron::decode(name, found.value).ok()?;
+                // An old mark would let its ticks fire again; without one the entry starts anew.
+                found.sound.then_some(())?;
                 Some(Put::Cron(name.to_owned(), found.value.to_vec()))
             }
             "state" => {
                 if !state::is_sound(found.key, found.value) {
+                    return None;
+                }
+                if !found.sound {
+                    // An older value than others, perhaps.
+                    self.loose_state_of(found.key, found.value);
                     return None;
                 }
                 self.state.insert(found.key.to_vec());
@@ -341,113 +357,5 @@ impl Rescue {
             }
             _ => None,
         }
-    }
-}
-
-impl Rescue {
-    /// A numbered record that lies elsewhere.
-    pub fn loose_numbered(&mut self, sequence: u64, value: &[u8], certain_only: bool) -> Done {
-        let key = sequence.to_be_bytes();
-        let waits = self.rows.get(&sequence).map(|(_, in_tree)| *in_tree);
-        let lost = self.is_lost("message", &key) && self.is_lost("index", &key);
-        match waits {
-            Some(true) => self.message(sequence, value, Met::Loose)?,
-            _ if certain_only || self.dead.contains(&sequence) => {}
-            _ if lost => self.message(sequence, value, Met::Doubtful)?,
-            _ => {}
-        }
-        if self.summaries.contains_key(&sequence) {
-            return self.dead(sequence, value, Met::Loose);
-        }
-        // The index of dead letters begins with the queue: any part of it may have had this one.
-        let torn = self
-            .lost
-            .get("dead_index")
-            .is_some_and(|lost| !lost.is_empty());
-        if !certain_only && torn && self.is_lost("dead", &key) {
-            return self.dead(sequence, value, Met::Doubtful);
-        }
-        Ok(())
-    }
-
-    /// A record with a name that lies elsewhere: the state of a handler, or a dedup id.
-    pub fn loose_named(&mut self, key: &[u8], value: &[u8], certain_only: bool) {
-        if certain_only {
-            return;
-        }
-        if let Ok(id) = <[u8; 20]>::try_from(key)
-            && self.is_lost("dedup", key)
-            && !self.dedup.contains(&id)
-            && let Ok(first) = dedup::decode(&id, value)
-        {
-            let known = self.loose_dedup.entry(id).or_insert(first);
-            if known.expires < first.expires {
-                *known = first;
-            }
-        } else if key.contains(&0)
-            && self.is_lost("state", key)
-            && !self.state.contains(key)
-            && state::is_sound(key, value)
-        {
-            let known = self.loose_state.entry(key.to_vec());
-            let known = known.or_insert_with(|| value.to_vec());
-            if state::version(known) < state::version(value) {
-                *known = value.to_vec();
-            }
-        }
-    }
-
-    /// Writes what is left, and says what was rescued.
-    pub fn finish(mut self) -> Result<Salvaged, redb::Error> {
-        for (key, value) in std::mem::take(&mut self.loose_state) {
-            self.count("state", Met::Doubtful);
-            // Versions are ordinals.
-            self.next_ordinal = self.next_ordinal.max(state::version(&value) + 1);
-            self.rebuild.put(Put::State(key, value))?;
-        }
-        for (key, first) in std::mem::take(&mut self.loose_dedup) {
-            self.count("dedup", Met::Doubtful);
-            self.rebuild.put(Put::Dedup(key, first))?;
-        }
-        let missing = self.rows.iter().filter(|(sequence, (_, in_tree))| {
-            *in_tree && !self.rescued.contains(sequence) && !self.dead.contains(sequence)
-        });
-        let missing = missing.count() as u64;
-        let dead = self.summaries.keys();
-        let missing_dead = dead
-            .filter(|sequence| !self.dead.contains(sequence))
-            .count() as u64;
-        let highest = self.rows.values().map(|(row, _)| row.queue.0);
-        let highest = highest.chain(self.summaries.values().map(|(queue, _)| *queue));
-        let queues = self.names.all(highest.max());
-        let clock = (self.seen, self.next_sequence, self.next_ordinal);
-        self.rebuild.finish(self.boot, clock, &queues)?;
-        Ok(Salvaged {
-            tables: self.tables,
-            bodies: self.bodies,
-            missing,
-            missing_dead,
-            without_body: self.without_body,
-        })
-    }
-}
-
-/// What is counted about a message of which nothing is known: it begins anew, in the order of sending.
-fn counted_anew(queue: u32, message: &Message) -> Row {
-    Row {
-        queue: QueueId(queue),
-        place: Place {
-            sequence: message.id.sequence(),
-            due: message.enqueued_at,
-            priority: message.envelope.priority,
-            group: message.envelope.group.as_deref().map(group_hash),
-            key: None,
-            ordinal: message.id.sequence(),
-        },
-        counters: Counters::default(),
-        enqueued_at: message.enqueued_at,
-        expires_at: message.expires_at,
-        size: u32::try_from(message.size()).unwrap_or(u32::MAX),
-        suspect: false,
     }
 }

@@ -74,6 +74,8 @@ pub struct Salvaged {
     pub missing_dead: u64,
     /// Messages whose large body is damaged: they lie in quarantine.
     pub without_body: u64,
+    /// All queues are paused, because it is not known for certain which groups were halted.
+    pub paused: bool,
 }
 
 /// Rescues the store in a folder that no host has open into a new folder.
@@ -126,30 +128,47 @@ pub fn salvage_store(
                 Loose::Queue(name, value) => rescue.loose_queue(name, value),
                 Loose::Named(..) => {}
             });
+            loose::scan(&pages, progress, &mut |found| {
+                if let Loose::Numbered(sequence, value) = found {
+                    rescue.learn(sequence, value);
+                }
+            });
         }
     }
     if rescue.lacks() {
-        let mut result = Ok(());
-        loose::scan(&pages, progress, &mut |found| {
-            if result.is_err() {
-                return;
-            }
-            result = match found {
-                Loose::Numbered(sequence, value) => {
-                    rescue.loose_numbered(sequence, value, certain_only)
-                }
-                Loose::Named(key, value) => {
-                    rescue.loose_named(key, value, certain_only);
-                    Ok(())
-                }
-                Loose::Queue(..) => Ok(()),
-            };
-        });
-        result?;
+        look_everywhere(&pages, &mut rescue, certain_only, progress)?;
     }
     let salvaged = rescue.finish()?;
     drop(pages);
     debug_assert!(destination.folder().join(FILE).exists());
     destination.finish()?;
     Ok(salvaged)
+}
+
+/// Looks through all pages for what the trees lack.
+fn look_everywhere(
+    pages: &PageFile,
+    rescue: &mut Rescue,
+    certain_only: bool,
+    progress: Progress<'_>,
+) -> Result<(), redb::Error> {
+    let mut result = Ok(());
+    loose::scan(pages, progress, &mut |found| {
+        let Loose::Numbered(sequence, value) = found else {
+            return;
+        };
+        if result.is_ok() {
+            result = rescue.loose_dead(sequence, value, certain_only);
+        }
+    });
+    result?;
+    let mut result = Ok(());
+    loose::scan(pages, progress, &mut |found| match found {
+        Loose::Numbered(sequence, value) if result.is_ok() => {
+            result = rescue.loose_message(sequence, value, certain_only);
+        }
+        Loose::Named(key, value) => rescue.loose_named(key, value, certain_only),
+        _ => {}
+    });
+    result
 }
