@@ -75,6 +75,12 @@ impl Queues {
         sent.into_iter().next().ok_or(SendError::Unknown)
     }
 
+    /// The most bytes of a body for this queue or topic; `None` if there is neither.
+    #[must_use]
+    pub fn body_limit(&self, queue: &QueueName) -> Option<u64> {
+        self.store.body_limit(queue)
+    }
+
     /// Takes a large body in, piece by piece, for a message to that queue. Blocks as files do.
     ///
     /// # Errors
@@ -395,6 +401,15 @@ impl Queues {
         }
         let store = self.store.clone();
         self.spill(move || store.settle(settle)).await;
+    }
+
+    /// Ends an attempt that has sent nothing, and waits for nothing.
+    pub fn settle_without_sends(&self, settle: Settle) {
+        debug_assert!(
+            settle.effects.sends.is_empty(),
+            "what was sent may be large"
+        );
+        self.store.settle(settle);
     }
 
     /// Ends the attempts of a batch, with all that is to happen with them; waits as

@@ -8,6 +8,7 @@
 //! their names too.
 
 pub mod backup;
+pub mod body;
 pub mod cron;
 pub mod dead;
 pub mod group;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gristmill_queue::rate::Rate;
-use gristmill_queue::{MessageId, QueueName, Timestamp};
+use gristmill_queue::{MessageId, NewMessage, QueueName, Timestamp};
 
 use crate::filter::DeadFilter;
-use crate::ops::{Edited, Op, Redrive};
+use crate::ops::{Edited, Op, Outgoing, Redrive};
 use crate::tlv::{self, Fields, Malformed, Writer};
-use crate::{AdminError, Store, check};
+use crate::{AdminError, Staged, Store, check};
 
 /// Where dead letters are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,11 +118,32 @@ impl Store {
         id: MessageId,
         body: Bytes,
     ) -> Result<MessageId, AdminError> {
+        let message = NewMessage::with_body(body);
+        let (new, staged) = self.spill(vec![Outgoing { queue, message }]).await?;
+        let Some(new) = new.into_iter().next() else {
+            return Err(AdminError::Closed);
+        };
+        self.redrive_edited_staged(new, id, staged).await
+    }
+
+    /// As [`Store::redrive_edited`], with a body that is stored already, if it is large; of the message
+    /// only its body counts.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn redrive_edited_staged(
+        &self,
+        new: Outgoing,
+        id: MessageId,
+        staged: Vec<Staged>,
+    ) -> Result<MessageId, AdminError> {
+        let Outgoing { queue, message } = new;
         self.ask(|reply| {
             Op::RedriveEdited(Box::new(Edited {
                 queue,
                 id,
-                body,
+                message,
+                staged,
                 reply,
             }))
         })

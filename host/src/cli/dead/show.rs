@@ -60,12 +60,10 @@ fn render(letter: &DeadLetterView, screen: Screen) -> String {
         }
         section(&mut out, "output", &tail);
     }
-    // What cannot be decoded was checked when it was made.
-    let bytes = letter.body.clone().into_bytes().unwrap_or_default();
     section(
         &mut out,
         &format!("body, {}", text::size(letter.size as u64)),
-        &body::full(&bytes),
+        &body::shown(&letter.body, letter.body_omitted),
     );
     out
 }
@@ -105,6 +103,7 @@ mod tests {
     #[test]
     fn a_letter_is_shown_whole_and_cannot_act_on_the_terminal() {
         let letter = DeadLetterView {
+            body_omitted: false,
             id: "019a9b5e-7c11-7f00-8000-000000000001".into(),
             queue: "orders".into(),
             enqueued_at_ms: 1_763_640_000_000,
