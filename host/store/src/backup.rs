@@ -128,6 +128,7 @@ impl Store {
         let mut copying = Copying::begin(&destination.folder().join(FILE))?;
         let rows = copying.all(snapshot, &mut |table, done, of| {
             progress(table, done, of);
+            self.goes_on()?;
             let grown = size().saturating_sub(before);
             if grown > before.saturating_add(MAX_GROWTH) {
                 return Err(BackupError::Grown { grown });
@@ -136,6 +137,11 @@ impl Store {
         })?;
         copying.mark()?;
         Ok(rows)
+    }
+
+    /// A host that stops does not wait for a backup.
+    fn goes_on(&self) -> Result<(), BackupError> {
+        self.database().map(drop).map_err(|_| BackupError::Closed)
     }
 
     fn copy_bodies(
@@ -150,6 +156,7 @@ impl Store {
         let into = Blobs::folder(destination.folder());
         for (done, blob) in (0..).zip(live) {
             progress("large bodies", done, of);
+            self.goes_on()?;
             let from = self.shared.blobs.path(blob.name);
             let copied = copy_body(&from, &into, blob, &mut bodies);
             copied.map_err(|error| destination.failed(error))?;

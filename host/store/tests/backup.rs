@@ -207,6 +207,59 @@ fn a_damaged_or_missing_large_body_is_found_and_its_message_is_put_aside_when_re
 }
 
 #[test]
+fn a_store_that_closes_does_not_wait_for_its_backup() {
+    let above = tempfile::tempdir().unwrap();
+    let store = open(&above.path().join("data"));
+    send(&store, 1);
+    let to = above.path().join("backup");
+    let given_up = store.backup(&to, &mut |_, _, _| {
+        // It lets go of the file as soon as nobody reads.
+        let closing = store.clone();
+        std::thread::spawn(move || block_on(closing.close()));
+        while is_open(&store) {
+            std::thread::yield_now();
+        }
+    });
+    assert!(matches!(given_up, Err(BackupError::Closed)), "{given_up:?}");
+    assert!(!to.exists() && !above.path().join("backup.partial").exists());
+}
+
+/// Whether a store still answers.
+fn is_open(store: &Store) -> bool {
+    store.cron_marks().is_ok()
+}
+
+#[test]
+fn the_file_that_a_dead_host_leaves_is_sound_and_all_of_it_is_rescued() {
+    let above = tempfile::tempdir().unwrap();
+    let (from, left) = (above.path().join("data"), above.path().join("left"));
+    let store = open(&from);
+    for _ in 0..50 {
+        send(&store, 500);
+    }
+    block_on(store.tick()).unwrap();
+    let before = waiting(&store);
+    std::fs::create_dir(&left).unwrap();
+    std::fs::copy(from.join("store.redb"), left.join("store.redb")).unwrap();
+    let report = check_store(&left, &mut silent()).unwrap();
+    assert!(report.is_sound(), "{:#?}", report.problems);
+    let to = above.path().join("rescued");
+    let salvaged = salvage_store(&left, &to, Salvage::default(), &mut silent()).unwrap();
+    assert!(
+        salvaged.tables.iter().all(|table| table.loose == 0),
+        "{salvaged:?}"
+    );
+    let rescued = open(&to);
+    assert_eq!(waiting(&rescued), before);
+    block_on(rescued.close());
+    compact_store(&left, &mut silent()).unwrap();
+    let compacted = open(&left);
+    assert_eq!(waiting(&compacted), before);
+    block_on(compacted.close());
+    block_on(store.close());
+}
+
+#[test]
 fn what_was_handled_leaves_room_that_compacting_gives_back() {
     let above = tempfile::tempdir().unwrap();
     let from = above.path().join("data");
