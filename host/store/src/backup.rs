@@ -98,13 +98,14 @@ impl Store {
         let copied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let bodies = self.copy_bodies(&snapshot, &destination, progress)?;
             drop(hold);
-            let rows = self.copy_tables(&snapshot, &destination, progress)?;
-            Ok::<_, BackupError>((bodies, rows))
+            let (rows, copying) = self.copy_tables(&snapshot, &destination, progress)?;
+            Ok::<_, BackupError>((bodies, rows, copying))
         }));
         let copied = copied.unwrap_or_else(|cause| Err(panicked(cause.as_ref()).into()));
-        let (bodies, rows) = copied?;
         drop(snapshot);
         drop(database);
+        let (bodies, rows, copying) = copied?;
+        guarded(|| copying.tighten())?;
         let file = destination.folder().join(FILE);
         let bytes = std::fs::metadata(file).map(|found| found.len());
         let bytes = bytes.map_err(|error| destination.failed(error))?;
@@ -121,7 +122,7 @@ impl Store {
         snapshot: &ReadTransaction,
         destination: &Destination,
         progress: Progress<'_>,
-    ) -> Result<u64, BackupError> {
+    ) -> Result<(u64, Copying), BackupError> {
         let file = self.shared.blobs.data_dir().join(FILE);
         let size = || std::fs::metadata(&file).map_or(0, |found| found.blocks() * 512);
         let before = size();
@@ -136,7 +137,7 @@ impl Store {
             Ok(())
         })?;
         copying.mark()?;
-        Ok(rows)
+        Ok((rows, copying))
     }
 
     /// A host that stops does not wait for a backup.

@@ -87,6 +87,12 @@ impl Copying {
         Ok(self.done)
     }
 
+    /// Gives back what redb took in advance, when all is copied: a file grows by doubling.
+    pub fn tighten(mut self) -> Result<(), redb::Error> {
+        self.database.compact()?;
+        Ok(())
+    }
+
     /// A table that is not copied would be lost.
     fn known(&self, from: &ReadTransaction) -> Result<(), redb::Error> {
         for table in from.list_tables()? {

@@ -185,7 +185,13 @@ fn all_is_rescued_but_what_lies_in_the_damaged_page() {
     let (salvaged, file) = salvage(&specimen.file);
     let unhurt = specimen.examine(&file);
     assert!(
-        matches!(unhurt, Ok(Seen::Worked { lost: 0, .. })),
+        matches!(
+            unhurt,
+            Ok(Seen::Worked {
+                lost: 0,
+                told: false
+            })
+        ),
         "{unhurt:?} {salvaged:?}"
     );
     std::panic::set_hook(Box::new(|_| ()));

@@ -124,7 +124,8 @@ fn copy(
         Ok::<_, redb::Error>(())
     };
     copying.all(&snapshot, &mut watch).map_err(failed)?;
-    Ok(())
+    drop(snapshot);
+    copying.tighten().map_err(failed)
 }
 
 /// What the new file takes, and what is free, in bytes.

@@ -6,10 +6,10 @@
 //! writes a new file and puts it in the old one's place; what is rescued goes into a new folder.
 
 mod agree;
-pub(crate) mod bodies;
-pub(crate) mod check;
+mod bodies;
+mod check;
 pub(crate) mod compact;
-pub(crate) mod cross;
+mod cross;
 mod loose;
 mod names;
 mod overlay;
@@ -17,7 +17,7 @@ mod pages;
 mod rebuild;
 mod report;
 mod rescue;
-pub(crate) mod salvage;
+mod salvage;
 mod walk;
 
 use std::path::{Path, PathBuf};

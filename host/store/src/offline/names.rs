@@ -10,6 +10,9 @@ use crate::record;
 /// The highest number that is believed without a checksum.
 const MAX_NUMBER: u32 = 1 << 20;
 
+/// The most names that are tried because an old page has them.
+const MAX_CANDIDATES: usize = 4096;
+
 /// The queues of a damaged store.
 #[derive(Default)]
 pub(super) struct Names {
@@ -44,7 +47,7 @@ impl Names {
         if certain {
             self.by_number.insert(number, name.clone());
             self.paused.insert(name, paused);
-        } else if !self.candidates.contains(&name) {
+        } else if self.candidates.len() < MAX_CANDIDATES && !self.candidates.contains(&name) {
             self.candidates.push(name);
         }
     }
