@@ -3,6 +3,8 @@
 //! It speaks of queues and messages, never of tables or transactions, so that another engine could
 //! stand behind it. Nobody else calls the store.
 
+mod backup;
+
 use std::sync::Arc;
 use std::time::Duration;
 

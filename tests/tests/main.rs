@@ -25,6 +25,7 @@ mod refusals;
 mod reload;
 mod semantics;
 mod shutdown;
+mod store;
 mod tidy;
 mod topics;
 mod traps;

@@ -7,6 +7,7 @@
 //! Points in time are milliseconds since 1970 (`…_at_ms`); durations and sizes carry their unit in
 //! their names too.
 
+pub mod backup;
 pub mod body;
 pub mod cron;
 pub mod dead;
@@ -31,6 +32,7 @@ use gristmill_store::{AdminError, DeadFilter, DeadSummary, Outgoing, PurgeStates
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+pub use backup::{BackupOrder, BackupView};
 pub use cron::CronView;
 pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
 pub use group::{HaltedGroupView, HaltedPage, ResumeOrder};

@@ -3,6 +3,7 @@
 //! Verbs do not care which. The socket is tried first; a socket at which nobody listens was left
 //! behind and is no host. Then the store is opened, whose lock says whether somebody else has it.
 
+mod backup;
 mod cron;
 mod dead;
 mod one;
@@ -49,7 +50,7 @@ impl Global {
 
     /// The data folder; that of a configuration that cannot be used is the default one, because a
     /// host may run there with an earlier state of the file.
-    fn data_dir(&self, config: &Result<Config, ConfigErrors>) -> PathBuf {
+    pub(super) fn data_dir(&self, config: &Result<Config, ConfigErrors>) -> PathBuf {
         match (config, &self.data_dir) {
             (_, Some(folder)) => folder.clone(),
             (Ok(config), None) => config.host.data_dir.clone(),

@@ -21,6 +21,8 @@ pub enum Exit {
     NoHost = 3,
     /// There is no such queue, message or cron entry.
     NotFound = 4,
+    /// The store is damaged.
+    Damaged = 5,
     /// Not in this state: the queue or the disk is full, the store is busy, the message does not wait,
     /// no reply has come.
     Conflict = 6,
@@ -39,7 +41,8 @@ Exit codes:
   1   failed, or a part of it
   2   wrong usage, or a configuration that cannot be used
   3   no host answers where one is needed
-  4   no such queue, message or cron entry
+  4   no such queue, message, cron entry or store
+  5   store check: the store is damaged
   6   not now: the queue or the disk is full, the store is busy, the message does not wait, or no
       reply has come
   74  the store failed; whether it was done is not known
@@ -125,6 +128,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let exit = match error {
             OpenError::InUse { .. } => Exit::InUse,
+            OpenError::NoStore { .. } => Exit::NotFound,
             _ => Exit::Failed,
         };
         Failure::new(exit, error)
@@ -162,6 +166,7 @@ mod tests {
             Exit::Usage,
             Exit::NoHost,
             Exit::NotFound,
+            Exit::Damaged,
             Exit::Conflict,
             Exit::StoreFailed,
             Exit::InUse,

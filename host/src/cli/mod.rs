@@ -32,6 +32,7 @@ mod send;
 mod send_batch;
 mod serve;
 mod show;
+mod store;
 mod text;
 mod topics;
 
@@ -112,6 +113,9 @@ enum Verb {
     Cron(cron::Cron),
     /// Show the handlers of the running host
     Handlers(handlers::Handlers),
+    /// Check the store, give space back, back it up, or rescue a damaged one
+    #[command(subcommand)]
+    Store(store::Store),
     /// Make a project for a new handler in Rust, in a folder of its own
     New(create::New),
     /// Print completions for a shell
@@ -164,6 +168,7 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         Verb::Purge(verb) => wait_for(verb.run(global, screen)),
         Verb::Cron(verb) => wait_for(verb.run(global, screen)),
         Verb::Handlers(verb) => wait_for(verb.run(global, screen)),
+        Verb::Store(verb) => verb.run(global, screen),
         Verb::New(verb) => verb.run(screen),
         Verb::Completions(verb) => verb.run(screen),
         Verb::Config(verb) => verb.run(screen),

@@ -3,6 +3,7 @@
 //! One connection, one request after the other, so that what is sent arrives in its order. Sends go
 //! as batches in JSON even when there is one message: headers would change the case of attributes.
 
+mod backup;
 mod body;
 mod cron;
 mod dead;

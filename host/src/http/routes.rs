@@ -23,6 +23,7 @@ use crate::api::{
     WaitingView,
 };
 
+mod backup;
 mod dead;
 
 /// How many messages a look into a queue returns unless it says otherwise.
@@ -37,6 +38,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/queues/{queue}/messages", get(peek).post(send))
         .route("/v1/queues/{queue}/messages/batch", post(send_batch))
         .merge(dead::router())
+        .merge(backup::router())
         .route("/v1/queues/{queue}/groups/halted", get(halted_groups))
         .route("/v1/queues/{queue}/groups/resume", post(resume_groups))
         .route("/v1/queues/{queue}/pause", post(pause))

@@ -16,7 +16,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use gristmill_queue::message::InvalidMessage;
@@ -27,7 +27,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use crate::{Declaration, SendError, TopicDeclaration, check, tlv::Malformed};
 
 /// The folder in the data folder.
-const FOLDER: &str = "blobs";
+pub(crate) const FOLDER: &str = "blobs";
 /// Bytes that are verified together.
 const PIECE: usize = 64 * 1024;
 /// Bytes of the checksum of a piece.
@@ -41,6 +41,12 @@ pub(crate) struct Blobs {
     next: AtomicU64,
     /// The most bytes that each queue takes.
     limits: RwLock<HashMap<QueueName, u64>>,
+    holds: Mutex<Holds>,
+}
+
+/// The number that a file's name says, if it is named as ours.
+pub(crate) fn name_of(file: &str) -> Option<u64> {
+    u64::from_str_radix(file, 16).ok()
 }
 
 impl Blobs {
@@ -58,7 +64,29 @@ impl Blobs {
             inline,
             next: AtomicU64::new(boot << 32),
             limits: RwLock::default(),
+            holds: Mutex::default(),
         })
+    }
+
+    /// The folder as it is, for looking only.
+    pub fn at(data_dir: &Path) -> Self {
+        Blobs {
+            folder: Self::folder(data_dir),
+            inline: u64::MAX,
+            next: AtomicU64::new(0),
+            limits: RwLock::default(),
+            holds: Mutex::default(),
+        }
+    }
+
+    /// The folder of the store.
+    pub fn data_dir(&self) -> &Path {
+        self.folder.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Where the files are.
+    pub fn folder(data_dir: &Path) -> PathBuf {
+        data_dir.join(FOLDER)
     }
 
     /// Takes note of what the queues take.
@@ -82,12 +110,12 @@ impl Blobs {
         limits.get(queue).copied()
     }
 
-    fn path(&self, name: u64) -> PathBuf {
+    pub fn path(&self, name: u64) -> PathBuf {
         self.folder.join(format!("{name:016x}"))
     }
 
-    /// Removes a file whose message is gone. One that cannot be removed is swept at the next start.
-    pub fn unlink(&self, name: u64) {
+    /// Removes a file. One that cannot be removed is swept at the next start.
+    fn remove(&self, name: u64) {
         if let Err(error) = std::fs::remove_file(self.path(name)) {
             tracing::warn!(blob = format!("{name:016x}"), %error, "a large body could not be removed");
         }
@@ -97,9 +125,7 @@ impl Blobs {
     pub fn sweep(&self, live: &HashSet<u64>) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.folder)? {
             let name = entry?.file_name();
-            let name = name
-                .to_str()
-                .and_then(|name| u64::from_str_radix(name, 16).ok());
+            let name = name.to_str().and_then(name_of);
             // What is not named as ours is not ours.
             if let Some(name) = name.filter(|name| !live.contains(name)) {
                 self.unlink(name);
@@ -350,8 +376,10 @@ pub(crate) fn decode_row(sequence: u64, row: &[u8]) -> Result<BlobRef, Malformed
     decode(check::open(sequence, row)?)
 }
 
+mod hold;
 mod read;
 #[cfg(test)]
 mod tests;
 
+use hold::Holds;
 pub use read::Blob;

@@ -61,7 +61,8 @@ fn encode(name: &str, mark: &CronMark) -> Vec<u8> {
     row
 }
 
-fn decode(name: &str, sealed: &[u8]) -> Result<CronMark, Malformed> {
+/// Reads and verifies the row of the entry of that name.
+pub(crate) fn decode(name: &str, sealed: &[u8]) -> Result<CronMark, Malformed> {
     let row = check::open(check::key(name.as_bytes()), sealed)?;
     let row: &[u8; ROW] = row.try_into().map_err(|_| Malformed)?;
     let number = |at: usize| {

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::check;
+use crate::tlv::Malformed;
 
 /// The message that was first sent with a dedup id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,24 @@ pub(crate) fn content_key(
     key
 }
 
+/// Reads and verifies the row of an id.
+pub(crate) fn decode(key: &[u8; 20], sealed: &[u8]) -> Result<First, Malformed> {
+    let value = check::open(check::key(key), sealed)?;
+    let value: &[u8; 32] = value.try_into().map_err(|_| Malformed)?;
+    let number = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&value[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    };
+    let mut id = [0; 16];
+    id.copy_from_slice(&value[8..24]);
+    Ok(First {
+        id: MessageId::from_bytes(id),
+        expires: Timestamp::from_unix_ms(number(0)),
+        body: number(24),
+    })
+}
+
 /// The message first sent with this id, if that was within the window.
 pub(crate) fn find(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
@@ -51,23 +70,10 @@ pub(crate) fn find(
     let Some(stored) = table.get(key.as_slice())? else {
         return Ok(None);
     };
-    let sound = check::open(check::key(key), stored.value()).ok();
-    let Some(value) = sound.and_then(|row| <[u8; 32]>::try_from(row).ok()) else {
+    let Ok(first) = decode(key, stored.value()) else {
         // Twice is better than never.
         tracing::error!("the row of a dedup id is damaged; its message may be accepted twice");
         return Ok(None);
-    };
-    let number = |at: usize| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&value[at..at + 8]);
-        u64::from_le_bytes(bytes)
-    };
-    let mut id = [0; 16];
-    id.copy_from_slice(&value[8..24]);
-    let first = First {
-        id: MessageId::from_bytes(id),
-        expires: Timestamp::from_unix_ms(number(0)),
-        body: number(24),
     };
     // The window is half-open: at its very end the id is free again.
     Ok((first.expires > now).then_some(first))

@@ -33,6 +33,12 @@ pub enum OpenError {
         /// The file.
         file: PathBuf,
     },
+    /// There is no store to look at.
+    #[error("there is no store in {folder}: check data_dir in the configuration, or name the folder with --data-dir", folder = .folder.display())]
+    NoStore {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The folder cannot be used.
     #[error("the data folder {folder} cannot be used: {source}; check that it exists and that you may write to it", folder = .folder.display())]
     Folder {
@@ -42,7 +48,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The file cannot be read.
-    #[error("the store {file} cannot be opened: {source}; if the disk is sound, restore a backup", file = .file.display())]
+    #[error("the store {file} cannot be opened: {source}; `gristmill store check` says what is damaged, and `gristmill store salvage` rescues what is readable if there is no backup", file = .file.display())]
     Damaged {
         /// The file.
         file: PathBuf,

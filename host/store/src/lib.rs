@@ -9,12 +9,15 @@
 //! - If a commit fails, its outcome is unknown: nobody in the group is answered, and the process is
 //!   told to exit ([`Options::on_fatal`]).
 
+mod backup;
 mod blob;
 mod check;
 mod clock;
+mod copy;
 mod cron;
 mod dead;
 mod dedup;
+mod destination;
 mod error;
 mod filter;
 mod held;
@@ -22,6 +25,7 @@ mod inbox;
 mod inflight;
 mod large;
 mod lock;
+mod offline;
 mod open;
 mod ops;
 mod read;
@@ -38,13 +42,19 @@ mod tlv;
 mod topics;
 mod writer;
 
+pub use backup::{Backup, BackupError, Bodies};
 pub use blob::{Blob, BlobWriter, Staged};
 pub use clock::Clock;
 pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};
+pub use destination::DestinationError;
 pub use error::{AdminError, Fatal, OpenError, SendError};
 pub use filter::DeadFilter;
 pub use held::{Halted, HaltedGroup};
+pub use offline::{
+    BodiesReport, CheckReport, CompactError, Compacted, Problem, Progress, Salvage, SalvageError,
+    Salvaged, SalvagedTable, TableReport, check_store, compact_store, salvage_store,
+};
 pub use ops::{
     Accepted, Declaration, Evidence, Fired, Firing, Leased, Outgoing, PurgeStates, Settle,
     SettleBatch, SharedSlots, Sink, Slots, Stamped,

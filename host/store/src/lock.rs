@@ -9,6 +9,9 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::OpenError;
 
+/// The name of the file that is locked, in its folder.
+pub(crate) const FILE: &str = "lock";
+
 /// Held as long as the store is open; the system lets go of it when the process ends in any way.
 pub(crate) struct FolderLock {
     _file: File,
@@ -31,7 +34,7 @@ pub(crate) fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(folder.join("lock"))
+        .open(folder.join(FILE))
         .map_err(unusable)?;
     if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
         if error != rustix::io::Errno::WOULDBLOCK {

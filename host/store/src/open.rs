@@ -7,15 +7,18 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
+use gristmill_queue::id::MAX_SEQUENCE;
 use gristmill_queue::{Board, IdSource, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use crate::blob::Blobs;
 use crate::clock::RunningClock;
+use crate::copy::COPIED;
 use crate::error::{OpenError, panicked};
 use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
+use crate::offline::compact;
 use crate::store::{Options, Recovery};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
@@ -56,7 +59,7 @@ impl Drop for Opened {
 }
 
 /// The name of the file in its folder.
-const FILE: &str = "store.redb";
+pub(crate) const FILE: &str = "store.redb";
 
 /// What `meta` and the clock row say.
 struct Header {
@@ -94,6 +97,8 @@ fn open_sound(
         source,
     };
     let fresh = !file.exists();
+    // What a compaction that was interrupted has left only takes room.
+    let _ = compact::remove(&folder.join(compact::NEW_FILE));
     let handle = create_private(folder, &file, fresh).map_err(|source| OpenError::Folder {
         folder: folder.to_owned(),
         source,
@@ -249,7 +254,9 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
         };
         let boot = number(&meta, "boot")?.unwrap_or(0).checked_add(1);
         let boot = boot.ok_or_else(|| redb::Error::Corrupted("the boot number".into()))?;
-        let salt = number(&meta, "salt")?.unwrap_or_else(draw_salt);
+        let copied = meta.remove(COPIED)?.is_some();
+        let salt = number(&meta, "salt")?.filter(|_| !copied);
+        let salt = salt.unwrap_or_else(draw);
         meta.insert("format", FORMAT)?;
         meta.insert("boot", boot)?;
         meta.insert("salt", salt)?;
@@ -283,7 +290,7 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
             boot,
             salt,
             seen,
-            next_sequence: next_sequence.max(last + 1),
+            next_sequence: begin_anew(next_sequence.max(last + 1), copied),
             next_ordinal,
         };
     }
@@ -291,8 +298,23 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
     Ok(header)
 }
 
+/// How many ids lie between those that two copies of a store may give first.
+const STEP: u64 = 1 << 36;
+
+/// The next sequence number. A copy leaves out some, so that it does not give the ids which the store
+/// that it was copied from, or another copy, gives.
+fn begin_anew(next: u64, copied: bool) -> u64 {
+    let steps = 1 + draw() % 4096;
+    let skipped = next.saturating_add(steps * STEP);
+    if copied && skipped < MAX_SEQUENCE / 2 {
+        skipped
+    } else {
+        next
+    }
+}
+
 /// Drawn once for each store; only has to differ from store to store.
-fn draw_salt() -> u64 {
+fn draw() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
 }

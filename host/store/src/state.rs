@@ -68,6 +68,17 @@ fn full_key(handler: &str, key: &str) -> Vec<u8> {
     full
 }
 
+/// Whether a row is what was written under its key.
+pub(crate) fn is_sound(key: &[u8], stored: &[u8]) -> bool {
+    check::open(check::key(key), stored).is_ok_and(|stored| stored.len() >= HEADER)
+}
+
+/// The version in a row that is sound.
+pub(crate) fn version(stored: &[u8]) -> u64 {
+    let version = stored.get(..8).and_then(|bytes| bytes.try_into().ok());
+    version.map_or(0, u64::from_le_bytes)
+}
+
 fn get(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     handler: &str,

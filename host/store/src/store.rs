@@ -94,6 +94,8 @@ pub(crate) struct Shared {
     clock: RunningClock,
     pub blobs: Arc<Blobs>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Held by the one backup that is under way.
+    pub backup: Mutex<()>,
 }
 
 impl Drop for Shared {
@@ -119,6 +121,7 @@ impl Store {
             clock: writer.clock.clone(),
             blobs,
             writer: Mutex::new(None),
+            backup: Mutex::new(()),
         });
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())

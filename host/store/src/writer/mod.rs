@@ -41,6 +41,7 @@ use group::Group;
 use held::Rest;
 use redrive::Running;
 use replies::Replies;
+pub(crate) use send::group_hash;
 pub(crate) use settle::extend_history;
 use topics::Topics;
 

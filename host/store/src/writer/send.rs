@@ -277,6 +277,6 @@ impl Writer {
 }
 
 /// Groups are told apart by 64 bits; should two ever share them, they merely take turns.
-pub(super) fn group_hash(group: &str) -> u64 {
+pub(crate) fn group_hash(group: &str) -> u64 {
     xxh3_64(group.as_bytes())
 }

@@ -56,6 +56,15 @@ impl Damage {
         }
     }
 
+    /// Where the damaged page begins and ends.
+    pub fn page(&self) -> std::ops::Range<usize> {
+        let at = match *self {
+            Damage::FlippedBit(at, _) | Damage::ZeroedSector(at) | Damage::TornPage(at) => at,
+            Damage::Misplaced { to, .. } => to,
+        };
+        at / PAGE * PAGE..at / PAGE * PAGE + PAGE
+    }
+
     pub fn inflict(&self, file: &[u8]) -> Vec<u8> {
         let mut damaged = file.to_vec();
         match *self {

@@ -1,0 +1,211 @@
+//! A folder that is there whole or not at all: it is written under another name, made durable, and
+//! then given its own.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::OpenError;
+use crate::blob::Blobs;
+use crate::lock::{self, FolderLock};
+use crate::open::FILE;
+
+/// What is put behind the name until the folder is whole.
+const PARTIAL: &str = ".partial";
+
+/// Why a folder cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum DestinationError {
+    /// There is something at its place.
+    #[error("{to} is not empty: name a folder that is not there yet", to = .0.display())]
+    NotEmpty(PathBuf),
+    /// What would be cleared away is not ours.
+    #[error("{partial} is in the way, and has {found:?} in it, which is not of an interrupted backup: move it away", partial = .partial.display())]
+    InTheWay {
+        /// The folder that is used until the other is whole.
+        partial: PathBuf,
+        /// What is in it.
+        found: String,
+    },
+    /// Another process writes it.
+    #[error(transparent)]
+    InUse(#[from] OpenError),
+    /// The disk does not do it.
+    #[error("{to} cannot be written: {source}", to = .to.display())]
+    Folder {
+        /// The folder.
+        to: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A folder that is being written. If it is dropped, nothing is left of it.
+pub(crate) struct Destination {
+    to: PathBuf,
+    partial: PathBuf,
+    _lock: FolderLock,
+    whole: bool,
+}
+
+impl Destination {
+    /// Begins to write a folder. What an interrupted one has left is cleared away.
+    pub fn begin(to: &Path) -> Result<Self, DestinationError> {
+        let failed = |source| DestinationError::Folder {
+            to: to.to_owned(),
+            source,
+        };
+        let Some(name) = to.file_name() else {
+            return Err(DestinationError::NotEmpty(to.to_owned()));
+        };
+        match std::fs::read_dir(to).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => {}
+            Ok(false) => return Err(DestinationError::NotEmpty(to.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(DestinationError::NotEmpty(to.to_owned()));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        let mut partial = name.to_owned();
+        partial.push(PARTIAL);
+        let partial = to.with_file_name(partial);
+        let lock = lock::lock(&partial)?;
+        if let Some(found) = foreign(&partial).map_err(failed)? {
+            return Err(DestinationError::InTheWay { partial, found });
+        }
+        clear(&partial).map_err(failed)?;
+        Ok(Destination {
+            to: to.to_owned(),
+            partial,
+            _lock: lock,
+            whole: false,
+        })
+    }
+
+    /// Where to write.
+    pub fn folder(&self) -> &Path {
+        &self.partial
+    }
+
+    /// What went wrong while it was written.
+    pub fn failed(&self, source: io::Error) -> DestinationError {
+        DestinationError::Folder {
+            to: self.to.clone(),
+            source,
+        }
+    }
+
+    /// Makes all that was written durable, and gives it its name.
+    pub fn finish(mut self) -> Result<(), DestinationError> {
+        let finished = self.make_whole();
+        self.whole = finished.is_ok();
+        finished.map_err(|source| self.failed(source))
+    }
+
+    fn make_whole(&self) -> io::Result<()> {
+        File::open(self.partial.join(FILE))?.sync_all()?;
+        let bodies = Blobs::folder(&self.partial);
+        if bodies.exists() {
+            File::open(bodies)?.sync_all()?;
+        }
+        File::open(&self.partial)?.sync_all()?;
+        std::fs::rename(&self.partial, &self.to)?;
+        let above = self.to.canonicalize()?;
+        match above.parent() {
+            Some(above) => File::open(above)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Destination {
+    fn drop(&mut self) {
+        if !self.whole {
+            let _ = clear(&self.partial);
+            let _ = std::fs::remove_file(self.partial.join(lock::FILE));
+            let _ = std::fs::remove_dir(&self.partial);
+        }
+    }
+}
+
+/// Something in a folder that no backup has written.
+fn foreign(folder: &Path) -> io::Result<Option<String>> {
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let ours = [FILE, lock::FILE, crate::blob::FOLDER];
+        if !ours.iter().any(|ours| name == *ours) {
+            return Ok(Some(name.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Removes what a backup has written, and nothing else.
+fn clear(folder: &Path) -> io::Result<()> {
+    let gone = |removed: io::Result<()>| match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    gone(std::fs::remove_file(folder.join(FILE)))?;
+    let bodies = Blobs::folder(folder);
+    if bodies.exists() {
+        for entry in std::fs::read_dir(&bodies)? {
+            let entry = entry?;
+            let ours = entry.file_name().to_str().and_then(crate::blob::name_of);
+            if ours.is_some() {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        std::fs::remove_dir(bodies)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_there_whole_or_not_at_all() {
+        let above = tempfile::tempdir().unwrap();
+        let to = above.path().join("backup");
+        let begun = Destination::begin(&to).unwrap();
+        std::fs::write(begun.folder().join(FILE), "half").unwrap();
+        assert!(!to.exists());
+        drop(begun);
+        assert_eq!(std::fs::read_dir(above.path()).unwrap().count(), 0);
+        let begun = Destination::begin(&to).unwrap();
+        std::fs::write(begun.folder().join(FILE), "whole").unwrap();
+        begun.finish().unwrap();
+        assert_eq!(std::fs::read(to.join(FILE)).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(above.path()).unwrap().count(), 1);
+        let refused = Destination::begin(&to).err().unwrap().to_string();
+        assert_eq!(
+            refused,
+            format!(
+                "{} is not empty: name a folder that is not there yet",
+                to.display()
+            )
+        );
+    }
+
+    #[test]
+    fn what_an_interrupted_one_left_is_cleared_away_and_nothing_else_is() {
+        let above = tempfile::tempdir().unwrap();
+        let (to, partial) = (above.path().join("b"), above.path().join("b.partial"));
+        std::fs::create_dir_all(partial.join("blobs")).unwrap();
+        std::fs::write(partial.join(FILE), "half").unwrap();
+        std::fs::write(partial.join("blobs/0000000100000001"), "half").unwrap();
+        let begun = Destination::begin(&to).unwrap();
+        let another = Destination::begin(&to).err().unwrap();
+        assert!(matches!(another, DestinationError::InUse(_)), "{another}");
+        assert!(!partial.join(FILE).exists() && !partial.join("blobs").exists());
+        drop(begun);
+        std::fs::create_dir_all(&partial).unwrap();
+        std::fs::write(partial.join("letters"), "mine").unwrap();
+        let refused = Destination::begin(&to).err().unwrap();
+        assert!(matches!(refused, DestinationError::InTheWay { .. }));
+        assert_eq!(std::fs::read(partial.join("letters")).unwrap(), b"mine");
+    }
+}
