@@ -6,6 +6,8 @@ use gristmill_queue::board::QueueFull;
 use gristmill_queue::message::InvalidMessage;
 use gristmill_queue::{BlobUnavailable, MessageId, QueueName, limits};
 
+use crate::reserve::ReserveReached;
+
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -80,6 +82,9 @@ pub enum SendError {
         /// Why.
         problem: String,
     },
+    /// So little of the disk is free that nothing more is taken.
+    #[error(transparent)]
+    Reserve(#[from] ReserveReached),
     /// No subscription of the topic matches.
     #[error(
         "no subscription of topic {0} matches the message, and the topic refuses such: see `gristmill topics`"

@@ -16,6 +16,7 @@ use crate::error::{OpenError, panicked};
 use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
+use crate::reserve::Reserve;
 use crate::store::{Options, Recovery};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
@@ -113,7 +114,13 @@ fn open_sound(
         folder: folder.to_owned(),
         source,
     })?;
-    let blobs = Blobs::open(folder, header.boot, options.inline_bytes);
+    let reserve = Reserve::new(
+        folder,
+        options.disk_reserve,
+        options.space.take(),
+        clock.clone(),
+    );
+    let blobs = Blobs::open(folder, header.boot, options.inline_bytes, reserve);
     let blobs = Arc::new(blobs.map_err(|source| OpenError::Folder {
         folder: folder.to_owned(),
         source,
