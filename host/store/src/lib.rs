@@ -37,6 +37,7 @@ mod store;
 mod tables;
 mod tlv;
 mod topics;
+mod verify;
 mod writer;
 
 pub use blob::{Blob, BlobWriter, Staged};

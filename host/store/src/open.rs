@@ -22,6 +22,7 @@ use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
     MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
+use crate::verify;
 use crate::writer::group::{self, decode_clock};
 use crate::writer::{Hot, Large, Writer};
 
@@ -99,13 +100,24 @@ fn open_sound(
         folder: folder.to_owned(),
         source,
     })?;
+    let verifying = verify::is_marked(folder);
+    if verifying {
+        tracing::warn!("the store failed the last time: all of it is verified, which takes its time");
+        verify::forget_cached(&handle).map_err(|source| OpenError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })?;
+    }
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
     let database = match options.create.take() {
         Some(create) => create(&builder, handle),
         None => builder.create(&file),
     };
-    let database = database.map_err(|error| damaged(error.into()))?;
+    let mut database = database.map_err(|error| damaged(error.into()))?;
+    if verifying {
+        verify::verify_pages(&mut database).map_err(damaged)?;
+    }
     check_format(&database, &file, fresh)?;
     let header = boot(&database).map_err(damaged)?;
     let clock = RunningClock::start(options.clock.clone(), header.seen);
@@ -153,15 +165,22 @@ fn open_sound(
         ended_slots: Vec::new(),
         fresh_next: HashSet::new(),
         large: Large::new(Arc::clone(&blobs)),
+        folder: folder.to_owned(),
     };
     writer.restore_blobs().map_err(damaged)?;
     writer
         .restore_queues(options)
         .map_err(|fatal| damaged(fatal.source))?;
+    let verified = if verifying {
+        Some(writer.verify_records(&blobs).map_err(damaged)?)
+    } else {
+        None
+    };
     let suspects = writer
         .charge(&named)
         .map_err(|fatal| damaged(fatal.source))?;
-    let (waiting, quarantined) = writer.restore_messages().map_err(damaged)?;
+    let unsound = verified.as_ref().map(|verified| &verified.unsound);
+    let (waiting, quarantined) = writer.restore_messages(unsound).map_err(damaged)?;
     writer.restore_redrives().map_err(damaged)?;
     writer
         .inflight
@@ -170,6 +189,12 @@ fn open_sound(
             folder: folder.to_owned(),
             source,
         })?;
+    if verifying {
+        verify::unmark(folder).map_err(|source| OpenError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })?;
+    }
     Ok((
         writer,
         blobs,
@@ -178,6 +203,7 @@ fn open_sound(
             waiting,
             suspects,
             quarantined,
+            verified: verified.map(|verified| verified.records),
         },
     ))
 }

@@ -86,6 +86,9 @@ pub struct Recovery {
     pub suspects: u64,
     /// Records in quarantine.
     pub quarantined: u64,
+    /// How many records were verified, if all of them were: after a start that ended because the store
+    /// failed.
+    pub verified: Option<u64>,
 }
 
 /// A store that is open. Clones are handles to the same one.
