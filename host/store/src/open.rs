@@ -102,7 +102,9 @@ fn open_sound(
     })?;
     let verifying = verify::is_marked(folder);
     if verifying {
-        tracing::warn!("the store failed the last time: all of it is verified, which takes its time");
+        tracing::warn!(
+            "the store failed the last time: all of it is verified, which takes its time"
+        );
         verify::forget_cached(&handle).map_err(|source| OpenError::Folder {
             folder: folder.to_owned(),
             source,

@@ -98,7 +98,9 @@ impl Writer {
                 Some(row) => {
                     let queue = self.board.name(row.queue).clone();
                     match record::decode(sequence, queue, bytes.value()) {
-                        Ok(message) => message.blob.map_or(Ok(true), |blob| is_sound(blobs, blob))?,
+                        Ok(message) => message
+                            .blob
+                            .map_or(Ok(true), |blob| is_sound(blobs, blob))?,
                         Err(_) => false,
                     }
                 }
