@@ -137,7 +137,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 
 /// A command that opened the store itself may have it for a moment.
 async fn open_store_soon(config: &Config) -> Result<(Store, Recovery), OpenError> {
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     loop {
         match open_store(config) {
             Err(OpenError::InUse { .. }) if began.elapsed() < LOCK_PATIENCE => {

@@ -9,8 +9,11 @@
 )]
 
 mod batches;
+mod canary;
 mod compile;
+mod confine;
 mod cron;
+mod disk;
 mod envelope;
 mod fixture;
 mod flow;
@@ -25,6 +28,7 @@ mod refusals;
 mod reload;
 mod semantics;
 mod shutdown;
+mod supervise;
 mod tidy;
 mod topics;
 mod traps;

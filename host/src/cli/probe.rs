@@ -9,7 +9,7 @@ use crate::confine;
 /// Confines this process as `serve` does, and tries what it must not be able to do.
 #[derive(clap::Args, Debug)]
 pub struct Probe {
-    /// A folder that the host must not touch, with a file `file` in it
+    /// A folder that the host must not touch, with the files that are acted upon
     outside: PathBuf,
 }
 
