@@ -125,7 +125,7 @@ fn sends_are_refused_before_the_disk_is_full_and_what_is_there_is_handled() {
         said.stderr
     );
     // A large body is refused before it takes what is left.
-    let large = vec![b'x'; 20 * 1024 * 1024];
+    let large = vec![b'x'; 10 * 1024 * 1024];
     let refused = tight
         .socket
         .post("/v1/queues/out/messages", &[], &large)

@@ -18,7 +18,7 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 /// A crate, the only folders that may name it, and why.
-const ONLY: [(&str, &[&str]); 7] = [
+const ONLY: [(&str, &[&str]); 8] = [
     ("redb", &["host/store/"]),
     ("wasmtime", &["host/src/runtime/"]),
     ("axum", &["host/src/http/"]),
