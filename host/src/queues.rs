@@ -3,34 +3,40 @@
 //! It speaks of queues and messages, never of tables or transactions, so that another engine could
 //! stand behind it. Nobody else calls the store.
 
+mod large;
+mod replies;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
-use gristmill_queue::{
-    BlobRef, BlobUnavailable, Fence, IdSource, Message, MessageId, NewMessage, QueueName, Timestamp,
-};
+use gristmill_queue::{Fence, IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
-    Accepted, AdminError, Blob, BlobWriter, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter,
-    DeadSummary, Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates,
-    RedriveOrder, RedriveUnderWay, Redriven, Requested, ReturnableGroup, SendError, Sent, Settle,
-    SettleBatch, Sink, Slots, Staged, Store, TopicDeclaration, TopicView,
+    Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
+    Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
+    RedriveUnderWay, Redriven, ReturnableGroup, SendError, Sent, Settle, SettleBatch, Sink, Slots,
+    Store, TopicDeclaration, TopicView,
 };
+use tokio::sync::watch;
 
 /// All queues of a host.
 #[derive(Clone)]
 pub struct Queues {
     store: Store,
+    /// No reply comes any more.
+    stopping: Arc<watch::Sender<bool>>,
 }
 
 impl Queues {
     /// The queues that are kept in a store.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Queues { store }
+        Queues {
+            store,
+            stopping: Arc::new(watch::Sender::new(false)),
+        }
     }
 
     /// The time of the queues.
@@ -55,83 +61,6 @@ impl Queues {
     /// When one is refused, or when it is not known whether they were accepted.
     pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Sent>, SendError> {
         self.store.send(batch).await
-    }
-
-    /// Sends a message whose large body is stored already; it is durable when this returns.
-    ///
-    /// # Errors
-    /// See [`Queues::send_all`].
-    pub async fn send_large(
-        &self,
-        queue: QueueName,
-        mut message: NewMessage,
-        body: Staged,
-    ) -> Result<Sent, SendError> {
-        message.blob = Some(body.blob());
-        let batch = vec![Outgoing { queue, message }];
-        let sent = self.store.send_staged(batch, vec![body]).await?;
-        sent.into_iter().next().ok_or(SendError::Unknown)
-    }
-
-    /// The most bytes of a body for this queue or topic; `None` if there is neither.
-    #[must_use]
-    pub fn body_limit(&self, queue: &QueueName) -> Option<u64> {
-        self.store.body_limit(queue)
-    }
-
-    /// Takes a large body in, piece by piece, for a message to that queue. Blocks as files do.
-    ///
-    /// # Errors
-    /// When there is no such queue, or no room on the disk.
-    pub fn take_large(&self, queue: &QueueName) -> Result<BlobWriter, SendError> {
-        self.store.blob_writer(queue)
-    }
-
-    /// Opens the large body of a message. Blocks as files do.
-    ///
-    /// # Errors
-    /// When it is damaged or gone, which it is when its message has ended.
-    pub fn open_large(&self, body: BlobRef) -> Result<Blob, BlobUnavailable> {
-        self.store.open_blob(body)
-    }
-
-    /// The most bytes of a body that is kept with its message; a larger one is stored aside.
-    #[must_use]
-    pub fn inline_bytes(&self) -> u64 {
-        self.store.inline_bytes()
-    }
-
-    /// Puts a leased message aside because its large body is damaged.
-    pub fn put_aside(&self, fence: Fence) {
-        self.store.put_aside(fence);
-    }
-
-    /// Sends a message to a queue; its reply comes to [`Queues::reply`].
-    ///
-    /// # Errors
-    /// When it is refused, or when it is not known whether it was accepted.
-    pub async fn request(
-        &self,
-        queue: QueueName,
-        message: NewMessage,
-    ) -> Result<Requested, SendError> {
-        self.store.request(Outgoing { queue, message }).await
-    }
-
-    /// The reply with this correlation id, if it is there within that time. It is handed out once.
-    ///
-    /// # Errors
-    /// When the store closed meanwhile.
-    pub async fn reply(
-        &self,
-        correlation_id: &str,
-        wait: Duration,
-    ) -> Result<Option<Arc<Message>>, AdminError> {
-        let mut asked = self.store.ask_reply(correlation_id).await?;
-        match tokio::time::timeout(wait, asked.wait()).await {
-            Ok(reply) => reply.map(Some),
-            Err(_) => Ok(asked.give_up()),
-        }
     }
 
     /// All topics by name, with what is counted of them.

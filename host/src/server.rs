@@ -190,6 +190,7 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
     drop(stop_serving);
     let began = Instant::now();
     wind_up(&dispatcher, guests, patience, signals).await?;
+    queues.end_waits();
     // What is being answered had as long as the deliveries; what they did is in it.
     let patience = patience.saturating_sub(began.elapsed()).max(ANSWERS);
     let ended = tokio::select! {

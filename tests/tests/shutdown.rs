@@ -1,6 +1,6 @@
 //! A host that is asked to stop charges nobody for it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
@@ -108,7 +108,7 @@ fn a_host_that_drains_ends_in_time_whoever_is_connected() {
     };
     let wait =
         "POST /v1/queues/out/request?wait=30s HTTP/1.1\r\nHost: g\r\nContent-Length: 1\r\n\r\nx";
-    let _waits = connect(wait);
+    let mut waits = connect(wait);
     let sends = "POST /v1/queues/out/messages HTTP/1.1\r\nHost: g\r\nContent-Length: 100\r\n\r\nx";
     let _sends = connect(sends);
     host.wait_until("the request is there", |host| {
@@ -118,6 +118,12 @@ fn a_host_that_drains_ends_in_time_whoever_is_connected() {
     let began = Instant::now();
     assert_eq!(host.stop().unwrap(), Some(0), "{}", host.log());
     println!("300 ms to drain; it ended after {:?}", began.elapsed());
+    let mut answer = String::new();
+    waits.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 202") && answer.contains("/v1/replies/"),
+        "{answer}"
+    );
     nothing_is_charged(&host, 1);
 }
 
