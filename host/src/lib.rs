@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod cron;
 pub mod dispatch;
 pub mod http;
@@ -10,6 +11,7 @@ pub mod queues;
 pub mod reload;
 pub mod runtime;
 pub mod server;
+pub mod supervise;
 
 /// The allocator of everything that links the host: messages are made on one thread and freed on
 /// another, which makes the system's allocator wait for its own locks.

@@ -4,35 +4,40 @@
 //! stand behind it. Nobody else calls the store.
 
 mod backup;
+mod large;
+mod replies;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::message::Due;
-use gristmill_queue::{IdSource, Message, MessageId, NewMessage, QueueName, Timestamp};
+use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
     Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
-    RedriveUnderWay, Redriven, Requested, ReturnableGroup, SendError, Sent, Sink, Slots, Store,
+    RedriveUnderWay, Redriven, ReturnableGroup, SendError, Sent, Sink, Slots, Store,
     TopicDeclaration, TopicView,
 };
-
-mod large;
+use tokio::sync::watch;
 
 /// All queues of a host.
 #[derive(Clone)]
 pub struct Queues {
     store: Store,
+    /// No reply comes any more.
+    stopping: Arc<watch::Sender<bool>>,
 }
 
 impl Queues {
     /// The queues that are kept in a store.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Queues { store }
+        Queues {
+            store,
+            stopping: Arc::new(watch::Sender::new(false)),
+        }
     }
 
     /// The time of the queues.
@@ -57,34 +62,6 @@ impl Queues {
     /// When one is refused, or when it is not known whether they were accepted.
     pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Sent>, SendError> {
         self.store.send(batch).await
-    }
-
-    /// Sends a message to a queue; its reply comes to [`Queues::reply`].
-    ///
-    /// # Errors
-    /// When it is refused, or when it is not known whether it was accepted.
-    pub async fn request(
-        &self,
-        queue: QueueName,
-        message: NewMessage,
-    ) -> Result<Requested, SendError> {
-        self.store.request(Outgoing { queue, message }).await
-    }
-
-    /// The reply with this correlation id, if it is there within that time. It is handed out once.
-    ///
-    /// # Errors
-    /// When the store closed meanwhile.
-    pub async fn reply(
-        &self,
-        correlation_id: &str,
-        wait: Duration,
-    ) -> Result<Option<Arc<Message>>, AdminError> {
-        let mut asked = self.store.ask_reply(correlation_id).await?;
-        match tokio::time::timeout(wait, asked.wait()).await {
-            Ok(reply) => reply.map(Some),
-            Err(_) => Ok(asked.give_up()),
-        }
     }
 
     /// All topics by name, with what is counted of them.

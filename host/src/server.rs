@@ -1,11 +1,11 @@
 //! The host from start to end: what is opened in which order, and closed in the reverse.
 //!
 //! Start: lock and open the store (which counts the start and charges suspects) → sandbox →
-//! handlers → crontab → listen. Stop: tick no more → listen no more → lease no more → let handlers finish → drop the rest →
-//! last commit → close. At any moment the process may be killed instead; that loses nothing.
+//! handlers → crontab → listen. Stop: tick no more → listen no more → lease no more → let handlers and open
+//! requests finish → drop the rest → last commit → close. A second signal goes on to dropping at once. At any moment the process may be killed instead; that loses nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gristmill_store::{OpenError, Options, Recovery, Store};
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,6 +27,9 @@ const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long the guests' threads may take to stop after their deliveries were dropped.
 const GUESTS_STOP: Duration = Duration::from_secs(2);
+
+/// How long a request that is being answered may take at least when the host stops.
+const ANSWERS: Duration = Duration::from_millis(500);
 
 /// Why a host does not start.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,7 @@ pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
         queues: declarations(config),
         inline_bytes: config.host.inline_limit,
         topics: topic_declarations(config),
+        disk_reserve: config.host.disk_reserve,
         on_fatal: Some(Box::new(|error| {
             eprintln!("error: {error}; whether what was under way was done is not known");
             // Destructors would act on what is not known to have happened.
@@ -104,6 +108,8 @@ pub fn open_runtime(config: &Config) -> Result<Runtime, RuntimeError> {
 /// # Errors
 /// When it cannot start. What goes wrong later is logged, and the host goes on or exits.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
+    // Before anything else: who asks it to stop while it starts is heard.
+    let mut signals = Signals::new().map_err(ServeError::System)?;
     let (store, recovery) = open_store_soon(&config).await?;
     let queues = Queues::new(store);
     tracing::info!(
@@ -114,7 +120,13 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         "the store {} is open",
         config.host.data_dir.display()
     );
-    let ended = host(&config, &queues).await;
+    if let Some(records) = recovery.verified {
+        tracing::info!(
+            records,
+            "all of the store was verified, because it failed the last time"
+        );
+    }
+    let ended = host(&config, &queues, &mut signals).await;
     queues.close().await;
     let _ = std::fs::remove_file(config.host.data_dir.join(http::SOCKET));
     if ended.is_ok() {
@@ -125,7 +137,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 
 /// A command that opened the store itself may have it for a moment.
 async fn open_store_soon(config: &Config) -> Result<(Store, Recovery), OpenError> {
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     loop {
         match open_store(config) {
             Err(OpenError::InUse { .. }) if began.elapsed() < LOCK_PATIENCE => {
@@ -136,13 +148,19 @@ async fn open_store_soon(config: &Config) -> Result<(Store, Recovery), OpenError
     }
 }
 
-async fn host(config: &Config, queues: &Queues) -> Result<(), ServeError> {
-    let mut signals = Signals::new().map_err(ServeError::System)?;
+async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result<(), ServeError> {
     let runtime = open_runtime(config)?;
     let guests = GuestThreads::start(config.host.threads as usize).map_err(ServeError::System)?;
     let dispatcher = Dispatcher::new(queues.clone(), guests.handle());
     let handlers = Handlers::new(queues.clone(), dispatcher.clone(), runtime);
-    let reloader = Reloader::start(handlers.clone(), config.clone()).await?;
+    // Compiling many modules takes long; nothing has been delivered by then.
+    let reloader = tokio::select! {
+        started = Reloader::start(handlers.clone(), config.clone()) => started?,
+        () = signals.stop() => {
+            tracing::info!("asked to stop while it started");
+            return wind_up(&dispatcher, guests, Duration::ZERO, signals).await;
+        }
+    };
     let listener = http::bind(&config.host.data_dir)?;
     let crontab = Crontab::new(queues.clone());
     let declared = handlers.clone();
@@ -151,7 +169,7 @@ async fn host(config: &Config, queues: &Queues) -> Result<(), ServeError> {
     let views = handlers.clone();
     let api = Api::new(queues.clone(), Arc::new(move || views.list())).with_crontab(crontab);
     let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
-    let served = tokio::spawn(http::serve_until(listener, api, async {
+    let mut served = tokio::spawn(http::serve_until(listener, api, async {
         let _ = stopped.await;
     }));
     tracing::info!("serving {} queues; stop with Ctrl-C", config.queues.len());
@@ -170,7 +188,30 @@ async fn host(config: &Config, queues: &Queues) -> Result<(), ServeError> {
     ticking.abort();
     reloader.stop();
     drop(stop_serving);
-    let _ = served.await;
+    let began = Instant::now();
+    wind_up(&dispatcher, guests, patience, signals).await?;
+    queues.end_waits();
+    // What is being answered had as long as the deliveries; what they did is in it.
+    let patience = patience.saturating_sub(began.elapsed()).max(ANSWERS);
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(patience, &mut served) => ended.is_ok(),
+        () = signals.stop() => false,
+    };
+    if !ended {
+        tracing::warn!("requests over the socket were still open; they are cut off");
+        served.abort();
+    }
+    Ok(())
+}
+
+/// Leases nothing more, lets running deliveries finish, and drops those that do not. Asked once more, it
+/// drops them at once.
+async fn wind_up(
+    dispatcher: &Dispatcher,
+    guests: GuestThreads,
+    patience: Duration,
+    signals: &mut Signals,
+) -> Result<(), ServeError> {
     tokio::select! {
         drained = dispatcher.stop(patience) => if !drained {
             tracing::warn!("{} deliveries did not finish in time and are handed back", dispatcher.running());
@@ -179,6 +220,7 @@ async fn host(config: &Config, queues: &Queues) -> Result<(), ServeError> {
     }
     // Dropping a delivery frees its instance; its lease ends with this start of the host, uncounted.
     guests.stop().await;
+    tracing::debug!("no handler runs any more");
     Ok(())
 }
 

@@ -32,6 +32,7 @@ impl Host {
             .env_remove("GRISTMILL_CONFIG")
             .env_remove("RUST_BACKTRACE")
             .env("NO_COLOR", "1")
+            .envs(self.environment())
             .stdin(Stdio::null())
             .args(args);
         Ok(command)

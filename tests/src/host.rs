@@ -25,9 +25,11 @@ const DATA: &str = "gristmill-data";
 #[derive(Debug)]
 pub struct Host {
     folder: PathBuf,
+    data: PathBuf,
     /// Removed with the host, unless the folder was given.
     temporary: Option<tempfile::TempDir>,
     child: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 impl Host {
@@ -51,8 +53,10 @@ impl Host {
         fs::create_dir_all(folder.join("handlers"))?;
         let host = Host {
             folder: folder.to_owned(),
+            data: folder.join(DATA),
             temporary: None,
             child: None,
+            environment: Vec::new(),
         };
         host.configure(config)?;
         for module in modules {
@@ -78,7 +82,12 @@ impl Host {
     /// The data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.folder.join(DATA)
+        self.data.clone()
+    }
+
+    /// The configuration names another data folder, in the folder of the host.
+    pub fn move_data(&mut self, name: &str) {
+        self.data = self.folder.join(name);
     }
 
     /// Where this module is.
@@ -121,21 +130,34 @@ impl Host {
     /// # Errors
     /// When it ends instead, or takes too long; with its log.
     pub fn start(&mut self) -> Result<()> {
+        self.launch(&["serve"])?;
+        self.wait_ready()
+    }
+
+    /// Starts `gristmill` with these arguments as the host of this folder, and does not wait.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn launch(&mut self, args: &[&str]) -> Result<()> {
         ensure!(self.child.is_none(), "a host runs already");
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.log_path())?;
         let child = self
-            .command(&["serve"])?
+            .command(args)?
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
         self.child = Some(child);
-        self.wait_ready()
+        Ok(())
     }
 
-    fn wait_ready(&mut self) -> Result<()> {
+    /// Waits until the host is ready.
+    ///
+    /// # Errors
+    /// When it ends instead, or takes too long; with its log.
+    pub fn wait_ready(&mut self) -> Result<()> {
         let began = Instant::now();
         loop {
             if self
@@ -165,6 +187,14 @@ impl Host {
     /// When it does not stop.
     pub fn stop(&mut self) -> Result<Option<i32>> {
         self.signal(Signal::TERM)?;
+        self.wait_end()
+    }
+
+    /// Waits until the host has ended. Returns its exit code, if no signal ended it.
+    ///
+    /// # Errors
+    /// When it goes on.
+    pub fn wait_end(&mut self) -> Result<Option<i32>> {
         let began = Instant::now();
         loop {
             let child = self.child.as_mut().context("no host runs")?;
@@ -205,6 +235,32 @@ impl Host {
     #[must_use]
     pub fn pid(&self) -> Option<Pid> {
         self.child.as_ref().map(Pid::from_child)
+    }
+
+    /// The host that the process which was started supervises.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn supervised(&self) -> Result<Pid> {
+        let parent = self.pid().context("no host runs")?.as_raw_nonzero();
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+        let child = children
+            .split_whitespace()
+            .next()
+            .and_then(|pid| pid.parse().ok());
+        child
+            .and_then(Pid::from_raw)
+            .with_context(|| format!("process {parent} has no child"))
+    }
+
+    /// Sets a variable of the environment of the host and of every command.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        let variables = self.environment.iter();
+        variables.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether the host runs.

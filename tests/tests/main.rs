@@ -9,8 +9,11 @@
 )]
 
 mod batches;
+mod canary;
 mod compile;
+mod confine;
 mod cron;
+mod disk;
 mod envelope;
 mod fixture;
 mod flow;
@@ -26,6 +29,7 @@ mod reload;
 mod semantics;
 mod shutdown;
 mod store;
+mod supervise;
 mod tidy;
 mod topics;
 mod traps;

@@ -18,7 +18,7 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 /// A crate, the only folders that may name it, and why.
-const ONLY: [(&str, &[&str]); 7] = [
+const ONLY: [(&str, &[&str]); 8] = [
     ("redb", &["host/store/"]),
     ("wasmtime", &["host/src/runtime/"]),
     ("axum", &["host/src/http/"]),
@@ -26,6 +26,7 @@ const ONLY: [(&str, &[&str]); 7] = [
     ("toml", &["host/src/config/", "host/src/cli/new/tests.rs"]),
     ("notify", &["host/src/reload/"]),
     ("croner", &["host/src/cron/"]),
+    ("landlock", &["host/src/confine/"]),
 ];
 
 /// This file has to write down what it looks for.

@@ -60,6 +60,12 @@ fn obey(verb: &str, rest: &str, message: &Message) -> Result<(), Failure> {
             delivery::extend(Duration::from_secs(5))?;
             sleep(Duration::from_millis(10));
         },
+        // What this version of the configuration says.
+        "as-told" => {
+            let told = std::env::var("TOLD").or_reject("TOLD is not in the environment")?;
+            let (verb, rest) = told.split_once(' ').unwrap_or((&told, ""));
+            obey(verb, rest, message)
+        }
         "wait-ending" => wait_until_ending(),
         _ => with_effects(verb, rest, message),
     }
@@ -116,6 +122,13 @@ fn with_effects(verb: &str, rest: &str, message: &Message) -> Result<(), Failure
         }
         "print" => println!("{rest}"),
         "eprint" => eprintln!("{rest}"),
+        "use-secret" => {
+            let secret = secrets::get(rest);
+            panic!(
+                "the secret has {:?} bytes",
+                secret.map(|secret| secret.len())
+            );
+        }
         "print-secret" => println!("the secret is {:?}", secrets::get(rest)),
         "env" => drop(send_json("out", &std::env::var(rest).ok())?),
         "progress" => delivery::progress(50, rest),

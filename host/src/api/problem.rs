@@ -56,6 +56,8 @@ pub enum Code {
     StoreFailed,
     /// A large body could not be stored; nothing was sent.
     DiskFull,
+    /// So little of the disk is free that nothing more is taken; nothing was sent.
+    DiskReserve,
     /// No host answers. Said by the caller's side, never by a host.
     Unreachable,
     /// Anything that this version does not know.
@@ -105,6 +107,7 @@ impl Code {
             Code::Damaged => ("damaged", 500, "A record is damaged"),
             Code::StoreFailed => ("store-failed", 500, "The store failed"),
             Code::DiskFull => ("disk-full", 507, "The body could not be stored"),
+            Code::DiskReserve => ("disk-reserve", 507, "The disk is nearly full"),
             Code::Unreachable => ("unreachable", 503, "No host answers"),
             Code::Other => ("other", 500, "Something went wrong"),
         }
@@ -162,6 +165,7 @@ impl From<SendError> for Problem {
             SendError::Full(_) => Code::QueueFull,
             SendError::Busy { .. } => Code::Busy,
             SendError::NotStored { .. } => Code::DiskFull,
+            SendError::Reserve(_) => Code::DiskReserve,
             SendError::Unmatched(_) => Code::Unmatched,
             SendError::TooManyCopies => Code::TooLarge,
             SendError::RequestToTopic(_) => Code::BadRequest,

@@ -26,6 +26,8 @@ pub enum Exit {
     /// Not in this state: the queue or the disk is full, the store is busy, the message does not wait,
     /// no reply has come.
     Conflict = 6,
+    /// The system gives no threads, memory or descriptors (`EX_OSERR`).
+    System = 71,
     /// The store failed: what was under way is unknown (`EX_IOERR`).
     StoreFailed = 74,
     /// Another process uses the data folder (`EX_TEMPFAIL`).
@@ -45,12 +47,22 @@ Exit codes:
   5   store check: the store is damaged
   6   not now: the queue or the disk is full, the store is busy, the message does not wait, or no
       reply has come
+  71  serve: the system gives no threads, memory or descriptors
   74  the store failed; whether it was done is not known
   75  the data folder is in use by another process
   78  serve: the configuration cannot be used
 
 While a host runs, commands talk to it through the socket in its data folder; without one they open
 the store themselves.";
+
+impl Exit {
+    /// What the exit code of a host says; [`Exit::Failed`] if it is none of `serve`'s.
+    pub fn of(code: u8) -> Self {
+        let known = [Exit::Ok, Exit::Usage, Exit::InUse, Exit::Config];
+        let found = known.into_iter().find(|exit| *exit as u8 == code);
+        found.unwrap_or(Exit::Failed)
+    }
+}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -110,6 +122,7 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::MessageInFlight
         | Code::MessageDead
         | Code::DiskFull
+        | Code::DiskReserve
         | Code::Unmatched => Exit::Conflict,
         Code::OutcomeUnknown | Code::StoreFailed => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,
@@ -168,6 +181,7 @@ mod tests {
             Exit::NotFound,
             Exit::Damaged,
             Exit::Conflict,
+            Exit::System,
             Exit::StoreFailed,
             Exit::InUse,
             Exit::Config,
@@ -182,6 +196,7 @@ mod tests {
         for (code, exit) in [
             (Code::QueueNotFound, Exit::NotFound),
             (Code::QueueFull, Exit::Conflict),
+            (Code::DiskReserve, Exit::Conflict),
             (Code::OutcomeUnknown, Exit::StoreFailed),
             (Code::Unreachable, Exit::NoHost),
             (Code::InvalidMessage, Exit::Failed),

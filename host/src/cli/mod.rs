@@ -23,6 +23,7 @@ mod parts;
 mod pause;
 mod peek;
 mod print;
+mod probe;
 mod purge;
 mod queues;
 mod request;
@@ -76,6 +77,9 @@ struct Global {
 enum Verb {
     /// Run the host: deliver messages to handlers, until a signal asks to stop
     Serve(serve::Serve),
+    /// Confine this process as `serve` does, and try what it must not be able to do
+    #[command(name = "__probe", hide = true)]
+    Probe(probe::Probe),
     /// Check the configuration and every handler, and show all problems
     Check(check::Check),
     /// Send a message, or many
@@ -150,6 +154,7 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
     let global = &cli.global;
     match cli.verb {
         Verb::Serve(verb) => verb.run(global),
+        Verb::Probe(verb) => verb.run(global),
         Verb::Check(verb) => verb.run(global, screen),
         Verb::Send(verb) => wait_for(verb.run(global, screen)),
         Verb::SendBatch(verb) => wait_for(verb.run(global, screen)),

@@ -22,8 +22,8 @@ use super::raw::{RawBackoff, RawConfig, RawHost, RawQueue};
 use super::section::Given;
 use super::value::Show;
 use super::{
-    Config, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_dead, check_flow,
-    check_topic, keys,
+    Config, Confine, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_dead,
+    check_flow, check_topic, keys,
 };
 
 /// Builds the configuration of the file at `source`. Its warnings are left empty.
@@ -82,6 +82,7 @@ pub fn build(
         cron: Arc::new(cron),
         warnings: Vec::new(),
         source: source.to_owned(),
+        secret_files: Vec::new(),
     }
 }
 
@@ -128,6 +129,7 @@ fn build_host(
         scan_interval: or_default(&raw.scan_interval, &defaults::SCAN_INTERVAL),
         keep_versions: or_default(&raw.keep_versions, &defaults::KEEP_VERSIONS),
         inline_limit: or_default(&raw.inline_limit, &defaults::INLINE_LIMIT).as_u64(),
+        disk_reserve: value(&raw.disk_reserve).unwrap_or_default(),
         watch: value(&raw.watch).unwrap_or(Watch::Auto),
         log: text(&raw.log, defaults::LOG),
         sandbox: SandboxConfig {
@@ -136,8 +138,39 @@ fn build_host(
             compile_memory: or_default(&sandbox.compile_memory, &defaults::COMPILE_MEMORY).as_u64(),
             max_module_size: or_default(&sandbox.max_module_size, &defaults::MAX_MODULE_SIZE)
                 .as_u64(),
+            confine: value(&sandbox.confine).unwrap_or(Confine::Auto),
+            readable: check_readable(&sandbox.readable, base, problems),
         },
     }
+}
+
+/// Folders that the host may read beside its own. The root of all is refused: that is `confine = "off"`
+/// for reading, in other words.
+fn check_readable(
+    given: &Given<Vec<Spanned<String>>>,
+    base: &Path,
+    problems: &mut Problems<'_>,
+) -> Vec<PathBuf> {
+    const KEY: &str = "host.sandbox.readable";
+    let given = given.iter().flat_map(|paths| paths.get_ref());
+    let checked = given.filter_map(|typed| {
+        let path = base.join(typed.get_ref());
+        let named = !typed.get_ref().is_empty() && !typed.get_ref().contains('\0');
+        if named && plain(&path).parent().is_some() {
+            return Some(path);
+        }
+        problems.error(
+            typed.span(),
+            KEY,
+            format!(
+                "`{KEY}`: {:?} is not a folder that can be named here",
+                typed.get_ref()
+            ),
+            "name the folders that modules or secrets are linked to".to_owned(),
+        );
+        None
+    });
+    checked.collect()
 }
 
 /// What the host writes must not lie where it looks for modules, nor the other way round.

@@ -111,6 +111,12 @@ pub const INLINE_LIMIT: Setting<ByteSize> = setting(
     ByteSize::kib(1),
     ByteSize::b(limits::MAX_INLINE),
 );
+/// How much of the disk stays free; 0 to 1 PiB. The default depends on the disk: see
+/// [`gristmill_store::DiskReserve`].
+pub const DISK_RESERVE: Bounds<ByteSize> = Bounds {
+    min: ByteSize::b(0),
+    max: ByteSize::pib(1),
+};
 /// What is logged: a level, or directives as `tracing` reads them.
 pub const LOG: &str = "info";
 

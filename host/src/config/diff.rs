@@ -115,6 +115,7 @@ fn changed_host_keys(old: &HostConfig, new: &HostConfig) -> Vec<String> {
         scan_interval,
         keep_versions,
         inline_limit,
+        disk_reserve,
         watch,
         log,
         sandbox,
@@ -124,6 +125,8 @@ fn changed_host_keys(old: &HostConfig, new: &HostConfig) -> Vec<String> {
         compile_cpu,
         compile_memory,
         max_module_size,
+        confine,
+        readable,
     } = sandbox;
     let changed = [
         ("host.data_dir", *data_dir != new.data_dir),
@@ -137,6 +140,7 @@ fn changed_host_keys(old: &HostConfig, new: &HostConfig) -> Vec<String> {
         ("host.scan_interval", *scan_interval != new.scan_interval),
         ("host.keep_versions", *keep_versions != new.keep_versions),
         ("host.inline_limit", *inline_limit != new.inline_limit),
+        ("host.disk_reserve", *disk_reserve != new.disk_reserve),
         ("host.watch", *watch != new.watch),
         ("host.log", *log != new.log),
         (
@@ -155,6 +159,8 @@ fn changed_host_keys(old: &HostConfig, new: &HostConfig) -> Vec<String> {
             "host.sandbox.max_module_size",
             *max_module_size != new.sandbox.max_module_size,
         ),
+        ("host.sandbox.confine", *confine != new.sandbox.confine),
+        ("host.sandbox.readable", *readable != new.sandbox.readable),
     ];
     changed
         .into_iter()

@@ -28,6 +28,7 @@ pub mod value;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_queue::{QueueName, QueuePolicy, TopicPolicy};
+use gristmill_store::DiskReserve;
 use toml::de::DeTable;
 
 pub use diff::{ConfigChange, diff};
@@ -67,6 +69,8 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// The file all this is from.
     pub source: PathBuf,
+    /// The files that secrets were read from.
+    pub secret_files: Vec<PathBuf>,
 }
 
 /// The host itself.
@@ -88,6 +92,8 @@ pub struct HostConfig {
     pub keep_versions: u32,
     /// Bytes of the largest body that is kept with its message.
     pub inline_limit: u64,
+    /// How much of the disk stays free.
+    pub disk_reserve: DiskReserve,
     /// How changed modules are noticed.
     pub watch: Watch,
     /// What is logged: a level, or directives as `tracing` reads them.
@@ -107,6 +113,29 @@ pub struct SandboxConfig {
     pub compile_memory: u64,
     /// Bytes of one module file.
     pub max_module_size: u64,
+    /// Whether the kernel confines the host to what it needs.
+    pub confine: Confine,
+    /// What else the host may read.
+    pub readable: Vec<PathBuf>,
+}
+
+/// Whether the kernel confines the host to what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confine {
+    /// As far as it can.
+    Auto,
+    /// The host does not start if it cannot.
+    Required,
+    /// Not at all.
+    Off,
+}
+
+impl Confine {
+    const WORDS: [(&str, Confine); 3] = [
+        ("auto", Confine::Auto),
+        ("required", Confine::Required),
+        ("off", Confine::Off),
+    ];
 }
 
 /// How changed modules are noticed.
@@ -176,14 +205,22 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
     let text = secrets::read_bounded(path, defaults::MAX_FILE)
         .map_err(|error| unreadable(path, &error))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let secret_files = RefCell::new(Vec::new());
     let around = Surroundings {
         env: &|name| std::env::var(name).ok(),
-        read: &|file| secrets::read_bounded(file, defaults::MAX_PAIR_VALUE as u64),
+        read: &|file| {
+            secret_files.borrow_mut().push(file.to_owned());
+            secrets::read_bounded(file, defaults::MAX_PAIR_VALUE as u64)
+        },
         cores: u32::try_from(cores)
             .unwrap_or(u32::MAX)
             .clamp(defaults::THREADS.min, defaults::THREADS.max),
     };
-    parse(&text, path, &around)
+    let config = parse(&text, path, &around)?;
+    Ok(Config {
+        secret_files: secret_files.take(),
+        ..config
+    })
 }
 
 /// Reads the text of a configuration file that lies at `path`.

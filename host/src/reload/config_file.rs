@@ -125,6 +125,7 @@ fn in_force(old: &Config, mut new: Config, needs_restart: &[String]) -> Config {
         scan_interval,
         keep_versions,
         inline_limit,
+        disk_reserve,
         watch,
         log,
         sandbox,
@@ -152,6 +153,9 @@ fn in_force(old: &Config, mut new: Config, needs_restart: &[String]) -> Config {
     hold("host.inline_limit", &mut || {
         *inline_limit = was.inline_limit
     });
+    hold("host.disk_reserve", &mut || {
+        *disk_reserve = was.disk_reserve
+    });
     hold("host.watch", &mut || *watch = was.watch);
     hold("host.log", &mut || log.clone_from(&was.log));
     let SandboxConfig {
@@ -159,6 +163,8 @@ fn in_force(old: &Config, mut new: Config, needs_restart: &[String]) -> Config {
         compile_cpu,
         compile_memory,
         max_module_size,
+        confine,
+        readable,
     } = sandbox;
     let was_in = &was.sandbox;
     hold("host.sandbox.pagemap_scan", &mut || {
@@ -172,6 +178,10 @@ fn in_force(old: &Config, mut new: Config, needs_restart: &[String]) -> Config {
     });
     hold("host.sandbox.max_module_size", &mut || {
         *max_module_size = was_in.max_module_size
+    });
+    hold("host.sandbox.confine", &mut || *confine = was_in.confine);
+    hold("host.sandbox.readable", &mut || {
+        readable.clone_from(&was_in.readable)
     });
     if fixed("host.handlers") {
         for spec in new.handlers.values_mut() {

@@ -45,6 +45,9 @@ pub(super) fn read(path: &Path, limit: u64) -> Whole {
     match try_read(path, limit) {
         Ok(whole) => whole,
         Err(error) if error.kind() == ErrorKind::NotFound => Whole::Moving,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Whole::Failed(format!(
+            "{error}; if it is linked to a folder elsewhere, name that folder in host.sandbox.readable"
+        )),
         Err(error) => Whole::Failed(error.to_string()),
     }
 }

@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit};
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal};
 use wasmtime::Engine;
 
 use super::compile::{CompileError, failed};
@@ -49,6 +49,9 @@ fn compile_child() -> Result<(), CompileError> {
             format!("usage: {VERB} <cpu seconds> <bytes of memory>; gristmill calls this itself");
         return Err(CompileError::Failed(text));
     };
+    // If the host dies, nobody waits for the code any more.
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| failed("the compiler cannot follow the host", error))?;
     limit(Resource::Core, 0)?;
     limit(Resource::Cpu, cpu)?;
     limit(Resource::As, memory)?;

@@ -24,6 +24,7 @@ use gristmill_queue::{BlobRef, QueueName};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::reserve::Reserve;
 use crate::{Declaration, SendError, TopicDeclaration, check, tlv::Malformed};
 
 /// The folder in the data folder.
@@ -38,6 +39,8 @@ pub(crate) struct Blobs {
     folder: PathBuf,
     /// Bodies with more bytes are stored aside.
     pub inline: u64,
+    /// What is to stay free of the disk.
+    pub reserve: Reserve,
     next: AtomicU64,
     /// The most bytes that each queue takes.
     limits: RwLock<HashMap<QueueName, u64>>,
@@ -52,7 +55,7 @@ pub(crate) fn name_of(file: &str) -> Option<u64> {
 impl Blobs {
     /// Opens the folder, which is made if it is not there. `boot` is the number of this start: names
     /// begin with it, so that none is given twice.
-    pub fn open(data_dir: &Path, boot: u64, inline: u64) -> io::Result<Self> {
+    pub fn open(data_dir: &Path, boot: u64, inline: u64, reserve: Reserve) -> io::Result<Self> {
         let folder = data_dir.join(FOLDER);
         if !folder.exists() {
             DirBuilder::new().mode(0o700).create(&folder)?;
@@ -62,6 +65,7 @@ impl Blobs {
         Ok(Blobs {
             folder,
             inline,
+            reserve,
             next: AtomicU64::new(boot << 32),
             limits: RwLock::default(),
             holds: Mutex::default(),
@@ -290,6 +294,7 @@ impl BlobWriter {
     }
 
     fn put_piece(&mut self) -> Result<(), SendError> {
+        self.staged.blobs.reserve.take(0, self.piece.len() as u64)?;
         self.sums
             .extend_from_slice(&xxh3_64(&self.piece).to_le_bytes());
         self.digest.update(&self.piece);

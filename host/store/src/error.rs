@@ -6,6 +6,8 @@ use gristmill_queue::board::QueueFull;
 use gristmill_queue::message::InvalidMessage;
 use gristmill_queue::{BlobUnavailable, MessageId, QueueName, limits};
 
+use crate::reserve::ReserveReached;
+
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -57,6 +59,27 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether the disk is to blame: it is full, or does not read or write. Trying again may help.
+    #[must_use]
+    pub fn is_of_disk(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let of_disk = |error: &std::io::Error| {
+            matches!(error.kind(), StorageFull | QuotaExceeded)
+                || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+        };
+        match self {
+            OpenError::Folder { source, .. } => of_disk(source),
+            OpenError::Damaged { source, .. } => match source {
+                redb::Error::Io(error) => of_disk(error),
+                redb::Error::PreviousIo => true,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
 /// Why a message was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -86,6 +109,9 @@ pub enum SendError {
         /// Why.
         problem: String,
     },
+    /// So little of the disk is free that nothing more is taken.
+    #[error(transparent)]
+    Reserve(#[from] ReserveReached),
     /// No subscription of the topic matches.
     #[error(
         "no subscription of topic {0} matches the message, and the topic refuses such: see `gristmill topics`"

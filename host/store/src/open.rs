@@ -19,11 +19,13 @@ use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
 use crate::offline::compact;
+use crate::reserve::Reserve;
 use crate::store::{Options, Recovery};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
     MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
+use crate::verify;
 use crate::writer::group::{self, decode_clock};
 use crate::writer::{Hot, Large, Writer};
 
@@ -103,13 +105,26 @@ fn open_sound(
         folder: folder.to_owned(),
         source,
     })?;
+    let verifying = verify::is_marked(folder);
+    if verifying {
+        tracing::warn!(
+            "the store failed the last time: all of it is verified, which takes its time"
+        );
+        verify::forget_cached(&handle).map_err(|source| OpenError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })?;
+    }
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
     let database = match options.create.take() {
         Some(create) => create(&builder, handle),
         None => builder.create(&file),
     };
-    let database = database.map_err(|error| damaged(error.into()))?;
+    let mut database = database.map_err(|error| damaged(error.into()))?;
+    if verifying {
+        verify::verify_pages(&mut database).map_err(damaged)?;
+    }
     check_format(&database, &file, fresh)?;
     let header = boot(&database).map_err(damaged)?;
     let clock = RunningClock::start(options.clock.clone(), header.seen);
@@ -118,7 +133,13 @@ fn open_sound(
         folder: folder.to_owned(),
         source,
     })?;
-    let blobs = Blobs::open(folder, header.boot, options.inline_bytes);
+    let reserve = Reserve::new(
+        folder,
+        options.disk_reserve,
+        options.space.take(),
+        clock.clone(),
+    );
+    let blobs = Blobs::open(folder, header.boot, options.inline_bytes, reserve);
     let blobs = Arc::new(blobs.map_err(|source| OpenError::Folder {
         folder: folder.to_owned(),
         source,
@@ -151,15 +172,22 @@ fn open_sound(
         ended_slots: Vec::new(),
         fresh_next: HashSet::new(),
         large: Large::new(Arc::clone(&blobs)),
+        folder: folder.to_owned(),
     };
     writer.restore_blobs().map_err(damaged)?;
     writer
         .restore_queues(options)
         .map_err(|fatal| damaged(fatal.source))?;
+    let verified = if verifying {
+        Some(writer.verify_records(&blobs).map_err(damaged)?)
+    } else {
+        None
+    };
     let suspects = writer
         .charge(&named)
         .map_err(|fatal| damaged(fatal.source))?;
-    let (waiting, quarantined) = writer.restore_messages().map_err(damaged)?;
+    let unsound = verified.as_ref().map(|verified| &verified.unsound);
+    let (waiting, quarantined) = writer.restore_messages(unsound).map_err(damaged)?;
     writer.restore_redrives().map_err(damaged)?;
     writer
         .inflight
@@ -168,6 +196,12 @@ fn open_sound(
             folder: folder.to_owned(),
             source,
         })?;
+    if verifying {
+        verify::unmark(folder).map_err(|source| OpenError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })?;
+    }
     Ok((
         writer,
         blobs,
@@ -176,6 +210,7 @@ fn open_sound(
             waiting,
             suspects,
             quarantined,
+            verified: verified.map(|verified| verified.records),
         },
     ))
 }

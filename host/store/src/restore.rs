@@ -1,7 +1,7 @@
 //! What the writer holds in memory, rebuilt from the tables when the file is opened: the queues, who
 //! waits, who was being handled when the host died, and when which dead letter is forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use gristmill_queue::board::{AfterCrash, QueueId, Row};
@@ -227,8 +227,12 @@ impl Writer {
         }
     }
 
-    /// Rebuilds the ready order from the index. Rows of groups come in order of acceptance.
-    pub(crate) fn restore_messages(&mut self) -> Result<(u64, u64), redb::Error> {
+    /// Rebuilds the ready order from the index, without those that were found to be unsound. Rows of
+    /// groups come in order of acceptance.
+    pub(crate) fn restore_messages(
+        &mut self,
+        unsound: Option<&HashSet<u64>>,
+    ) -> Result<(u64, u64), redb::Error> {
         let transaction = self.database.begin_read()?;
         let index = transaction.open_table(INDEX)?;
         let now = self.last_now;
@@ -238,7 +242,8 @@ impl Writer {
         for entry in index.range(..CLOCK_KEY)? {
             let (key, bytes) = entry?;
             let row = row::decode(key.value(), bytes.value()).ok();
-            let Some(row) = row.filter(|row| self.board.has(row.queue)) else {
+            let sound = unsound.is_none_or(|unsound| !unsound.contains(&key.value()));
+            let Some(row) = row.filter(|row| sound && self.board.has(row.queue)) else {
                 damaged.push(key.value());
                 continue;
             };

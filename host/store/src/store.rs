@@ -23,6 +23,7 @@ use crate::ops::{
     Declaration, Fired, Firing, HaltedGroups, Op, Purge, PurgeStates, ResumeGroups, Sink, Slots,
     Standing,
 };
+use crate::reserve::{DiskReserve, SpaceSource};
 use crate::state::HandlerState;
 use crate::topics::TopicDeclaration;
 use crate::writer::OnFatal;
@@ -41,6 +42,10 @@ pub struct Options {
     pub hot_bytes: usize,
     /// Bodies with more bytes are stored aside, each in a file of its own.
     pub inline_bytes: u64,
+    /// How much of the disk stays free.
+    pub disk_reserve: DiskReserve,
+    /// Who is asked how much of it is free, instead of the file system.
+    pub space: Option<SpaceSource>,
     /// Called once if the store fails: the process has to exit, since what was under way is
     /// neither done nor undone for certain.
     pub on_fatal: Option<OnFatal>,
@@ -62,6 +67,8 @@ impl Default for Options {
             cache_bytes: 64 * 1024 * 1024,
             hot_bytes: 32 * 1024 * 1024,
             inline_bytes: limits::DEFAULT_INLINE,
+            disk_reserve: DiskReserve::default(),
+            space: None,
             on_fatal: None,
             create: None,
         }
@@ -79,6 +86,9 @@ pub struct Recovery {
     pub suspects: u64,
     /// Records in quarantine.
     pub quarantined: u64,
+    /// How many records were verified, if all of them were: after a start that ended because the store
+    /// failed.
+    pub verified: Option<u64>,
 }
 
 /// A store that is open. Clones are handles to the same one.

@@ -256,6 +256,7 @@ fn is_definite(code: Code) -> bool {
         | Code::QueueFull
         | Code::Unmatched
         | Code::DiskFull
+        | Code::DiskReserve
         | Code::Busy => true,
         Code::TooSlow
         | Code::MessageNotFound

@@ -11,6 +11,7 @@ mod topic;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use gristmill_store::DiskReserve;
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -22,7 +23,7 @@ pub use topic::{RawTopic, filter_key};
 use super::keys::{self, Table};
 use super::problem::Problems;
 use super::section::{Given, Section};
-use super::{Watch, defaults};
+use super::{Confine, Watch, defaults};
 
 /// The whole file.
 #[derive(Default)]
@@ -122,6 +123,7 @@ pub struct RawHost {
     pub scan_interval: Given<Duration>,
     pub keep_versions: Given<u32>,
     pub inline_limit: Given<ByteSize>,
+    pub disk_reserve: Given<DiskReserve>,
     pub watch: Given<Watch>,
     pub log: Given<String>,
     pub sandbox: RawSandbox,
@@ -150,11 +152,24 @@ impl RawHost {
             ),
             keep_versions: host.integer("keep_versions", &defaults::KEEP_VERSIONS.bounds, problems),
             inline_limit: host.size("inline_limit", &defaults::INLINE_LIMIT.bounds, problems),
+            disk_reserve: read_disk_reserve(host, problems),
             watch: host.choice("watch", &Watch::WORDS, problems),
             log: host.text("log", problems),
             sandbox: sandbox.unwrap_or_default(),
         }
     }
+}
+
+/// `disk_reserve`: a size, or left to the host.
+fn read_disk_reserve(host: &Section<'_, '_>, problems: &mut Problems<'_>) -> Given<DiskReserve> {
+    const NAME: &str = "disk_reserve";
+    let typed = host.raw(NAME)?;
+    if typed.get_ref().as_str() == Some("auto") {
+        return Some(Spanned::new(typed.span(), DiskReserve::Auto));
+    }
+    let size = host.size(NAME, &defaults::DISK_RESERVE, problems)?;
+    let bytes = DiskReserve::Bytes(size.get_ref().as_u64());
+    Some(Spanned::new(size.span(), bytes))
 }
 
 /// `[host.sandbox]`
@@ -164,6 +179,8 @@ pub struct RawSandbox {
     pub compile_cpu: Given<Duration>,
     pub compile_memory: Given<ByteSize>,
     pub max_module_size: Given<ByteSize>,
+    pub confine: Given<Confine>,
+    pub readable: Given<Vec<Spanned<String>>>,
 }
 
 impl RawSandbox {
@@ -182,6 +199,8 @@ impl RawSandbox {
                 &defaults::MAX_MODULE_SIZE.bounds,
                 problems,
             ),
+            confine: sandbox.choice("confine", &Confine::WORDS, problems),
+            readable: sandbox.list("readable", problems),
         }
     }
 }

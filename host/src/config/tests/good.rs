@@ -1,6 +1,6 @@
 //! Files that are right, and what they come to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gristmill_queue::key::KeySource;
@@ -8,9 +8,10 @@ use gristmill_queue::policy::{KeyPolicy, OnExpiry, OnFull, OnGroupFailure};
 use gristmill_queue::rate::Rate;
 use gristmill_queue::retry::{Jitter, RetryPolicy};
 use gristmill_queue::{QueueName, QueuePolicy};
+use gristmill_store::DiskReserve;
 
 use super::good;
-use crate::config::{Watch, load};
+use crate::config::{Confine, Watch, load};
 use crate::runtime::spec::{Grants, GuaranteeClass, HandlerLimits, MaxCalls, Secret};
 
 fn queue<'c>(config: &'c crate::config::Config, name: &str) -> &'c crate::config::QueueConfig {
@@ -49,11 +50,14 @@ fn every_key_reaches_its_place() {
         threads = 3
         max_in_flight = 9
         shutdown_timeout = "0s"
+        disk_reserve = "1GiB"
         watch = "poll"
         log = "info,gristmill=debug"
         [host.sandbox]
         pagemap_scan = true
         compile_memory = "1GiB"
+        confine = "required"
+        readable = ["releases", "/srv"]
 
         [queue.orders]
         handler = "orders-v1.2.wasm"
@@ -110,6 +114,10 @@ fn every_key_reaches_its_place() {
     assert_eq!(config.host.log, "info,gristmill=debug");
     assert!(config.host.sandbox.pagemap_scan);
     assert_eq!(config.host.sandbox.compile_memory, 1 << 30);
+    assert_eq!(config.host.disk_reserve, DiskReserve::Bytes(1 << 30));
+    assert_eq!(config.host.sandbox.confine, Confine::Required);
+    let readable = ["releases", "/srv"].map(PathBuf::from);
+    assert_eq!(config.host.sandbox.readable, readable);
 
     let policy = QueuePolicy {
         retry: RetryPolicy {

@@ -17,6 +17,7 @@ use super::group::Group;
 use super::settle::has_history;
 use crate::blob::{self, Blobs};
 use crate::error::{Fatal, SendError};
+use crate::reserve::Reserve;
 use crate::tables::BLOB;
 use crate::{Declaration, Staged, TopicDeclaration};
 
@@ -82,6 +83,11 @@ impl Large {
     /// Whether the large body of a message, if it has one, is there.
     pub fn is_there(&self, blob: Option<&BlobRef>) -> bool {
         blob.is_none_or(|blob| self.blobs.is_whole(blob))
+    }
+
+    /// What is to stay free of the disk, for messages of any size.
+    pub fn reserve(&self) -> &Reserve {
+        &self.blobs.reserve
     }
 
     /// Takes note of what the queues take.

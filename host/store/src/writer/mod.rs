@@ -23,6 +23,7 @@ mod topics;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
+use crate::verify;
 pub(crate) use blob::Large;
 use bury::Moved;
 use group::Group;
@@ -82,6 +84,8 @@ pub(crate) struct Writer {
     /// Failed together with others, in one instance or one batch; they run alone in a fresh one next.
     pub fresh_next: HashSet<u64>,
     pub large: Large,
+    /// The data folder.
+    pub folder: PathBuf,
 }
 
 pub(crate) type Answer = Box<dyn FnOnce() + Send>;
@@ -163,6 +167,7 @@ impl Writer {
                 self.answers.clear();
                 // It is not the fault of what is in flight that the host has to stop.
                 let _ = self.inflight.clear();
+                verify::mark(&self.folder);
                 tracing::error!(error = %fatal, "the store failed; nothing under way is answered");
                 if let Some(on_fatal) = self.on_fatal.take() {
                     on_fatal(&fatal);

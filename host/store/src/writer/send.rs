@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use gristmill_queue::board::{QueueFull, QueueId, Removal, Row};
+use gristmill_queue::board::{QueueId, Removal, Row};
 use gristmill_queue::key::KeyHash;
 use gristmill_queue::policy::Dedup;
 use gristmill_queue::ready::Place;
@@ -88,10 +88,10 @@ impl Writer {
             .iter()
             .map(|route| (route.queue, &batch[route.at].0.message));
         let room = self.make_room(copies, group, now)?;
-        Ok(room.map(|()| routes).map_err(SendError::Full))
+        Ok(room.map(|()| routes))
     }
 
-    /// Makes sure that all destinations have room for what goes to them together: those that drop
+    /// Makes sure that the disk and all destinations have room for what goes to them together: those that drop
     /// their oldest do so if all others have room. A repeat needs none: it is told the id of the
     /// first one, however full the queue is. Ask for a whole batch at once and last of all, so that
     /// nothing is dropped for what is refused after all, and nothing that was just accepted.
@@ -100,9 +100,10 @@ impl Writer {
         sends: impl Iterator<Item = (QueueId, &'m NewMessage)>,
         group: &mut Group<'_>,
         now: Timestamp,
-    ) -> Result<Result<(), QueueFull>, Fatal> {
+    ) -> Result<Result<(), SendError>, Fatal> {
         let mut repeated = HashSet::new();
         let mut news: Vec<(QueueId, u64)> = Vec::new();
+        let mut inline = 0;
         for (queue, message) in sends {
             if let Some(key) = self.dedup_key(queue, message) {
                 let first = dedup::find(group.dedup()?, &key, now);
@@ -112,6 +113,8 @@ impl Writer {
                 }
             }
             news.push((queue, message.size()));
+            // What is stored aside has been counted when it was.
+            inline += message.body.len() as u64;
         }
         news.sort_unstable_by_key(|&(queue, _)| queue);
         let needs = news.chunk_by(|a, b| a.0 == b.0).map(|news| {
@@ -119,6 +122,11 @@ impl Writer {
             (news[0].0, news.len() as u64, bytes)
         });
         let needs: Vec<_> = needs.collect();
+        if !needs.is_empty()
+            && let Err(reached) = self.large.reserve().take(news.len() as u64, inline)
+        {
+            return Ok(Err(reached.into()));
+        }
         let mut checks = needs.iter();
         let room = checks.try_for_each(|&(queue, messages, bytes)| {
             self.board.check_room(queue, messages, bytes)
@@ -130,7 +138,7 @@ impl Writer {
                 }
             }
         }
-        Ok(room)
+        Ok(room.map_err(SendError::Full))
     }
 
     /// Removes a waiting message to make room for others.

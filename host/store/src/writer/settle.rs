@@ -163,8 +163,8 @@ impl Writer {
             .iter()
             .map(|route| (route.queue, &effects.sends[route.at].message));
         let room = self.make_room(copies, group, now)?;
-        if let Err(full) = room {
-            tracing::debug!(queue = %full.queue, "a handler's send waits, because the queue is full");
+        if let Err(error) = room {
+            tracing::debug!(%error, "a handler's send waits, because there is no room for it");
             return Ok(Err(Outcome::HandedBack(HandedBack::DestinationFull)));
         }
         let mut routes = routes.chunk_by(|a, b| a.at == b.at).peekable();
