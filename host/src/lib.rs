@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod cron;
 pub mod dispatch;
+mod drift;
 pub mod http;
 pub mod queues;
 pub mod reload;

@@ -15,9 +15,9 @@ use gristmill_queue::{
 };
 use gristmill_store::{
     Accepted, AdminError, Blob, BlobWriter, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter,
-    DeadSummary, Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates,
-    RedriveOrder, RedriveUnderWay, Redriven, Requested, ReturnableGroup, SendError, Sent, Settle,
-    SettleBatch, Sink, Slots, Staged, Store, TopicDeclaration, TopicView,
+    DeadSummary, Declaration, Drift, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked,
+    PurgeStates, RedriveOrder, RedriveUnderWay, Redriven, Requested, ReturnableGroup, SendError,
+    Sent, Settle, SettleBatch, Sink, Slots, Staged, Store, TopicDeclaration, TopicView,
 };
 
 /// All queues of a host.
@@ -37,6 +37,12 @@ impl Queues {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.store.now()
+    }
+
+    /// How far that time is from the wall clock.
+    #[must_use]
+    pub fn drift(&self) -> Drift {
+        self.store.drift()
     }
 
     /// Sends a message; it is durable when this returns.

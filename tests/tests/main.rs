@@ -8,6 +8,7 @@
     reason = "a test stops at what it does not expect"
 )]
 
+mod bad_modules;
 mod batches;
 mod compile;
 mod cron;
@@ -24,6 +25,8 @@ mod refusals;
 mod reload;
 mod semantics;
 mod shutdown;
+mod storm;
 mod tidy;
 mod topics;
 mod traps;
+mod wasm;

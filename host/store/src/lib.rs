@@ -39,7 +39,7 @@ mod topics;
 mod writer;
 
 pub use blob::{Blob, BlobWriter, Staged};
-pub use clock::Clock;
+pub use clock::{Clock, Drift, SetClocks};
 pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};
 pub use error::{AdminError, Fatal, OpenError, SendError};
