@@ -79,6 +79,12 @@ impl Queues {
         sent.into_iter().next().ok_or(SendError::Unknown)
     }
 
+    /// The most bytes of a body for this queue or topic; `None` if there is neither.
+    #[must_use]
+    pub fn body_limit(&self, queue: &QueueName) -> Option<u64> {
+        self.store.body_limit(queue)
+    }
+
     /// Takes a large body in, piece by piece, for a message to that queue. Blocks as files do.
     ///
     /// # Errors

@@ -12,11 +12,12 @@ use anyhow::{Context, Result, bail, ensure};
 const TARGET: &str = "wasm32-wasip2";
 
 /// The packages of `handlers/`, each of which becomes a module of its name.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "bench",
     "misbehave",
     "orders",
     "sink",
+    "tally",
     "thumbnail",
     "totals",
 ];

@@ -16,6 +16,7 @@ mod envelope;
 mod fixture;
 mod flow;
 mod kill;
+mod large;
 mod misbehave;
 mod new;
 mod orders;

@@ -284,6 +284,9 @@ pub struct DeadLetterView {
     pub envelope: EnvelopeView,
     /// Bytes of its body.
     pub size: usize,
+    /// Its body is large, stored aside, and left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub body_omitted: bool,
     /// Its body.
     #[serde(flatten)]
     pub body: Body,
@@ -309,8 +312,9 @@ impl From<DeadLetter> for DeadLetterView {
             module: letter.handler,
             config: letter.config,
             size: usize::try_from(message.size()).unwrap_or(usize::MAX),
+            body_omitted: message.blob.is_some(),
+            body: Body::inline(&message),
             envelope: message.envelope.into(),
-            body: Body::of(&message.body),
         }
     }
 }

@@ -86,6 +86,15 @@ impl Body {
         }
     }
 
+    /// The body of a message; nothing if it is stored aside.
+    #[must_use]
+    pub fn inline(message: &gristmill_queue::Message) -> Self {
+        match message.blob {
+            None => Body::of(&message.body),
+            Some(_) => Body::default(),
+        }
+    }
+
     /// The bytes.
     ///
     /// # Errors

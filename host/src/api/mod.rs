@@ -7,6 +7,7 @@
 //! Points in time are milliseconds since 1970 (`…_at_ms`); durations and sizes carry their unit in
 //! their names too.
 
+pub mod body;
 pub mod cron;
 pub mod dead;
 pub mod group;

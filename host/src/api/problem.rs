@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use gristmill_queue::BlobUnavailable;
 use gristmill_queue::message::InvalidMessage;
 use gristmill_store::{AdminError, SendError};
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,16 @@ impl From<SendError> for Problem {
     }
 }
 
+impl From<BlobUnavailable> for Problem {
+    fn from(error: BlobUnavailable) -> Self {
+        let code = match error {
+            BlobUnavailable::Damaged(_) => Code::Damaged,
+            BlobUnavailable::Io(_) => Code::StoreFailed,
+        };
+        Problem::new(code, error.to_string())
+    }
+}
+
 impl From<AdminError> for Problem {
     fn from(error: AdminError) -> Self {
         match &error {
@@ -193,7 +204,8 @@ impl From<AdminError> for Problem {
             AdminError::IsDead(_) => Problem::new(Code::MessageDead, error.to_string()),
             AdminError::ExpiresFirst(_) => Problem::new(Code::InvalidMessage, error.to_string()),
             AdminError::Damaged(_) => Problem::new(Code::Damaged, error.to_string()),
-            AdminError::Blob(_) => Problem::new(Code::StoreFailed, error.to_string()),
+            AdminError::NotStored(error) => error.into(),
+            AdminError::Blob(error) => error.into(),
             AdminError::Store(_) => Problem::new(Code::StoreFailed, error.to_string()),
             AdminError::Closed => Problem::new(Code::OutcomeUnknown, error.to_string()),
         }

@@ -151,6 +151,9 @@ pub struct WaitingView {
     pub envelope: EnvelopeView,
     /// Bytes of its body.
     pub size: usize,
+    /// Its body is large, stored aside, and left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub body_omitted: bool,
     /// Its body.
     #[serde(flatten)]
     pub body: Body,
@@ -178,8 +181,9 @@ impl WaitingView {
             counters: row.counters.into(),
             suspect: row.suspect,
             size: usize::try_from(message.size()).unwrap_or(usize::MAX),
+            body_omitted: message.blob.is_some(),
+            body: Body::inline(&message),
             envelope: message.envelope.into(),
-            body: Body::of(&message.body),
             history: attempts.into_iter().map(AttemptView::from).collect(),
         }
     }

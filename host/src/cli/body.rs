@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use super::text;
+use crate::api::message::Body;
 
 /// Bytes shown of a body that is not text.
 const MAX_DUMPED: usize = 256;
@@ -12,6 +13,26 @@ const MAX_DUMPED: usize = 256;
 const WIDTH: usize = 16;
 /// Characters of a body that stand in a list.
 const MAX_PREVIEW: usize = 60;
+
+/// In place of a body that is not shown.
+pub const ELSEWHERE: &str = "(too large to be shown here: `gristmill show ID --body` writes it)";
+
+/// The body of an answer in full, or where it is to be had.
+pub fn shown(body: &Body, omitted: bool) -> String {
+    if omitted {
+        return ELSEWHERE.to_owned();
+    }
+    // What cannot be decoded was checked when it was made.
+    full(&body.clone().into_bytes().unwrap_or_default())
+}
+
+/// The body of an answer on one short line.
+pub fn previewed(body: &Body, omitted: bool) -> String {
+    if omitted {
+        return "(large)".to_owned();
+    }
+    preview(&body.clone().into_bytes().unwrap_or_default())
+}
 
 /// A body on one short line.
 pub fn preview(body: &Bytes) -> String {

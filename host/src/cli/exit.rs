@@ -21,8 +21,8 @@ pub enum Exit {
     NoHost = 3,
     /// There is no such queue, message or cron entry.
     NotFound = 4,
-    /// Not in this state: the queue is full, the store is busy, the message does not wait, no reply
-    /// has come.
+    /// Not in this state: the queue or the disk is full, the store is busy, the message does not wait,
+    /// no reply has come.
     Conflict = 6,
     /// The store failed: what was under way is unknown (`EX_IOERR`).
     StoreFailed = 74,
@@ -40,7 +40,8 @@ Exit codes:
   2   wrong usage, or a configuration that cannot be used
   3   no host answers where one is needed
   4   no such queue, message or cron entry
-  6   not now: the queue is full, the store is busy, the message does not wait, or no reply has come
+  6   not now: the queue or the disk is full, the store is busy, the message does not wait, or no
+      reply has come
   74  the store failed; whether it was done is not known
   75  the data folder is in use by another process
   78  serve: the configuration cannot be used
@@ -105,8 +106,9 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::Busy
         | Code::MessageInFlight
         | Code::MessageDead
+        | Code::DiskFull
         | Code::Unmatched => Exit::Conflict,
-        Code::OutcomeUnknown | Code::StoreFailed | Code::DiskFull => Exit::StoreFailed,
+        Code::OutcomeUnknown | Code::StoreFailed => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,
         Code::BadRequest
         | Code::InvalidMessage

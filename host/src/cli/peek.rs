@@ -72,10 +72,8 @@ fn whole(one: &WaitingView) -> String {
     for (name, value) in rows.chain(envelope::facts(&one.envelope)) {
         let _ = writeln!(out, "{name:<12} {value}");
     }
-    // What cannot be decoded was checked when it was made.
-    let bytes = one.body.clone().into_bytes().unwrap_or_default();
     let _ = writeln!(out, "\nbody, {}", text::size(one.size as u64));
-    for line in body::full(&bytes).lines() {
+    for line in body::shown(&one.body, one.body_omitted).lines() {
         let _ = writeln!(out, "  {line}");
     }
     out
@@ -96,8 +94,6 @@ fn table(waiting: &[WaitingView], screen: Screen, now_ms: u64) -> String {
             "scheduled" => text::relative(one.due_at_ms, now_ms),
             other => text::line(other),
         };
-        // What cannot be decoded was checked when it was made.
-        let bytes = one.body.clone().into_bytes().unwrap_or_default();
         rows.add([
             text::line(&one.id),
             state,
@@ -105,7 +101,7 @@ fn table(waiting: &[WaitingView], screen: Screen, now_ms: u64) -> String {
             one.counters.attempts.to_string(),
             text::preview(one.envelope.group.as_deref().unwrap_or("-"), 20),
             text::size(one.size as u64),
-            body::preview(&bytes),
+            body::previewed(&one.body, one.body_omitted),
         ]);
     }
     rows.text()
@@ -143,6 +139,7 @@ mod tests {
                 priority: 4,
             },
             size: 2,
+            body_omitted: false,
             body: Body::of(&"hi".into()),
             history: Vec::new(),
         });

@@ -41,7 +41,7 @@ impl Request {
         let body = if self.body == "-" {
             let mut read = Vec::new();
             let stdin = std::io::stdin().lock();
-            stdin.take(limits::MAX_BODY + 1).read_to_end(&mut read)?;
+            stdin.take(limits::MAX_INLINE + 1).read_to_end(&mut read)?;
             read
         } else {
             self.body.into_bytes()

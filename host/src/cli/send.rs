@@ -131,19 +131,25 @@ impl Send {
             door.close().await;
             return report?.show(screen);
         }
-        let message = NewMessage {
-            body: whole(source)?,
-            ..pattern
-        };
+        let body = source.begin()?;
         let door = Door::open(global).await?;
-        let sent = door.send_all(&self.queue, vec![message]).await;
+        let sent = match body {
+            Begun::Whole(body) => {
+                let message = NewMessage { body, ..pattern };
+                let sent = door.send_all(&self.queue, vec![message]).await;
+                sent.map(|sent| sent.into_iter().next())
+            }
+            Begun::Large(body) => {
+                let sent = door.send_large(&self.queue, pattern, body).await;
+                sent.map(Some)
+            }
+        };
         door.close().await;
-        let sent = sent?;
-        let Some(sent) = sent.first() else {
+        let Some(sent) = sent? else {
             return Err(Failure::new(Exit::StoreFailed, "no answer to the message"));
         };
         if screen.json {
-            return screen.json(sent);
+            return screen.json(&sent);
         }
         if sent.conflict {
             screen.talk("a message with this dedup id was sent before, with another body: this one was not taken");
@@ -199,21 +205,25 @@ struct Source {
     size: Option<u64>,
 }
 
-/// All of a source as one body. One byte more than any queue takes is enough to be refused.
-fn whole(source: Source) -> Result<Bytes, Failure> {
-    let mut body = Vec::new();
-    source
-        .reader
-        .take(limits::MAX_INLINE + 1)
-        .read_to_end(&mut body)?;
-    if body.len() as u64 > limits::MAX_INLINE {
-        let message = format!(
-            "the body has more than {} bytes, which is the most a message can have; --lines sends each line as a message",
-            limits::MAX_INLINE
-        );
-        return Err(Failure::new(Exit::Failed, message));
+/// A body of which the beginning is read.
+enum Begun {
+    Whole(Bytes),
+    /// It goes on; the reader begins at its beginning.
+    Large(Box<dyn Read + std::marker::Send>),
+}
+
+impl Source {
+    /// Reads a body, as far as it is no large one.
+    fn begin(mut self) -> std::io::Result<Begun> {
+        let mut body = Vec::new();
+        let most = limits::MAX_INLINE + 1;
+        self.reader.by_ref().take(most).read_to_end(&mut body)?;
+        if (body.len() as u64) < most {
+            return Ok(Begun::Whole(body.into()));
+        }
+        let begin = std::io::Cursor::new(body);
+        Ok(Begun::Large(Box::new(begin.chain(self.reader))))
     }
-    Ok(body.into())
 }
 
 pub(super) fn attribute(text: &str) -> Result<(String, String), String> {
@@ -285,15 +295,24 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_no_queue_takes_is_not_read_to_its_end() {
-        let source = |size: u64| Source {
-            reader: Box::new(std::io::repeat(b'x').take(size)),
-            size: None,
+    fn a_large_body_is_not_held_and_none_of_it_is_missing() {
+        let begin = |size: u64| {
+            let source = Source {
+                reader: Box::new(std::io::repeat(b'x').take(size)),
+                size: None,
+            };
+            source.begin().unwrap()
         };
-        assert_eq!(
-            whole(source(limits::MAX_INLINE)).unwrap().len() as u64,
-            limits::MAX_INLINE
-        );
-        assert!(whole(source(u64::MAX)).is_err());
+        let Begun::Whole(body) = begin(limits::MAX_INLINE) else {
+            panic!("it is small enough");
+        };
+        assert_eq!(body.len() as u64, limits::MAX_INLINE);
+        let size = limits::MAX_INLINE + 5;
+        let Begun::Large(mut body) = begin(size) else {
+            panic!("it is large");
+        };
+        let read = std::io::copy(&mut body, &mut std::io::sink()).unwrap();
+        assert_eq!(read, size);
+        assert!(matches!(begin(u64::MAX), Begun::Large(_)));
     }
 }

@@ -1,6 +1,7 @@
 //! `gristmill show`
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use gristmill_queue::MessageId;
 
@@ -15,11 +16,22 @@ use crate::api::MessageView;
 pub struct Show {
     /// The message
     id: MessageId,
+    /// Only write the body, exactly as it was sent
+    #[arg(long, conflicts_with = "json")]
+    body: bool,
 }
 
 impl Show {
     pub async fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
         let door = Door::open(global).await?;
+        if self.body {
+            let mut out = std::io::stdout().lock();
+            let written = door.body(self.id, |piece| out.write_all(&piece)).await;
+            door.close().await;
+            return Ok(written
+                .map_err(Failure::from)
+                .and(out.flush().map_err(Failure::from))?);
+        }
         let message = door.find(self.id).await;
         door.close().await;
         let message = message?;
@@ -39,13 +51,8 @@ fn render(message: &MessageView, screen: Screen) -> String {
         section(&mut out, "attempts", &attempts(&message.history, screen));
     }
     let title = format!("body, {}", text::size(message.size as u64));
-    if message.body_omitted {
-        section(&mut out, &title, "(too large to be shown)");
-    } else {
-        // What cannot be decoded was checked when it was made.
-        let bytes = message.body.clone().into_bytes().unwrap_or_default();
-        section(&mut out, &title, &body::full(&bytes));
-    }
+    let shown = body::shown(&message.body, message.body_omitted);
+    section(&mut out, &title, &shown);
     out
 }
 
@@ -133,6 +140,6 @@ mod tests {
             body: Body::default(),
             ..message
         };
-        assert!(render(&large, screen).contains("too large to be shown"));
+        assert!(render(&large, screen).contains(body::ELSEWHERE));
     }
 }

@@ -81,6 +81,8 @@ impl CronCheck<'_, '_, '_> {
         let message = message(raw, reply_to);
         let (schedule, queue) = (schedule?, queue?);
         let (_, most) = self.destinations.find(queue.as_str())?;
+        // Its body is kept with its message.
+        let most = most.min(limits::MAX_INLINE);
         if let Err(problem) = message.check(most, Timestamp::ZERO) {
             let place = match problem {
                 InvalidMessage::BodyTooLarge { .. } => body.unwrap_or(place),

@@ -282,7 +282,7 @@ static KEYS: &[KeyDoc] = &[
         "What becomes of ticks that were missed because no host ran, the machine slept or the tick before found no room for a while: none is made up for, the last one fires, or all do, but not more than the latest 1000. A tick that finds its queue full is not missed: it is tried again until there is room.")),
     own(key(Cron, "enabled", "true", "true or false",
         "Whether it ticks. One that is enabled again starts from then.")),
-    own(key(Cron, "body", r#""""#, "a text of at most `max_message_size` of its queue",
+    own(key(Cron, "body", r#""""#, "a text of at most `max_message_size` of its queue, and 1MiB",
         "The body of its messages.")),
     own(optional(Cron, "content_type", r#""application/json""#, "a media type",
         "The media type of the body.")),

@@ -42,7 +42,7 @@ pub async fn read_json<T: DeserializeOwned>(request: Request, limit: usize) -> R
         .map_err(|error| Problem::bad_request(format!("the body is not as it should be: {error}")))
 }
 
-fn content_length(headers: &HeaderMap) -> Option<usize> {
+pub(super) fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -3,6 +3,7 @@
 //! One connection, one request after the other, so that what is sent arrives in its order. Sends go
 //! as batches in JSON even when there is one message: headers would change the case of attributes.
 
+mod body;
 mod cron;
 mod dead;
 mod one;
@@ -14,10 +15,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use gristmill_queue::{NewMessage, QueueName};
 use gristmill_store::PurgeStates;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::channel::Channel;
+use http_body_util::{BodyExt as _, Either, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,8 +52,11 @@ pub enum ConnectError {
     },
 }
 
+/// What is sent: all at once, or piece by piece.
+type Sending = Either<Full<Bytes>, Channel<Bytes, std::io::Error>>;
+
 struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Sending>,
     used: Instant,
 }
 
@@ -210,32 +216,40 @@ impl Client {
     }
 
     pub(super) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Problem> {
+        self.ask_streaming(request.map(Either::Left)).await
+    }
+
+    async fn ask_streaming(&self, request: Request<Sending>) -> Result<Bytes, Problem> {
         let changes = *request.method() != Method::GET;
-        let mut slot = self.connection.lock().await;
-        let mut connection = self.usable(slot.take()).await?;
-        let broken = |error: &dyn std::fmt::Display| {
-            if changes {
-                let detail = format!(
-                    "the host went away before it answered ({error}): whether it was done is not known"
-                );
-                Problem::new(Code::OutcomeUnknown, detail)
-            } else {
-                Problem::new(
-                    Code::Unreachable,
-                    format!("the host went away before it answered: {error}"),
-                )
-            }
-        };
-        let answer = connection
-            .sender
-            .send_request(request)
-            .await
-            .map_err(|error| broken(&error))?;
+        let (connection, answer) = self.begin(request).await?;
+        self.end(connection, answer, changes).await
+    }
+
+    /// Asks. The connection is the caller's until the answer is read.
+    async fn begin(
+        &self,
+        request: Request<Sending>,
+    ) -> Result<(Connection, Response<Incoming>), Problem> {
+        let changes = *request.method() != Method::GET;
+        let before = self.connection.lock().await.take();
+        let mut connection = self.usable(before).await?;
+        let answer = connection.sender.send_request(request).await;
+        answer
+            .map(|answer| (connection, answer))
+            .map_err(|error| broken(&error, changes))
+    }
+
+    /// Reads the answer, and keeps the connection for the next question.
+    async fn end(
+        &self,
+        connection: Connection,
+        answer: Response<Incoming>,
+        changes: bool,
+    ) -> Result<Bytes, Problem> {
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map_err(|error| broken(&error))?.to_bytes();
-        connection.used = Instant::now();
-        *slot = Some(connection);
+        let body = body.map_err(|error| broken(&error, changes))?.to_bytes();
+        self.keep(connection).await;
         if status.is_success() {
             return Ok(body);
         }
@@ -246,6 +260,11 @@ impl Client {
                 format!("the host answers {status}"),
             )),
         }
+    }
+
+    async fn keep(&self, mut connection: Connection) {
+        connection.used = Instant::now();
+        *self.connection.lock().await = Some(connection);
     }
 
     /// The connection, or a new one if it was idle for so long that the host may just be closing it.
@@ -267,6 +286,21 @@ impl Client {
             .await
             .map_err(|error| gone(&error))?;
         shake_hands(stream).await.map_err(|error| gone(&error))
+    }
+}
+
+/// What is said when the host goes away before it has answered.
+fn broken(error: &dyn std::fmt::Display, changes: bool) -> Problem {
+    if changes {
+        let detail = format!(
+            "the host went away before it answered ({error}): whether it was done is not known"
+        );
+        Problem::new(Code::OutcomeUnknown, detail)
+    } else {
+        Problem::new(
+            Code::Unreachable,
+            format!("the host went away before it answered: {error}"),
+        )
     }
 }
 

@@ -4,21 +4,26 @@
 //! Where that matters, the batch says everything in JSON.
 
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use gristmill_queue::message::Due;
 use gristmill_queue::{Envelope, NewMessage, Timestamp};
 
-use crate::api::Problem;
 use crate::api::message::{causation_id, duration, priority, reply_to};
+use crate::api::{MessageIn, Problem};
 
 /// The prefix of all headers of our own.
 const PREFIX: &str = "gristmill-";
+/// A message as a batch has it, but for the body: names of attributes keep their case in it. What
+/// other headers say besides is added, and goes before it.
+const MESSAGE: &str = "gristmill-message";
 /// The prefix of attributes.
 const ATTRIBUTE: &str = "attr-";
 
-/// The message that a request means.
-pub fn message(headers: &HeaderMap, body: Bytes) -> Result<NewMessage, Problem> {
-    let mut message = NewMessage::with_body(body);
+/// The message that a request means, without its body.
+pub fn message(headers: &HeaderMap) -> Result<NewMessage, Problem> {
+    let mut message = match headers.contains_key(MESSAGE) {
+        true => whole(&value(headers, MESSAGE)?)?,
+        false => NewMessage::default(),
+    };
     for name in headers.keys() {
         let name = name.as_str();
         let own = name.strip_prefix(PREFIX);
@@ -26,7 +31,7 @@ pub fn message(headers: &HeaderMap, body: Bytes) -> Result<NewMessage, Problem> 
             name,
             "content-type" | "idempotency-key" | "traceparent" | "tracestate"
         );
-        if own.is_none() && !known {
+        if (own.is_none() && !known) || name == MESSAGE {
             continue;
         }
         let value = value(headers, name)?;
@@ -36,6 +41,18 @@ pub fn message(headers: &HeaderMap, body: Bytes) -> Result<NewMessage, Problem> 
         }
     }
     Ok(message)
+}
+
+fn whole(json: &str) -> Result<NewMessage, Problem> {
+    let read: MessageIn = serde_json::from_str(json).map_err(|error| {
+        Problem::bad_request(format!("Gristmill-Message is not as it should be: {error}"))
+    })?;
+    if read.body.is_some() || read.body_base64.is_some() || read.queue.is_some() {
+        return Err(Problem::bad_request(
+            "Gristmill-Message says all of a message but its queue and its body: the address names the one, and the request carries the other",
+        ));
+    }
+    read.into_message()
 }
 
 /// What a header says. `tracestate` may be cut into several, as W3C Trace Context says; of any other
@@ -138,7 +155,7 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        message(&headers, Bytes::new())
+        message(&headers)
     }
 
     #[test]
@@ -238,6 +255,6 @@ mod tests {
         assert!(problem.detail.contains("is given 2 times"), "{problem}");
         let mut headers = HeaderMap::new();
         headers.insert("gristmill-group", HeaderValue::from_bytes(b"\xff").unwrap());
-        assert!(message(&headers, Bytes::new()).is_err());
+        assert!(message(&headers).is_err());
     }
 }

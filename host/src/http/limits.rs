@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The most bytes of a message that is sent by itself: its body as it is; larger ones cannot be sent here yet.
+/// The most bytes of the body of a request that waits for its reply.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 /// The most bytes of a batch, as JSON.
 pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
@@ -13,8 +13,13 @@ pub const MAX_REQUEST: usize = 1024 * 1024;
 pub const MAX_DRAINED: usize = 16 * 1024 * 1024;
 /// Within this time the head of a request has to be there; an idle connection is closed after it.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Within this time the body of a request has to be there.
+/// Within this time the body of a request has to be there; a large one within so much more as
+/// [`MIN_BODY_RATE`] makes of it.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The least bytes per second of a large body on its way in, after [`BODY_TIMEOUT`].
+pub const MIN_BODY_RATE: u64 = 1024 * 1024;
+/// How many pieces of a large body are read before they are written, in either direction.
+pub const PIECES_AHEAD: usize = 2;
 /// The most connections at once; more have to wait.
 pub const MAX_CONNECTIONS: usize = 256;
 /// How long open requests may take when the server stops.

@@ -11,6 +11,7 @@ mod answer;
 mod body;
 mod client;
 mod headers;
+mod large;
 pub mod limits;
 mod routes;
 mod server;

@@ -6,14 +6,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use gristmill_queue::{MessageId, QueueName};
+use gristmill_queue::{MessageId, NewMessage, QueueName};
 use gristmill_store::PurgeStates;
 use serde::Deserialize;
 
 mod reply;
 
 use super::answer::{Answer, created};
-use super::limits::{MAX_BATCH_BYTES, MAX_MESSAGE, MAX_REQUEST};
+use super::large::{self, Taken};
+use super::limits::{MAX_BATCH_BYTES, MAX_REQUEST};
 use super::{body, headers};
 use crate::api::message::Sent;
 use crate::api::{
@@ -47,6 +48,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/topics", get(topics))
         .route("/v1/messages/batch", post(send_anywhere))
         .route("/v1/messages/{id}", get(find).delete(cancel))
+        .route("/v1/messages/{id}/body", get(body_of))
         .route("/v1/messages/{id}/move", post(move_to))
         .route("/v1/cron", get(cron))
         .route("/v1/cron/{name}/run", post(run_cron))
@@ -85,12 +87,16 @@ async fn send(
     request: Request,
 ) -> Result<(StatusCode, Json<Sent>), Problem> {
     let queue = queue_name(path)?;
-    let head = request.headers().clone();
-    let message = headers::message(&head, body::read(request, MAX_MESSAGE).await?)?;
-    let sent = api.send_all(queue, vec![message]).await?;
-    match sent.into_iter().next() {
-        Some(sent) => Ok(created(sent)),
-        None => Err(gristmill_store::SendError::Unknown.into()),
+    let message = headers::message(request.headers())?;
+    match large::take(&api, &queue, request).await? {
+        Taken::Whole(body) => {
+            let message = NewMessage { body, ..message };
+            let sent = api.send_all(queue, vec![message]).await?;
+            let sent = sent.into_iter().next();
+            sent.map(created)
+                .ok_or_else(|| gristmill_store::SendError::Unknown.into())
+        }
+        Taken::Stored(body) => Ok(created(api.send_large(queue, message, body).await?)),
     }
 }
 
@@ -148,6 +154,10 @@ fn message_id(path: IdPath) -> Result<MessageId, Problem> {
 
 async fn find(State(api): State<Api>, path: IdPath) -> Answer<MessageView> {
     Ok(Json(api.find(message_id(path)?).await?))
+}
+
+async fn body_of(State(api): State<Api>, path: IdPath) -> Result<Response, Problem> {
+    large::give(api.open_body(message_id(path)?).await?).await
 }
 
 async fn cancel(State(api): State<Api>, path: IdPath) -> Result<StatusCode, Problem> {

@@ -77,7 +77,7 @@ impl Blobs {
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
-    fn limit(&self, queue: &QueueName) -> Option<u64> {
+    pub fn limit(&self, queue: &QueueName) -> Option<u64> {
         let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
         limits.get(queue).copied()
     }

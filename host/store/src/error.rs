@@ -179,6 +179,9 @@ pub enum AdminError {
     /// The record does not have the content that was written.
     #[error("the record of message number {0} is damaged")]
     Damaged(u64),
+    /// The new body is large, and could not be stored.
+    #[error(transparent)]
+    NotStored(#[from] SendError),
     /// A large body cannot be read.
     #[error(transparent)]
     Blob(#[from] BlobUnavailable),

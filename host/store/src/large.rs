@@ -89,6 +89,12 @@ impl Store {
         self.shared.blobs.inline
     }
 
+    /// The most bytes of a body for this queue or topic; `None` if there is neither.
+    #[must_use]
+    pub fn body_limit(&self, queue: &QueueName) -> Option<u64> {
+        self.shared.blobs.limit(queue)
+    }
+
     /// Takes a large body in, piece by piece, for a message to that queue. Blocks as files do.
     ///
     /// # Errors

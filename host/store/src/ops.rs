@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use gristmill_queue::board::{QueueId, QueueView};
 use gristmill_queue::effects::Write;
 use gristmill_queue::message::Due;
@@ -331,7 +330,10 @@ pub(crate) struct Redrive {
 pub(crate) struct Edited {
     pub queue: QueueName,
     pub id: MessageId,
-    pub body: Bytes,
+    /// Only its body counts.
+    pub message: NewMessage,
+    /// That body, if it is large.
+    pub staged: Vec<Staged>,
     pub reply: Reply<Result<MessageId, AdminError>>,
 }
 
@@ -393,7 +395,7 @@ impl Op {
     pub fn bytes(&self) -> usize {
         match self {
             Op::Send { batch, .. } => batch.iter().map(|sent| weight(&sent.message)).sum(),
-            Op::RedriveEdited(edited) => edited.body.len() + MESSAGE_OVERHEAD,
+            Op::RedriveEdited(edited) => weight(&edited.message),
             Op::Request { outgoing, .. } => weight(&outgoing.message),
             Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),
             Op::Settle(settle, _) => effects_bytes(&settle.effects),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gristmill_queue::rate::Rate;
-use gristmill_queue::{MessageId, QueueName, Timestamp};
+use gristmill_queue::{MessageId, NewMessage, QueueName, Timestamp};
 
 use crate::filter::DeadFilter;
-use crate::ops::{Edited, Op, Redrive};
+use crate::ops::{Edited, Op, Outgoing, Redrive};
 use crate::tlv::{self, Fields, Malformed, Writer};
 use crate::{AdminError, Store, check};
 
@@ -118,11 +118,17 @@ impl Store {
         id: MessageId,
         body: Bytes,
     ) -> Result<MessageId, AdminError> {
+        let message = NewMessage::with_body(body);
+        let (new, staged) = self.spill(vec![Outgoing { queue, message }]).await?;
+        let Some(Outgoing { queue, message }) = new.into_iter().next() else {
+            return Err(AdminError::Closed);
+        };
         self.ask(|reply| {
             Op::RedriveEdited(Box::new(Edited {
                 queue,
                 id,
-                body,
+                message,
+                staged,
                 reply,
             }))
         })

@@ -304,7 +304,7 @@ fn a_full_queue_refuses_and_a_handlers_send_to_it_waits_uncounted() {
 
 #[test]
 fn an_unknown_queue_or_a_bad_message_refuses_the_whole_batch() {
-    let host = Host::new(&["orders"]);
+    let host = Host::with_policy(&["orders"], |_, policy| policy.max_body = 256 * 1024);
     let batch = vec![send("orders", "good"), send("nowhere", "bad")];
     assert!(matches!(
         host.send_all(batch),

@@ -171,7 +171,7 @@ fn a_letter_goes_to_an_ordinary_queue_with_its_provenance_and_back_to_its_source
 
 #[test]
 fn an_edited_letter_is_a_new_message_in_the_old_ones_place() {
-    let host = Host::new(&["orders"]);
+    let host = Host::with_policy(&["orders"], |_, policy| policy.max_body = 256 * 1024);
     let id = host.send("orders", "old").unwrap().id;
     reject_all(&host, "orders");
     let large = host.redrive_edited("orders", id, vec![0; 300 * 1024]);

@@ -55,11 +55,13 @@ pub mod state;
 pub mod testing;
 pub mod transaction;
 
+mod body;
 mod failure;
 mod host;
 mod message;
 mod outgoing;
 
+pub use body::BodyReader;
 pub use failure::{Failure, OrReject, Verdict};
 pub use gristmill_sdk_macros::{batch_handler, handler};
 #[cfg(target_family = "wasm")]

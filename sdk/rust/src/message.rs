@@ -22,8 +22,12 @@ pub struct Message {
     pub id: MessageId,
     /// The queue it came from.
     pub queue: String,
-    /// The payload, exactly as it was sent.
+    /// The payload, exactly as it was sent; empty if it is large and the handler uses
+    /// [`Message::reader`].
     pub body: Vec<u8>,
+    /// In tests, a body that is large.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) large: Option<Vec<u8>>,
     /// The media type of `body`, if the sender gave one.
     pub content_type: Option<String>,
     /// What the sender attached, in the order given; names are case-sensitive and unique.
@@ -125,6 +129,8 @@ impl Message {
             id: "00000000-0000-7000-8000-000000000001".to_owned(),
             queue: "test".to_owned(),
             body: body.into(),
+            #[cfg(not(target_family = "wasm"))]
+            large: None,
             content_type: None,
             attributes: Vec::new(),
             group: None,
@@ -140,6 +146,20 @@ impl Message {
             expires_at: None,
             attempt: 1,
         }
+    }
+
+    /// A message with a body that is large, so that it is found only by [`Message::reader`].
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn with_large_body(body: impl Into<Vec<u8>>) -> Self {
+        let mut message = Message::with_body([]);
+        message.large = Some(body.into());
+        message
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn whole_body(&self) -> &[u8] {
+        self.large.as_deref().unwrap_or(&self.body)
     }
 
     /// A message with a body of text.

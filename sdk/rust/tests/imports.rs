@@ -9,10 +9,11 @@ use std::process::Command;
 
 use wasmparser::{Parser, Payload};
 
-const EXPECTED: [(&str, &[&str]); 5] = [
+const EXPECTED: [(&str, &[&str]); 6] = [
     ("sink", &["types"]),
     ("bench", &["producer", "types"]),
     ("orders", &["producer", "state", "types"]),
+    ("tally", &["body", "producer", "types"]),
     ("totals", &["producer", "state", "types"]),
     (
         "misbehave",

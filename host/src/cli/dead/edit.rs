@@ -22,12 +22,19 @@ pub async fn redrive(
     screen: Screen,
 ) -> Result<(), Failure> {
     let letter = door.dead_letter(queue, id).await?;
+    let (omitted, size) = (letter.body_omitted, letter.size);
     let old = letter.body.into_bytes()?;
     let new = match from {
         Some(file) => read(file)?,
+        None if omitted => {
+            let message = format!(
+                "the body of {id} has {size} bytes, too many for an editor: `gristmill show {id} --body` writes it, and --body FILE gives the new one"
+            );
+            return Err(Failure::usage(message));
+        }
         None => edit(&old)?,
     };
-    let sizes = format!("{} bytes instead of {}", new.len(), old.len());
+    let sizes = format!("{} bytes instead of {size}", new.len());
     if dry_run {
         return screen.result(&format!("{id} would be sent again with {sizes}"));
     }
@@ -51,7 +58,7 @@ pub async fn redrive(
 fn read(file: &Path) -> Result<Bytes, Failure> {
     let mut body = Vec::new();
     // One byte more than can be sent, so that what is too large is refused and not cut.
-    let most = limits::MAX_BODY + 1;
+    let most = limits::MAX_INLINE + 1;
     if file == Path::new("-") {
         std::io::stdin().take(most).read_to_end(&mut body)?;
     } else {

@@ -60,12 +60,10 @@ fn render(letter: &DeadLetterView, screen: Screen) -> String {
         }
         section(&mut out, "output", &tail);
     }
-    // What cannot be decoded was checked when it was made.
-    let bytes = letter.body.clone().into_bytes().unwrap_or_default();
     section(
         &mut out,
         &format!("body, {}", text::size(letter.size as u64)),
-        &body::full(&bytes),
+        &body::shown(&letter.body, letter.body_omitted),
     );
     out
 }

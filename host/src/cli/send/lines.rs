@@ -255,6 +255,7 @@ fn is_definite(code: Code) -> bool {
         | Code::QueueNotFound
         | Code::QueueFull
         | Code::Unmatched
+        | Code::DiskFull
         | Code::Busy => true,
         Code::TooSlow
         | Code::MessageNotFound
@@ -263,7 +264,6 @@ fn is_definite(code: Code) -> bool {
         | Code::OutcomeUnknown
         | Code::Damaged
         | Code::StoreFailed
-        | Code::DiskFull
         | Code::Unreachable
         | Code::CronNotFound
         | Code::RedriveNotFound

@@ -50,8 +50,10 @@ pub(super) async fn request(
 ) -> Result<Response, Problem> {
     let queue = queue_name(path)?;
     let wait = wait(query, REPLY_WAIT)?;
-    let head = request.headers().clone();
-    let message = headers::message(&head, body::read(request, MAX_MESSAGE).await?)?;
+    let message = NewMessage {
+        body: body::read(request, MAX_MESSAGE).await?,
+        ..headers::message(request.headers())?
+    };
     Ok(answer(api.request(queue, message, wait).await?))
 }
 

@@ -7,7 +7,7 @@ use gristmill_queue::board::{QueueId, Removal, Row};
 use gristmill_queue::provenance::Provenance;
 use gristmill_queue::ready::Place;
 use gristmill_queue::settle::Counters;
-use gristmill_queue::{Message, NewMessage, Timestamp};
+use gristmill_queue::{Message, Timestamp};
 use redb::ReadableTable;
 
 use super::Writer;
@@ -204,7 +204,8 @@ impl Writer {
         let Edited {
             queue: name,
             id,
-            body,
+            message: new,
+            staged,
             reply,
         } = edited;
         let Some(queue) = self.board.find(name.as_str()) else {
@@ -216,7 +217,6 @@ impl Writer {
             self.answer(reply, Err(AdminError::UnknownMessage(id)));
             return Ok(());
         };
-        let new = NewMessage::with_body(body);
         if let Err(problem) = new.check(self.board.policy(queue).max_body, now) {
             let queue = name;
             self.answer(reply, Err(AdminError::Invalid { queue, problem }));
@@ -228,12 +228,16 @@ impl Writer {
             enqueued_at: now,
             expires_at: ttl.map(|ttl| now.after(ttl)),
             body: new.body,
-            blob: None,
+            blob: new.blob,
             ..letter.message
         };
         message.envelope.causation_id = Some(id);
         let row = self.revived(queue, &message, ttl, letter.ordinal, now);
         group.insert_message(&row, record::encode(&message));
+        if let Some(blob) = message.blob {
+            self.large.stage(staged);
+            self.adopt(message.id.sequence(), blob, group)?;
+        }
         self.remove_dead(queue, id.sequence(), group)?;
         self.drop_blob(id.sequence(), group)?;
         self.board.redrive(&row, now);

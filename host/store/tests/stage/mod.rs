@@ -184,6 +184,12 @@ impl Host {
         for file in files {
             std::fs::copy(self.path.join(file), path.join(file)).unwrap();
         }
+        let (from, to) = (self.path.join("blobs"), path.join("blobs"));
+        std::fs::create_dir(&to).unwrap();
+        for large in std::fs::read_dir(from).unwrap() {
+            let large = large.unwrap();
+            std::fs::copy(large.path(), to.join(large.file_name())).unwrap();
+        }
         look(&path);
         Self::open(
             Arc::clone(&self.folder),
@@ -308,6 +314,15 @@ impl Host {
 
     pub fn now(&self) -> Timestamp {
         self.store.now()
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.path
     }
 
     /// All that an operator can look at of a queue, in words.

@@ -14,6 +14,27 @@ pub(crate) fn reply(to: &str, message: Outgoing) -> Result<MessageId, SendError>
     with(|attempt| attempt.reply(to, message))
 }
 
+pub(crate) mod body {
+    use std::io;
+
+    use crate::testing::with;
+
+    pub(crate) fn size(of: &str) -> io::Result<u64> {
+        with(|attempt| attempt.body(of).map(|body| body.len() as u64))
+    }
+
+    pub(crate) fn read(of: &str, offset: u64, most: u32) -> io::Result<Vec<u8>> {
+        with(|attempt| {
+            let body = attempt.body(of)?;
+            let begin = body
+                .len()
+                .min(usize::try_from(offset).unwrap_or(usize::MAX));
+            let end = body.len().min(begin + most as usize);
+            Ok(body[begin..end].to_vec())
+        })
+    }
+}
+
 pub(crate) fn mark() -> u32 {
     with(attempt::Attempt::mark)
 }

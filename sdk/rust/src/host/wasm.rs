@@ -54,7 +54,7 @@ pub mod batch_bindings {
     });
 }
 
-use bindings::gristmill::queue::{delivery, producer, secrets, transaction, types};
+use bindings::gristmill::queue::{body as bodies, delivery, producer, secrets, transaction, types};
 
 /// What the attributes expand to; not for use by hand.
 #[doc(hidden)]
@@ -188,6 +188,27 @@ fn wire(message: Outgoing) -> producer::Outgoing {
         dedup_id: message.dedup_id,
         delay: message.delay.map(whole_ms),
         ttl: message.ttl.map(whole_ms),
+    }
+}
+
+pub(crate) mod body {
+    use std::io;
+
+    use super::bodies;
+
+    pub(crate) fn size(of: &str) -> io::Result<u64> {
+        bodies::size(of).map_err(error)
+    }
+
+    pub(crate) fn read(of: &str, offset: u64, most: u32) -> io::Result<Vec<u8>> {
+        bodies::read(of, offset, most).map_err(error)
+    }
+
+    fn error(error: bodies::Error) -> io::Error {
+        match error {
+            bodies::Error::NotDelivered => io::Error::other(crate::body::NOT_DELIVERED),
+            bodies::Error::Unavailable(problem) => io::Error::other(problem),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! One run of a handler against the fake.
 
+use std::io;
 use std::time::Duration;
 
 use super::held::Held;
 use super::{Sent, Setup, limits};
 use crate::delivery::ExtendError;
-use crate::{Message, MessageId, Outgoing, SendError};
+use crate::{Message, MessageId, Outgoing, SendError, body};
 
 /// The attempt in progress.
 #[derive(Debug)]
@@ -17,10 +18,11 @@ pub(crate) struct Attempt {
     messages: Vec<Request>,
 }
 
-/// What a reply needs to know of the message that it answers.
+/// What replies, and readers of its body, need to know of a message.
 #[derive(Debug)]
 struct Request {
     id: MessageId,
+    body: Vec<u8>,
     reply_to: Option<String>,
     correlation_id: Option<String>,
 }
@@ -36,6 +38,7 @@ impl Attempt {
                 .iter()
                 .map(|message| Request {
                     id: message.id.clone(),
+                    body: message.whole_body().to_vec(),
                     reply_to: message.reply_to.clone(),
                     correlation_id: message.correlation_id.clone(),
                 })
@@ -91,6 +94,12 @@ impl Attempt {
             reply,
         });
         Ok(id)
+    }
+
+    pub(crate) fn body(&self, of: &str) -> io::Result<&[u8]> {
+        let found = self.messages.iter().find(|request| request.id == of);
+        let found = found.ok_or_else(|| io::Error::other(body::NOT_DELIVERED))?;
+        Ok(&found.body)
     }
 
     pub(crate) fn mark(&mut self) -> u32 {

@@ -1,7 +1,7 @@
 //! The limits that the fake keeps, each the host's default. A test compares them with the host's.
 
 /// The most bytes of a body.
-pub(crate) const MAX_BODY: u64 = 256 * 1024;
+pub(crate) const MAX_BODY: u64 = 64 * 1024 * 1024;
 /// The most messages that a delivery sends.
 pub(crate) const MAX_SENDS: usize = 100;
 /// The most bytes of the bodies that a delivery sends, together.
