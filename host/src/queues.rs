@@ -407,6 +407,15 @@ impl Queues {
         self.spill(move || store.settle(settle)).await;
     }
 
+    /// Ends an attempt that has sent nothing, and waits for nothing.
+    pub fn settle_without_sends(&self, settle: Settle) {
+        debug_assert!(
+            settle.effects.sends.is_empty(),
+            "what was sent may be large"
+        );
+        self.store.settle(settle);
+    }
+
     /// Ends the attempts of a batch, with all that is to happen with them; waits as
     /// [`Queues::settle`] does.
     pub async fn settle_batch(&self, settle: SettleBatch) {

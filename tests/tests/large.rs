@@ -51,7 +51,9 @@ fn file(host: &Host, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 fn aside(host: &Host) -> usize {
-    std::fs::read_dir(host.data().join("blobs")).unwrap().count()
+    std::fs::read_dir(host.data().join("blobs"))
+        .unwrap()
+        .count()
 }
 
 #[test]
@@ -80,7 +82,14 @@ fn a_large_body_comes_out_as_it_went_in_with_and_without_a_host() {
     let mut host = fixture::host(CONFIG, &["tally", "sink"]);
     let bytes: Vec<u8> = (0..3 * MIB).map(|at| (at * 31 % 251) as u8).collect();
     file(&host, "picture.png", &bytes);
-    let send = ["send", "files", "--file", "picture.png", "--attribute", "Owner=Zoë"];
+    let send = [
+        "send",
+        "files",
+        "--file",
+        "picture.png",
+        "--attribute",
+        "Owner=Zoë",
+    ];
     let id = host.done(&send).unwrap().trim().to_owned();
     let back = |host: &Host| {
         let output = host.command(&["show", &id, "--body"]).unwrap().output();
@@ -96,7 +105,10 @@ fn a_large_body_comes_out_as_it_went_in_with_and_without_a_host() {
     assert_eq!(shown["envelope"]["attributes"], json!({ "Owner": "Zoë" }));
     assert_eq!(shown["envelope"]["content_type"], "image/png");
     let listed = host.done(&["peek", "files"]).unwrap();
-    assert!(listed.contains("3.0 MiB") && listed.contains("(large)"), "{listed}");
+    assert!(
+        listed.contains("3.0 MiB") && listed.contains("(large)"),
+        "{listed}"
+    );
     host.stop().unwrap();
     assert!(back(&host) == bytes, "without a host");
     host.done(&send).unwrap();
@@ -105,7 +117,10 @@ fn a_large_body_comes_out_as_it_went_in_with_and_without_a_host() {
 
 #[test]
 fn what_is_too_large_is_refused_and_nothing_of_it_is_left() {
-    let config = CONFIG.replace("[queue.files]", "[queue.files]\nmax_message_size = \"2MiB\"");
+    let config = CONFIG.replace(
+        "[queue.files]",
+        "[queue.files]\nmax_message_size = \"2MiB\"",
+    );
     let host = fixture::host(&config, &["tally", "sink"]);
     file(&host, "big", &vec![b'x'; 3 * MIB]);
     for queue in ["files", "nowhere"] {
@@ -134,7 +149,10 @@ fn a_handler_without_the_memory_for_a_whole_body_is_told_so() {
     let letter = host.dead_letter("whole", id.trim()).unwrap();
     assert_eq!(letter["reason"], "memory-limit");
     let error = letter["error"].as_str().unwrap();
-    assert!(error.contains("let the handler read the body piece by piece"), "{error}");
+    assert!(
+        error.contains("let the handler read the body piece by piece"),
+        "{error}"
+    );
     assert_eq!(aside(&host), 1, "death keeps the body");
     host.done(&["dead", "purge", "whole", "--yes"]).unwrap();
     assert_eq!(aside(&host), 0);
@@ -153,7 +171,8 @@ fn an_upload_that_breaks_off_leaves_nothing_and_neither_does_a_killed_host() {
         stream
     };
     drop(begin(&host));
-    host.wait_until("it is removed", |host| Ok(aside(host) == 0)).unwrap();
+    host.wait_until("it is removed", |host| Ok(aside(host) == 0))
+        .unwrap();
     let stream = begin(&host);
     host.kill().unwrap();
     drop(stream);

@@ -204,8 +204,8 @@ impl From<AdminError> for Problem {
             AdminError::IsDead(_) => Problem::new(Code::MessageDead, error.to_string()),
             AdminError::ExpiresFirst(_) => Problem::new(Code::InvalidMessage, error.to_string()),
             AdminError::Damaged(_) => Problem::new(Code::Damaged, error.to_string()),
-            AdminError::NotStored(error) => error.into(),
-            AdminError::Blob(error) => error.into(),
+            AdminError::NotStored(error) => error.clone().into(),
+            AdminError::Blob(error) => error.clone().into(),
             AdminError::Store(_) => Problem::new(Code::StoreFailed, error.to_string()),
             AdminError::Closed => Problem::new(Code::OutcomeUnknown, error.to_string()),
         }

@@ -1,7 +1,7 @@
 //! The rules between the keys of a crontab entry, and between it and its queue.
 
 use gristmill_queue::message::{InvalidMessage, Priority};
-use gristmill_queue::{Envelope, NewMessage, QueueName, Timestamp};
+use gristmill_queue::{Envelope, NewMessage, QueueName, Timestamp, limits};
 use toml::Spanned;
 
 use super::check::{or_default, value};

@@ -132,7 +132,7 @@ impl Line {
     }
 
     /// Hands back what waits: the queue gets no more from here.
-    pub(super) async fn let_go(&self, why: HandedBack) {
+    pub(super) fn let_go(&self, why: HandedBack) {
         let Some(batching) = &self.batching else {
             return;
         };
@@ -143,10 +143,8 @@ impl Line {
         };
         let _under = Under::new(self, left.len());
         for leased in left {
-            self.shared
-                .queues
-                .settle(self.hand_back(&leased, why))
-                .await;
+            let back = self.hand_back(&leased, why);
+            self.shared.queues.settle_without_sends(back);
         }
     }
 
@@ -155,7 +153,7 @@ impl Line {
             let _under = Under::new(&self, batch.len());
             for leased in batch {
                 let back = self.hand_back(&leased, HandedBack::Reload);
-                self.shared.queues.settle(back).await;
+                self.shared.queues.settle_without_sends(back);
             }
             return;
         };

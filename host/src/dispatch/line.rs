@@ -156,9 +156,8 @@ impl Line {
         let _under = Under::new(&self, 1);
         let queues = &self.shared.queues;
         let Some(serving) = self.handler.serving() else {
-            let settle = self.hand_back(&leased, HandedBack::Reload);
-            queues.settle(settle).await;
-            return;
+            let back = self.hand_back(&leased, HandedBack::Reload);
+            return queues.settle_without_sends(back);
         };
         let message = Arc::clone(&leased.message);
         let prepared = self.shared.whole.prepare(message, &serving.version, queues);
@@ -167,7 +166,7 @@ impl Line {
             Err(Undelivered::Damaged) => return queues.put_aside(leased.fence),
             Err(Undelivered::Ended(outcome)) => {
                 let settle = self.unhandled(&leased, outcome);
-                return queues.settle(settle).await;
+                return queues.settle_without_sends(settle);
             }
         };
         let started_at = queues.now();

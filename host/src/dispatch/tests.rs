@@ -67,6 +67,7 @@ fn leased(alone: bool) -> Leased {
             sequence: 0,
         },
         message: Arc::new(Message {
+            blob: None,
             id: ids.mint(Timestamp::ZERO),
             queue: QueueName::new("work").unwrap(),
             enqueued_at: Timestamp::ZERO,

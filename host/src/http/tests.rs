@@ -2,16 +2,19 @@
 
 mod dead;
 mod groups;
+mod large;
 mod one;
 mod redrive;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gristmill_queue::{NewMessage, QueueName, QueuePolicy};
-use gristmill_store::{Declaration, Options, PurgeStates, Store};
+use gristmill_queue::outcome::Usage;
+use gristmill_queue::{Effects, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp};
+use gristmill_store::{Declaration, Evidence, Leased, Options, PurgeStates, Settle, Store};
 use http_body_util::Full;
 use hyper::{Method, Request};
 use tokio::sync::oneshot;
@@ -102,6 +105,23 @@ impl Stage {
         drop(self.client);
         self.server.await.unwrap();
         self.queues.close().await;
+    }
+}
+
+/// The end of an attempt, without effects.
+fn ended(leased: &Leased, outcome: Outcome) -> Settle {
+    Settle {
+        fence: leased.fence,
+        outcome,
+        effects: Effects::default(),
+        evidence: Evidence {
+            started_at: Timestamp::from_unix_ms(1),
+            usage: Usage::default(),
+            diagnostics: None,
+            module: "00".into(),
+            config: "00".into(),
+            handler: "handler".into(),
+        },
     }
 }
 

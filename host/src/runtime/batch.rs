@@ -60,6 +60,8 @@ impl HandlerVersion {
             transaction: delivery.transaction,
             ending: delivery.ending,
             progress: None,
+            large: None,
+            damaged: false,
         };
         let ended = self.conduct(call, Input::Batch(&views), false).await;
         self.report(ended, messages.len())

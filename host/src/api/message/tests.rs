@@ -45,6 +45,7 @@ proptest! {
     fn what_is_written_is_read_back(body: Vec<u8>, text in "[a-z ü\"]{1,8}", level in 0u8..10, ms in 0u64..1_000_000_000) {
         let message = NewMessage {
             body: body.into(),
+            blob: None,
             // Every field, so that one that is added has to be added here.
             envelope: Envelope {
                 content_type: Some(format!("{text}-1")),

@@ -103,6 +103,7 @@ mod tests {
     #[test]
     fn a_letter_is_shown_whole_and_cannot_act_on_the_terminal() {
         let letter = DeadLetterView {
+            body_omitted: false,
             id: "019a9b5e-7c11-7f00-8000-000000000001".into(),
             queue: "orders".into(),
             enqueued_at_ms: 1_763_640_000_000,

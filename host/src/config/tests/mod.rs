@@ -4,6 +4,7 @@ mod bad_batches;
 mod bad_flow;
 mod bad_names;
 mod bad_secrets;
+mod bad_topics;
 mod bad_values;
 mod change;
 mod cron;

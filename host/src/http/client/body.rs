@@ -10,7 +10,7 @@ use hyper::header::HOST;
 use hyper::{Method, Request};
 use tokio::runtime::Handle;
 
-use super::{Client, Sending, read};
+use super::{Client, read};
 use crate::api::body::PIECE;
 use crate::api::{Code, MessageIn, Problem, Sent};
 use crate::http::limits::PIECES_AHEAD;

@@ -8,6 +8,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use gristmill_queue::NewMessage;
 use serde::Deserialize;
 
 use super::{Asked, QueuePath, asked, queue_name};
@@ -50,10 +51,9 @@ pub(super) async fn request(
 ) -> Result<Response, Problem> {
     let queue = queue_name(path)?;
     let wait = wait(query, REPLY_WAIT)?;
-    let message = NewMessage {
-        body: body::read(request, MAX_MESSAGE).await?,
-        ..headers::message(request.headers())?
-    };
+    let message = headers::message(request.headers())?;
+    let body = body::read(request, MAX_MESSAGE).await?;
+    let message = NewMessage { body, ..message };
     Ok(answer(api.request(queue, message, wait).await?))
 }
 

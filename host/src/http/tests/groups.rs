@@ -2,10 +2,10 @@
 
 use std::sync::Mutex;
 
-use gristmill_queue::outcome::Usage;
+use gristmill_queue::Outcome;
 use gristmill_queue::policy::OnGroupFailure;
-use gristmill_queue::{Effects, Outcome, Timestamp};
-use gristmill_store::{Evidence, Leased, Settle, Sink};
+use gristmill_store::{Leased, Sink};
+use tokio::runtime::Handle;
 
 use super::*;
 use crate::api::ResumeOrder;
@@ -13,6 +13,7 @@ use crate::api::ResumeOrder;
 /// Rejects what it is told to, and acknowledges the rest.
 struct Picky {
     queues: Queues,
+    runtime: Handle,
     rejects: &'static str,
     handled: Mutex<Vec<Bytes>>,
 }
@@ -29,19 +30,8 @@ impl Sink for Picky {
                 Outcome::Done
             };
             self.handled.lock().unwrap().push(body);
-            self.queues.settle(Settle {
-                fence: leased.fence,
-                outcome,
-                effects: Effects::default(),
-                evidence: Evidence {
-                    started_at: Timestamp::from_unix_ms(1),
-                    usage: Usage::default(),
-                    diagnostics: None,
-                    module: "00".into(),
-                    config: "00".into(),
-                    handler: "handler".into(),
-                },
-            });
+            self.runtime
+                .block_on(self.queues.settle(ended(&leased, outcome)));
         }
     }
 }
@@ -64,6 +54,7 @@ async fn halted_groups_are_listed_in_pages_and_resumed_by_name_or_together() {
         .unwrap();
     let picky = Arc::new(Picky {
         queues: stage.queues.clone(),
+        runtime: Handle::current(),
         rejects: "bad",
         handled: Mutex::default(),
     });
