@@ -1,7 +1,8 @@
 //! The time that the store has seen, written down often enough.
 //!
-//! Every commit holds it. While nothing else is committed but something waits for its time, it is
-//! written by itself, so that a start with a wall clock that was set back repeats little of the wait.
+//! Every commit holds it. While nothing else is committed but something waits for its time, and when
+//! the store is closed, it is written by itself, so that a start with a wall clock that was set back
+//! repeats little of the wait.
 
 use std::time::Duration;
 
@@ -16,14 +17,11 @@ const UNWRITTEN: Duration = Duration::from_secs(60);
 const UNWRITTEN_AT_CLOSE: Duration = Duration::from_secs(1);
 
 impl Writer {
-    /// Has the time committed with this group, if that was long ago and somebody waits for a time.
+    /// Has the time committed with this group, if that was long ago and matters.
     pub(super) fn keep_time(&mut self, group: &mut Group<'_>, closing: bool, now: Timestamp) {
-        let unwritten = if closing {
-            UNWRITTEN_AT_CLOSE
-        } else {
-            UNWRITTEN
-        };
-        if now.since(self.time_written) >= unwritten && self.board.next_wake().is_some() {
+        let unwritten = now.since(self.time_written);
+        let waits = self.board.next_wake().is_some();
+        if (closing && unwritten >= UNWRITTEN_AT_CLOSE) || (waits && unwritten >= UNWRITTEN) {
             group.changes();
         }
     }
