@@ -6,6 +6,7 @@ pub mod config;
 pub mod confine;
 pub mod cron;
 pub mod dispatch;
+mod drift;
 pub mod http;
 pub mod queues;
 pub mod reload;

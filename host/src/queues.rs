@@ -16,8 +16,8 @@ use gristmill_queue::message::Due;
 use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
-    Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
-    RedriveUnderWay, Redriven, ReturnableGroup, SendError, Sent, Sink, Slots, Store,
+    Declaration, Drift, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates,
+    RedriveOrder, RedriveUnderWay, Redriven, ReturnableGroup, SendError, Sent, Sink, Slots, Store,
     TopicDeclaration, TopicView,
 };
 use tokio::sync::watch;
@@ -44,6 +44,12 @@ impl Queues {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.store.now()
+    }
+
+    /// How far that time is from the wall clock.
+    #[must_use]
+    pub fn drift(&self) -> Drift {
+        self.store.drift()
     }
 
     /// Sends a message; it is durable when this returns.

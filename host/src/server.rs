@@ -14,6 +14,7 @@ use crate::api::Api;
 use crate::config::{Config, SandboxConfig};
 use crate::cron::Crontab;
 use crate::dispatch::Dispatcher;
+use crate::drift;
 use crate::http;
 use crate::queues::Queues;
 use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
@@ -166,6 +167,7 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
     let declared = handlers.clone();
     let entries = move || declared.config().map(|config| Arc::clone(&config.cron));
     let ticking = tokio::spawn(crontab.clone().run(handlers.changes(), entries));
+    let comparing = tokio::spawn(drift::watch(queues.clone()));
     let views = handlers.clone();
     let api = Api::new(queues.clone(), Arc::new(move || views.list())).with_crontab(crontab);
     let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -186,6 +188,7 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
         dispatcher.running()
     );
     ticking.abort();
+    comparing.abort();
     reloader.stop();
     drop(stop_serving);
     let began = Instant::now();

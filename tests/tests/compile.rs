@@ -1,56 +1,138 @@
 //! Modules that are hard on the compiler: it runs in a process of its own, with limits.
 
-use std::fmt::Write;
+use std::fs;
+use std::time::{Duration, Instant};
 
-use crate::fixture;
+use gristmill_tests::Host;
+use rustix::process::Signal;
 
-/// A component whose one function takes the compiler a long time.
-fn bomb() -> Vec<u8> {
-    let mut text = String::from(
-        "(component (core module (memory 1) (func (param $a i32) (local $b i32) (local $c i64)\n",
+use crate::{fixture, wasm};
+
+/// A bomb, its module, and what is said of it.
+type Bomb = (&'static str, fn() -> Vec<u8>, &'static str);
+
+const BOMBS: [Bomb; 4] = [
+    ("chain", || wasm::chain(100_000), "took more than 1s of CPU"),
+    (
+        "live",
+        || wasm::live(2000, 4000),
+        "took more than 1s of CPU",
+    ),
+    ("tiny", || wasm::tiny(300_000), ""),
+    (
+        "straight",
+        || wasm::straight(600_000),
+        "needed more than 256 MiB of memory",
+    ),
+];
+
+/// The processes that this host has started and not waited for.
+fn children(host: &Host) -> Vec<u32> {
+    let pid = host.pid().unwrap().as_raw_nonzero();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let of = |task: fs::DirEntry| fs::read_to_string(task.path().join("children"));
+    let all = tasks.flatten().filter_map(|task| of(task).ok());
+    let numbers = all.flat_map(|line| {
+        let numbers = line.split_whitespace().map(str::parse);
+        numbers.collect::<Vec<_>>()
+    });
+    numbers.flatten().collect()
+}
+
+/// A number of `/proc/<pid>/stat`, counted from the third.
+fn stat(pid: u32, field: usize) -> Option<i64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    rest.split(' ').nth(field - 3)?.parse().ok()
+}
+
+const NICE: usize = 19;
+
+#[test]
+fn bombs_for_the_compiler_are_refused_with_the_limit_they_hit_while_others_go_on() {
+    let queues: String = BOMBS
+        .iter()
+        .map(|(name, ..)| format!("[queue.{name}]\nhandler = \"{name}.wasm\"\n"))
+        .collect();
+    let config = format!(
+        "{}[host.sandbox]\ncompile_cpu = \"1s\"\ncompile_memory = \"256MiB\"\n{queues}",
+        fixture::config("", "")
     );
-    for i in 0..60_000 {
-        let _ = writeln!(
-            text,
-            "(block (br_if 0 (i32.load offset={i} (local.get $a)))
-             (local.set $b (i32.add (local.get $a) (i32.load offset={i} (local.get $b))))
-             (local.set $c (i64.mul (local.get $c) (i64.extend_i32_u (local.get $b)))))"
-        );
+    // Its own module is compiled under no such limits, or was by another test.
+    drop(fixture::host(&fixture::config("", ""), &["misbehave"]));
+    let mut host = Host::new(&config, &["misbehave"]).unwrap();
+    host.start().unwrap();
+    host.send("work", "ok").unwrap();
+    host.wait_settled(&["work"]).unwrap();
+    let before = host.memory_kib("VmHWM").unwrap();
+
+    let began = Instant::now();
+    for (name, module, _) in BOMBS {
+        host.install_bytes(&module(), name).unwrap();
     }
-    text.push_str("(i64.store (local.get $b) (local.get $c)))))");
-    wat::parse_str(text).unwrap()
+    let (mut most, mut sent) = (0, 0);
+    host.wait_until("all bombs are refused", |host| {
+        let running = children(host);
+        most = most.max(running.len());
+        for child in running {
+            // Between its birth and its first steps it is as its parent was.
+            if stat(child, NICE).is_some_and(|nice| nice >= 10) {
+                most = most.max(1);
+            }
+        }
+        host.send("work", "ok")?;
+        sent += 1;
+        let handlers = host.socket().get("/v1/handlers")?.json();
+        let all = handlers["items"].as_array().unwrap().iter();
+        let refused = all.filter(|one| one["status"] == "refused");
+        Ok(refused.count() == BOMBS.len())
+    })
+    .unwrap();
+    let took = began.elapsed();
+    host.wait_settled(&["work"]).unwrap();
+    let grown = host.memory_kib("VmHWM").unwrap() - before;
+    eprintln!("4 bombs refused in {took:?}, beside them {sent} messages; grown by {grown} KiB");
+    assert_eq!(host.queue("work").unwrap().acked, sent + 1, "others go on");
+    assert_eq!(most, 1, "one compiler at a time");
+    assert!(grown < 128 * 1024, "the host grew by {grown} KiB");
+    let shown = host.done(&["handlers"]).unwrap();
+    for (name, _, words) in BOMBS {
+        let line = shown.lines().find(|line| {
+            line.contains(&format!("{name}.wasm could not be compiled: ")) && line.contains(words)
+        });
+        let line = line.unwrap_or_else(|| panic!("{name}: {words}\n{shown}"));
+        assert!(line.contains("build it with less code"), "{line}");
+    }
 }
 
 #[test]
-fn a_module_that_takes_too_long_to_compile_is_refused_and_others_go_on() {
+fn the_compiler_dies_with_the_host_that_started_it() {
     let config = format!(
-        "{}[host.sandbox]\ncompile_cpu = \"1s\"\n[queue.heavy]\nhandler = \"bomb.wasm\"\n",
+        "{}[queue.heavy]\nhandler = \"bomb.wasm\"\n",
         fixture::config("", "")
     );
-    // Its own module is compiled by another test under another limit, or by this one now.
-    let warm = fixture::host(&fixture::config("", ""), &["misbehave"]);
-    drop(warm);
-    let host = fixture::host(
+    let mut host = fixture::host(
         &config.replace("bomb.wasm", "misbehave.wasm"),
         &["misbehave"],
     );
-    host.install_bytes(&bomb(), "bomb").unwrap();
+    host.install_bytes(&wasm::live(2000, 20_000), "bomb")
+        .unwrap();
     host.configure(&config).unwrap();
-    host.signal(rustix::process::Signal::HUP).unwrap();
-    host.wait_until("the bomb is refused", |host| {
-        let handlers = host.socket().get("/v1/handlers")?.json();
-        let mut all = handlers["items"].as_array().unwrap().iter();
-        Ok(all.any(|one| one["name"] == "bomb" && one["status"] == "refused"))
+    host.signal(Signal::HUP).unwrap();
+    let mut compiler = 0;
+    host.wait_until("it compiles", |host| {
+        let found = children(host);
+        let limited = |child: &&u32| stat(**child, NICE) == Some(10);
+        compiler = found.iter().find(limited).copied().unwrap_or(0);
+        Ok(compiler != 0)
     })
     .unwrap();
-    let shown = host.done(&["handlers"]).unwrap();
-    assert!(
-        shown.contains("bomb.wasm could not be compiled: compiling took more than 1s of CPU time"),
-        "{shown}"
-    );
-    host.send("work", "ok").unwrap();
-    host.wait_until("others go on", |host| Ok(host.queue("work")?.acked == 1))
-        .unwrap();
+    host.kill().unwrap();
+    let began = Instant::now();
+    while stat(compiler, NICE).is_some() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it goes on");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -59,7 +141,7 @@ fn a_module_that_is_too_large_is_refused() {
         "{}[host.sandbox]\nmax_module_size = \"64KiB\"\n",
         fixture::config("", "")
     );
-    let mut host = gristmill_tests::Host::new(&config, &["misbehave"]).unwrap();
+    let mut host = Host::new(&config, &["misbehave"]).unwrap();
     host.start().unwrap();
     host.wait_until("it is refused", |host| {
         Ok(host.socket().get("/v1/handlers")?.json()["items"][0]["status"] == "refused")
@@ -67,8 +149,16 @@ fn a_module_that_is_too_large_is_refused() {
     .unwrap();
     let shown = host.done(&["handlers"]).unwrap();
     assert!(
-        shown.contains("misbehave.wasm") && shown.contains("64"),
+        shown.contains("misbehave.wasm") && shown.contains("`host.sandbox.max_module_size` is"),
         "{shown}"
+    );
+    // So says the command that looks at it without a host.
+    let checked = host.run(&["check"]).unwrap();
+    assert!(
+        checked
+            .stdout
+            .contains("`host.sandbox.max_module_size` is 65536"),
+        "{checked:?}"
     );
     host.send("work", "ok").unwrap();
     assert_eq!(host.queue("work").unwrap().ready, 1, "messages wait");

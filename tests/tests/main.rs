@@ -8,6 +8,7 @@
     reason = "a test stops at what it does not expect"
 )]
 
+mod bad_modules;
 mod batches;
 mod canary;
 mod compile;
@@ -28,8 +29,10 @@ mod refusals;
 mod reload;
 mod semantics;
 mod shutdown;
+mod storm;
 mod store;
 mod supervise;
 mod tidy;
 mod topics;
 mod traps;
+mod wasm;

@@ -46,16 +46,32 @@ fn obey(verb: &str, rest: &str, message: &Message) -> Result<(), Failure> {
         "recurse" => Err(Failure::retry(format!("depth {}", recurse(0)))),
         "flood" => flood(std::io::stdout(), number(rest, 1024)?),
         "flood-stderr" => flood(std::io::stderr(), number(rest, 1024)?),
+        "rant" => {
+            flood(std::io::stdout(), number(rest, 1)?)?;
+            Err(Failure::retry("said enough"))
+        }
+        "lines" => {
+            for i in 0..number(rest, 1_000_000)? {
+                println!("line {i}");
+            }
+            Ok(())
+        }
         "sleep" => {
             sleep(millis(rest, 3_600_000)?);
             Ok(())
         }
+        "naps" => loop {
+            sleep(Duration::ZERO);
+        },
         "host-calls" => {
             for _ in 0..number(rest, 1_000_000)? {
                 state::get("absent")?;
             }
             Ok(())
         }
+        "storm" => storm(rest, message),
+        "hang-again" if CALLS.fetch_add(1, Ordering::Relaxed) > 0 => spin(),
+        "hang-again" => Ok(()),
         "extend-forever" => loop {
             delivery::extend(Duration::from_secs(5))?;
             sleep(Duration::from_millis(10));
@@ -134,6 +150,31 @@ fn with_effects(verb: &str, rest: &str, message: &Message) -> Result<(), Failure
         "progress" => delivery::progress(50, rest),
         "about" => drop(send("out", about(message))?),
         _ => return Err(Failure::reject(format!("there is no verb {verb:?}"))),
+    }
+    Ok(())
+}
+
+/// Calls one function of the host for ever.
+fn storm(of: &str, message: &Message) -> Result<(), Failure> {
+    for i in 0u64.. {
+        match of {
+            "get" => drop(state::get(&format!("absent-{i}"))?),
+            "set" => state::set(&format!("key-{i}"), "value")?,
+            "same" => state::set("key", i.to_le_bytes())?,
+            "list" => drop(state::keys("k").collect::<Result<Vec<_>, _>>()?),
+            "mark" => drop(transaction::mark()),
+            "undo" => {
+                let mark = transaction::mark();
+                state::add("undone", 1)?;
+                send("out", "undone")?;
+                transaction::rollback(mark);
+            }
+            "reply" => drop(message.reply("again")),
+            "progress" => delivery::progress(50, &"note ".repeat(1000)),
+            "remaining" => drop(delivery::remaining()),
+            "secret" => drop(secrets::get("absent")),
+            _ => return Err(Failure::reject(format!("there is no storm of {of:?}"))),
+        }
     }
     Ok(())
 }

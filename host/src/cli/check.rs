@@ -10,6 +10,7 @@ use super::print::{self, Screen};
 use super::{Global, handlers, text};
 use crate::api::{HandlerStatus, HandlerView, VersionView};
 use crate::config::{Config, Problem, problem};
+use crate::reload::read_module;
 use crate::runtime::Runtime;
 use crate::runtime::spec::HandlerSpec;
 use crate::server;
@@ -116,7 +117,8 @@ fn view(config: &Config, spec: &HandlerSpec, runtime: &Runtime) -> HandlerView {
         .queues
         .iter()
         .filter(|(_, queue)| queue.handler.as_deref() == Some(spec.name.as_str()));
-    let (status, problem, version) = match load(spec, runtime) {
+    let limit = config.host.sandbox.max_module_size;
+    let (status, problem, version) = match load(spec, limit, runtime) {
         Ok(Some(version)) => (HandlerStatus::Serving, None, Some(version)),
         Ok(None) => {
             let problem = format!(
@@ -138,11 +140,9 @@ fn view(config: &Config, spec: &HandlerSpec, runtime: &Runtime) -> HandlerView {
     }
 }
 
-fn load(spec: &HandlerSpec, runtime: &Runtime) -> Result<Option<VersionView>, String> {
-    let module = match std::fs::read(&spec.path) {
-        Ok(module) => module,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("{} cannot be read: {error}", spec.path.display())),
+fn load(spec: &HandlerSpec, limit: u64, runtime: &Runtime) -> Result<Option<VersionView>, String> {
+    let Some(module) = read_module(&spec.path, limit)? else {
+        return Ok(None);
     };
     let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
     runtime

@@ -53,27 +53,39 @@ pub(super) fn read(path: &Path, limit: u64) -> Whole {
 }
 
 fn try_read(path: &Path, limit: u64) -> io::Result<Whole> {
-    let before = std::fs::metadata(path)?;
-    if !before.is_file() {
+    // A pipe would keep who opens it waiting.
+    if !std::fs::metadata(path)?.is_file() {
         return Ok(Whole::Failed("it is not a file".to_owned()));
     }
+    let mut file = File::open(path)?;
+    let before = file.metadata()?;
     if before.len() > limit {
         return Ok(Whole::TooLarge(before.len()));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0));
     // One byte more than it should have shows that it has grown.
-    File::open(path)?
-        .take(before.len() + 1)
-        .read_to_end(&mut bytes)?;
-    let after = std::fs::metadata(path)?;
-    if stamp(&before) != stamp(&after) || bytes.len() as u64 != before.len() {
+    (&mut file).take(before.len() + 1).read_to_end(&mut bytes)?;
+    // Nothing has written to the file that was read, and it is the one that the path leads to: it
+    // may have led to another while this one was opened.
+    let (read, there) = (file.metadata()?, std::fs::metadata(path)?);
+    let unchanged = stamp(&before) == stamp(&read) && stamp(&read) == stamp(&there);
+    if !unchanged || bytes.len() as u64 != before.len() {
         return Ok(Whole::Moving);
     }
+    let after = there;
     Ok(Whole::Read {
         hash: Sha256::digest(&bytes).into(),
         young: age(&after).is_none_or(|age| age < COARSEST_STAMP),
         bytes,
     })
+}
+
+/// Why a file of so many bytes is not read.
+pub(super) fn too_large(file: &str, size: u64, limit: u64) -> String {
+    format!(
+        "{file} has {size} bytes, but `host.sandbox.max_module_size` is {limit}: build it with \
+         optimisation and without debug information, or raise the limit"
+    )
 }
 
 /// Which folder is at a path, so that one sees when it is replaced by another.

@@ -91,11 +91,9 @@ impl Handlers {
                 self.try_module(ticket, Module { bytes, hash }, young).await
             }
             Ok(Whole::Moving) => Outcome::Moving,
-            Ok(Whole::TooLarge(size)) => Outcome::TooLarge(format!(
-                "{} has {size} bytes, but `host.sandbox.max_module_size` is {limit}: build it with \
-                 optimisation and without debug information, or raise the limit",
-                file_name(&ticket.spec)
-            )),
+            Ok(Whole::TooLarge(size)) => {
+                Outcome::TooLarge(disk::too_large(&file_name(&ticket.spec), size, limit))
+            }
             Ok(Whole::Failed(problem)) | Err(problem) => {
                 let file = file_name(&ticket.spec);
                 Outcome::Unreadable(format!("{file} cannot be read: {problem}"))

@@ -63,6 +63,26 @@ pub enum ReloadError {
     },
 }
 
+/// Reads the module of a handler once, for a command that watches nothing.
+///
+/// # Errors
+/// When it cannot be read, is too large, or changes meanwhile. `Ok(None)` if there is none.
+pub fn read_module(path: &std::path::Path, limit: u64) -> Result<Option<Vec<u8>>, String> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    match disk::look(path).0 {
+        scan::Seen::Missing => return Ok(None),
+        scan::Seen::There(_) | scan::Seen::Odd => {}
+    }
+    match disk::read(path, limit) {
+        disk::Whole::Read { bytes, .. } => Ok(Some(bytes)),
+        disk::Whole::Moving => Err(format!("{file} changed while it was read: try again")),
+        disk::Whole::TooLarge(size) => Err(disk::too_large(&file, size, limit)),
+        disk::Whole::Failed(problem) => {
+            Err(format!("{} cannot be read: {problem}", path.display()))
+        }
+    }
+}
+
 /// A hash in hexadecimal.
 fn hex(hash: &scan::Hash) -> String {
     use std::fmt::Write;

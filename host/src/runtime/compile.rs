@@ -19,7 +19,7 @@ use wasmtime::component::Component;
 
 use super::RuntimeError;
 use super::cache::{self, Cache};
-use super::compile_child::{EXIT_INVALID, VERB};
+use super::compile_child::{EXIT_INVALID, MAX_CODE, VERB};
 
 /// Bytes read of what the child says.
 const MAX_COMPLAINT: u64 = 16 * 1024;
@@ -164,6 +164,7 @@ impl Compiler {
             .arg(VERB)
             .arg(self.limits.cpu.as_secs().max(1).to_string())
             .arg(self.limits.memory.to_string())
+            .arg(std::process::id().to_string())
             .env_clear()
             .env("RAYON_NUM_THREADS", threads.to_string())
             .current_dir("/")
@@ -216,15 +217,28 @@ impl Compiler {
         if status.code() == Some(i32::from(EXIT_INVALID)) {
             return Err(CompileError::Invalid(complaint.trim().to_owned()));
         }
+        const MIB: u64 = 1024 * 1024;
         let problem = match status.signal().and_then(Signal::from_named_raw) {
-            _ if !in_time => format!("compiling took more than {wall:?}"),
-            Some(Signal::XCPU | Signal::KILL) => {
-                format!("compiling took more than {cpu:?} of CPU time")
-            }
-            Some(Signal::ABORT | Signal::SEGV) => format!(
-                "the compiler gave up, most likely because it needed more than {} MiB of memory",
-                memory / (1024 * 1024)
+            _ if !in_time => format!(
+                "compiling took more than {wall:?}: build it with less code in one function, or \
+                 give the machine less to do meanwhile"
             ),
+            Some(Signal::XCPU) => format!(
+                "compiling took more than {cpu:?} of CPU time: build it with less code in one \
+                 function, or raise `host.sandbox.compile_cpu`"
+            ),
+            Some(Signal::ABORT | Signal::SEGV) => format!(
+                "the compiler gave up, most likely because it needed more than {} MiB of memory: \
+                 build it with less code in one function, or raise `host.sandbox.compile_memory`",
+                memory / MIB
+            ),
+            Some(Signal::XFSZ) => format!(
+                "its machine code has more than {} MiB: build it with less code",
+                MAX_CODE / MIB
+            ),
+            Some(Signal::KILL) => "the compiler was killed from outside, most likely because the \
+                                   machine has no memory left"
+                .to_owned(),
             _ => format!("the compiler ended with {status}: {}", complaint.trim()),
         };
         Err(CompileError::Failed(problem))

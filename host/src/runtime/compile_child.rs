@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal};
+use rustix::process::{Resource, Rlimit, Signal};
 use wasmtime::Engine;
 
 use super::compile::{CompileError, failed};
@@ -18,12 +18,15 @@ pub(super) const VERB: &str = "__compile";
 pub(super) const EXIT_INVALID: u8 = 65;
 /// How much lower than the host's the child's priority is.
 const NICENESS: i32 = 10;
+/// The most bytes of machine code of one module.
+pub(super) const MAX_CODE: u64 = 1024 * 1024 * 1024;
 
 /// What the binary does when its first argument is `__compile`: limits itself, compiles the module
 /// on its standard input, and writes the code to its standard output.
 ///
-/// Call it first thing in `main`, before any thread is started. Arguments: CPU seconds and bytes of
-/// address space. Exit status 65 says that the module is at fault, and standard error says why.
+/// Call it first thing in `main`, before any thread is started. Arguments: CPU seconds, bytes of
+/// address space, and the process that asks, with which this one dies. Exit status 65 says that the
+/// module is at fault, and standard error says why.
 #[must_use]
 pub fn compile_child_main() -> ExitCode {
     match compile_child() {
@@ -44,17 +47,18 @@ fn compile_child() -> Result<(), CompileError> {
         .skip_while(|argument| argument != VERB)
         .skip(1);
     let mut number = || arguments.next().and_then(|argument| argument.parse().ok());
-    let (Some(cpu), Some(memory)) = (number(), number()) else {
-        let text =
-            format!("usage: {VERB} <cpu seconds> <bytes of memory>; gristmill calls this itself");
+    let (Some(cpu), Some(memory), Some(host)) = (number(), number(), number()) else {
+        let text = format!(
+            "usage: {VERB} <cpu seconds> <bytes of memory> <process>; gristmill calls this itself"
+        );
         return Err(CompileError::Failed(text));
     };
-    // If the host dies, nobody waits for the code any more.
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| failed("the compiler cannot follow the host", error))?;
-    limit(Resource::Core, 0)?;
-    limit(Resource::Cpu, cpu)?;
-    limit(Resource::As, memory)?;
+    die_with(host)?;
+    limit(Resource::Core, 0, 0)?;
+    // At the first a signal comes that tells why; another that kills would look like anybody's.
+    limit(Resource::Cpu, cpu, cpu.saturating_add(5))?;
+    limit(Resource::As, memory, memory)?;
+    limit(Resource::Fsize, MAX_CODE, MAX_CODE)?;
     // A priority that cannot be lowered is no reason not to compile.
     let _ = rustix::process::nice(NICENESS);
     let mut module = Vec::new();
@@ -75,10 +79,24 @@ fn compile_child() -> Result<(), CompileError> {
         .map_err(|error| failed("the code cannot be written", error))
 }
 
-fn limit(resource: Resource, most: u64) -> Result<(), CompileError> {
+/// Nobody would wait for this process if the host were gone, nor keep it from running beside the
+/// one that the next host starts.
+fn die_with(host: u64) -> Result<(), CompileError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| failed("the compiler cannot tie itself to the host", error))?;
+    let parent = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get());
+    if parent.and_then(|parent| u64::try_from(parent).ok()) == Some(host) {
+        return Ok(());
+    }
+    Err(CompileError::Failed(
+        "the host that asked for this is gone".to_owned(),
+    ))
+}
+
+fn limit(resource: Resource, most: u64, at_last: u64) -> Result<(), CompileError> {
     let limit = Rlimit {
         current: Some(most),
-        maximum: Some(most),
+        maximum: Some(at_last),
     };
     rustix::process::setrlimit(resource, limit)
         .map_err(|error| failed("the compiler cannot limit itself", error))

@@ -15,6 +15,7 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use super::clock::Clock;
 use super::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use super::exports::Exports;
+use super::log_budget::LogBudget;
 use super::output::{Output, Source, Stream};
 use super::spec::{HandlerSpec, Secret};
 use super::{EndingFlag, Progress};
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) handler: Arc<str>,
     pub(super) config: WasiConfigVariables,
     secrets: Arc<[Secret]>,
+    log_budget: Arc<LogBudget>,
 }
 
 impl Shared {
@@ -43,6 +45,7 @@ impl Shared {
             handler: spec.name.as_str().into(),
             config: config.map(|(k, v)| (k.clone(), v.clone())).collect(),
             secrets: spec.grants.secrets.values().cloned().collect(),
+            log_budget: Arc::new(LogBudget::new()),
             spec,
         }
     }
@@ -107,6 +110,7 @@ impl Sandbox {
             output: Output::new(
                 Arc::clone(&shared.handler),
                 Arc::clone(&shared.secrets),
+                Arc::clone(&shared.log_budget),
                 limits.output,
             ),
             limiter: Limiter::new(limits.memory, limits.table_elements),

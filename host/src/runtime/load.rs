@@ -20,18 +20,23 @@ use super::exports::Entries;
 use super::instance::{Sandbox, Shared, WarmPool};
 use super::linker::{self, Refusal};
 use super::load_error::LoadError;
+use super::output::escaped;
 use super::spec::{GuaranteeClass, HandlerSpec};
 use super::trial;
 use super::version::{Facts, HandlerVersion, Reuse, Sizes};
 
-/// The most bytes of a module.
-pub const MAX_MODULE: usize = 64 * 1024 * 1024;
+/// The most bytes of a module, whatever the configuration says.
+pub const MAX_MODULE: usize = 1024 * 1024 * 1024;
 /// Where a handler's entry is found.
 pub(super) const HANDLER: &str = "gristmill:queue/handler";
 /// Where the entry for batches is found.
 pub(super) const BATCH_HANDLER: &str = "gristmill:queue/batch-handler";
 /// Characters kept of what the compiler says.
 const MAX_VERDICT: usize = 1000;
+/// Imports, and exports, of a component. Rust has about 20, Python about 40.
+const MAX_NAMES: usize = 1000;
+/// Bytes shown of the name of an import.
+const MAX_NAME: usize = 200;
 
 /// Loads a module; see [`super::Runtime::load`].
 pub(super) fn load(
@@ -45,7 +50,7 @@ pub(super) fn load(
         .compiler
         .component(&runtime.engine, &hash, module)
         .map_err(|error| compile_error(&file, error))?;
-    let (imports, exports) = names(&compiled.component);
+    let (imports, exports) = names(&file, &compiled.component)?;
     check_imports(&file, spec, &imports)?;
     let pre = link(runtime, &file, spec, &compiled.component)?;
     let entries = check_exports(&file, spec, &pre, &exports)?;
@@ -141,18 +146,33 @@ fn compile_error(file: &str, error: CompileError) -> LoadError {
         }
         CompileError::Invalid(problem) => LoadError::Invalid {
             file,
-            problem: cut(&problem, MAX_VERDICT),
+            problem: cut(&escaped(&problem), MAX_VERDICT),
         },
-        CompileError::Failed(problem) => LoadError::Compile { file, problem },
+        CompileError::Failed(problem) => LoadError::Compile {
+            file,
+            problem: cut(&escaped(&problem), MAX_VERDICT),
+        },
     }
 }
 
-fn names(component: &Component) -> (Vec<String>, Vec<String>) {
+fn names(file: &str, component: &Component) -> Result<(Vec<String>, Vec<String>), LoadError> {
     let engine = component.engine();
     let kind = component.component_type();
+    for (count, what) in [
+        (kind.imports(engine).len(), "imports"),
+        (kind.exports(engine).len(), "exports"),
+    ] {
+        if count > MAX_NAMES {
+            return Err(LoadError::Resources {
+                file: file.to_owned(),
+                needs: format!("{count} {what}"),
+                limit: format!("a handler has at most {MAX_NAMES}"),
+            });
+        }
+    }
     let imports = kind.imports(engine).map(|(name, _)| name.to_owned());
     let exports = kind.exports(engine).map(|(name, _)| name.to_owned());
-    (imports.collect(), exports.collect())
+    Ok((imports.collect(), exports.collect()))
 }
 
 fn check_imports(file: &str, spec: &HandlerSpec, imports: &[String]) -> Result<(), LoadError> {
@@ -164,7 +184,7 @@ fn check_imports(file: &str, spec: &HandlerSpec, imports: &[String]) -> Result<(
         file: file.to_owned(),
         imports: refused
             .into_iter()
-            .map(|Refusal { import, why }| (import, why))
+            .map(|Refusal { import, why }| (cut(&import, MAX_NAME), why))
             .collect(),
     })
 }

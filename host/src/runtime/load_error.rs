@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use super::load::{BATCH_HANDLER, HANDLER, MAX_MODULE};
 
+/// Imports that are named in one message; the rest is counted.
+const MAX_SHOWN: usize = 20;
+
 /// Why a module may not serve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
@@ -143,10 +146,13 @@ pub enum LoadError {
 
 fn ungranted(file: &str, imports: &[(String, String)]) -> String {
     let mut text = String::new();
-    for (import, why) in imports {
+    for (import, why) in imports.iter().take(MAX_SHOWN) {
         let separator = if text.is_empty() { "" } else { "\n" };
         // Writing to a String does not fail.
         let _ = write!(text, "{separator}{file} imports {import}, but {why}");
+    }
+    if let Some(more @ 1..) = imports.len().checked_sub(MAX_SHOWN) {
+        let _ = write!(text, "\nand {more} imports more");
     }
     text
 }

@@ -19,7 +19,7 @@
 //! | `call` | one delivery; `batch`: one of several messages |
 //! | `exports`, `wire` | what is called, and the form of a message there |
 //! | `host/` | the interfaces that guests may call |
-//! | `output` | what guests print |
+//! | `output` | what guests print; `log_budget`: how much of it goes to the log |
 //! | `failure` | what a guest's end means |
 
 mod batch;
@@ -37,6 +37,7 @@ mod instance;
 mod linker;
 mod load;
 mod load_error;
+mod log_budget;
 mod output;
 pub mod spec;
 #[cfg(test)]

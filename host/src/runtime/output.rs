@@ -2,6 +2,7 @@
 //!
 //! The first bytes of a delivery, up to the handler's limit, go to the log. The last few KiB are
 //! kept for the dead letter, whatever came before. What lies between is thrown away and counted.
+//! All deliveries of a handler together have a budget for the log, too.
 //! A stream that is full would make `println!` panic, so these streams are never full.
 
 use std::io;
@@ -10,17 +11,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use gristmill_queue::outcome::cut;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use super::log_budget::LogBudget;
 use super::spec::Secret;
 
 /// The bytes kept of the end of a delivery's output.
 pub(super) const TAIL: usize = 4 * 1024;
 /// A longer line is logged in pieces.
 const MAX_LINE: usize = 4 * 1024;
+/// Bytes of an entry of the guest's log, and of its context; the rest is cut off.
+const MAX_ENTRY: usize = 16 * 1024;
+const MAX_CONTEXT: usize = 1024;
 /// How much a guest may write at once; the most that `write-zeroes` makes the host allocate.
 const WRITE_PERMIT: usize = 64 * 1024;
 /// Shorter secrets would mask innocent text.
@@ -40,6 +46,7 @@ pub(super) struct Output(Arc<Mutex<Buffers>>);
 struct Buffers {
     handler: Arc<str>,
     secrets: Arc<[Secret]>,
+    budget: Arc<LogBudget>,
     cap: usize,
     seen: u64,
     tail: Vec<u8>,
@@ -48,10 +55,16 @@ struct Buffers {
 }
 
 impl Output {
-    pub(super) fn new(handler: Arc<str>, secrets: Arc<[Secret]>, cap: usize) -> Self {
+    pub(super) fn new(
+        handler: Arc<str>,
+        secrets: Arc<[Secret]>,
+        budget: Arc<LogBudget>,
+        cap: usize,
+    ) -> Self {
         Output(Arc::new(Mutex::new(Buffers {
             handler,
             secrets,
+            budget,
             cap,
             seen: 0,
             tail: Vec::new(),
@@ -83,16 +96,22 @@ impl Output {
     /// Takes an entry of the guest's log.
     pub(super) fn log(&self, level: tracing::Level, context: &str, message: &str) {
         let mut buffers = self.lock();
+        let (context, message) = (&*cut(context, MAX_CONTEXT), &*cut(message, MAX_ENTRY));
         let line = if context.is_empty() {
             format!("[{level}] {message}\n")
         } else {
             format!("[{level}] {context}: {message}\n")
         };
-        if buffers.take(line.as_bytes()) > 0 {
+        if buffers.take(line.as_bytes()) > 0 && buffers.may_log(line.len()) {
             let text = buffers.shown(message.as_bytes());
             let context = buffers.shown(context.as_bytes());
             log_entry(level, &buffers.handler, &context, &text);
         }
+    }
+
+    /// Whether something of so many bytes that is not output may go to the log.
+    pub(super) fn may_log(&self, bytes: usize) -> bool {
+        self.lock().may_log(bytes)
     }
 
     /// Logs what is left of unfinished lines.
@@ -130,8 +149,15 @@ impl Buffers {
         bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
+    fn may_log(&self, bytes: usize) -> bool {
+        self.budget.take(&self.handler, bytes)
+    }
+
     fn forward(&mut self, source: Source, mut bytes: &[u8]) {
-        if !tracing::enabled!(target: "handler", tracing::Level::INFO) {
+        if bytes.is_empty()
+            || !tracing::enabled!(target: "handler", tracing::Level::INFO)
+            || !self.may_log(bytes.len())
+        {
             return;
         }
         while !bytes.is_empty() {
@@ -289,7 +315,12 @@ mod tests {
             Secret::new("hunter22".to_owned()),
             Secret::new("ab".to_owned()),
         ];
-        Output::new("orders".into(), secrets.into(), cap)
+        Output::new(
+            "orders".into(),
+            secrets.into(),
+            Arc::new(LogBudget::new()),
+            cap,
+        )
     }
 
     #[test]

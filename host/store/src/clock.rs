@@ -3,6 +3,8 @@
 //! It starts at the wall clock, or at the latest time that the store has seen if that is later,
 //! and goes on by the system's uninterrupted clock. So a step of the wall clock while the host
 //! runs changes nothing, and time never runs backwards across restarts.
+//!
+//! Then the two may differ, and who schedules by the date has to know by how much: [`Drift`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,63 +20,128 @@ pub enum Clock {
     System,
     /// Milliseconds since 1970 that a test sets; call [`Store::tick`](crate::Store::tick) after it.
     Manual(Arc<AtomicU64>),
+    /// The system's two clocks, set by a test; call [`Store::tick`](crate::Store::tick) after it.
+    Set(SetClocks),
+}
+
+/// What the system's clocks would say, in milliseconds.
+#[derive(Clone, Debug, Default)]
+pub struct SetClocks {
+    /// Since 1970: what an operator or a time service may step in either direction.
+    pub wall: Arc<AtomicU64>,
+    /// Since the machine was started: what nobody can step.
+    pub uptime: Arc<AtomicU64>,
+}
+
+/// How far the clock of the queues is from the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// The queues are later: the wall clock was set back, or was wrong before.
+    Ahead(Duration),
+    /// The queues are earlier: the wall clock was set forward while the host ran.
+    Behind(Duration),
 }
 
 /// A clock that has been started.
 #[derive(Clone, Debug)]
 pub(crate) enum RunningClock {
-    System { wall: Timestamp, boot: Duration },
+    Anchored {
+        source: Source,
+        start: Timestamp,
+        uptime: Duration,
+    },
     Manual(Arc<AtomicU64>),
+}
+
+/// Where the two clocks are read.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    System,
+    Set(SetClocks),
+}
+
+impl Source {
+    fn wall(&self) -> Timestamp {
+        match self {
+            Source::System => {
+                let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+                Timestamp::ZERO.after(wall.unwrap_or_default())
+            }
+            Source::Set(clocks) => Timestamp::from_unix_ms(clocks.wall.load(Ordering::SeqCst)),
+        }
+    }
+
+    fn uptime(&self) -> Duration {
+        match self {
+            Source::System => {
+                let time = clock_gettime(ClockId::Boottime);
+                Duration::new(
+                    u64::try_from(time.tv_sec).unwrap_or(0),
+                    u32::try_from(time.tv_nsec).unwrap_or(0),
+                )
+            }
+            Source::Set(clocks) => Duration::from_millis(clocks.uptime.load(Ordering::SeqCst)),
+        }
+    }
 }
 
 impl RunningClock {
     /// Starts a clock that shows at least `seen`.
     pub fn start(clock: Clock, seen: Timestamp) -> Self {
-        match clock {
-            Clock::System => {
-                let wall = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default();
-                let wall = Timestamp::ZERO.after(wall).max(seen);
-                RunningClock::System {
-                    wall,
-                    boot: since_boot(),
-                }
-            }
+        let source = match clock {
+            Clock::System => Source::System,
+            Clock::Set(clocks) => Source::Set(clocks),
             Clock::Manual(ms) => {
                 ms.fetch_max(seen.unix_ms(), Ordering::SeqCst);
-                RunningClock::Manual(ms)
+                return RunningClock::Manual(ms);
             }
+        };
+        RunningClock::Anchored {
+            start: source.wall().max(seen),
+            uptime: source.uptime(),
+            source,
         }
     }
 
     pub fn now(&self) -> Timestamp {
         match self {
-            RunningClock::System { wall, boot } => {
-                let elapsed = since_boot().saturating_sub(*boot);
-                Timestamp::from_unix_ms(
-                    wall.unix_ms() + u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX / 2),
-                )
+            RunningClock::Anchored {
+                source,
+                start,
+                uptime,
+            } => {
+                let passed = source.uptime().saturating_sub(*uptime).as_millis();
+                let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+                Timestamp::from_unix_ms(start.unix_ms().saturating_add(passed))
             }
             RunningClock::Manual(ms) => Timestamp::from_unix_ms(ms.load(Ordering::SeqCst)),
         }
     }
 
-    /// How long to sleep until `time`; a manual clock is waited for by ticks only.
-    pub fn until(&self, time: Timestamp) -> Option<Duration> {
-        match self {
-            RunningClock::System { .. } => Some(time.since(self.now())),
-            RunningClock::Manual(_) => None,
+    /// How far this clock is from the wall clock, which a manual one does not know.
+    pub fn drift(&self) -> Drift {
+        let now = self.now();
+        let wall = match self {
+            RunningClock::Anchored { source, .. } => source.wall(),
+            RunningClock::Manual(_) => now,
+        };
+        if now >= wall {
+            Drift::Ahead(now.since(wall))
+        } else {
+            Drift::Behind(wall.since(now))
         }
     }
-}
 
-fn since_boot() -> Duration {
-    let time = clock_gettime(ClockId::Boottime);
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or(0),
-        u32::try_from(time.tv_nsec).unwrap_or(0),
-    )
+    /// How long to sleep until `time`; a clock that a test sets is waited for by ticks only.
+    pub fn until(&self, time: Timestamp) -> Option<Duration> {
+        match self {
+            RunningClock::Anchored {
+                source: Source::System,
+                ..
+            } => Some(time.since(self.now())),
+            RunningClock::Anchored { .. } | RunningClock::Manual(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -94,5 +161,18 @@ mod tests {
             assert!(now >= seen && now < seen.after(Duration::from_secs(600)));
             assert!(clock.now() >= now);
         }
+    }
+
+    #[test]
+    fn the_systems_clocks_agree_at_the_start_and_drift_by_what_the_store_has_seen() {
+        let hour = Duration::from_secs(3600);
+        let clock = RunningClock::start(Clock::System, Timestamp::ZERO);
+        let (Drift::Ahead(apart) | Drift::Behind(apart)) = clock.drift();
+        assert!(apart < Duration::from_secs(600), "{apart:?}");
+        let clock = RunningClock::start(Clock::System, clock.now().after(2 * hour));
+        let Drift::Ahead(apart) = clock.drift() else {
+            panic!("{:?}", clock.drift());
+        };
+        assert!(apart > hour && apart < 3 * hour, "{apart:?}");
     }
 }

@@ -153,6 +153,7 @@ fn open_sound(
         board: Board::new(header.boot),
         ids: Arc::new(IdSource::new(header.next_sequence, header.salt)),
         last_now: clock.now(),
+        time_written: header.seen,
         clock,
         inflight,
         next_ordinal: header.next_ordinal,

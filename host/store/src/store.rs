@@ -12,7 +12,7 @@ use gristmill_queue::{IdSource, MessageId, QueueName, Timestamp, limits};
 use tokio::sync::oneshot;
 
 use crate::blob::Blobs;
-use crate::clock::{Clock, RunningClock};
+use crate::clock::{Clock, Drift, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
 use crate::filter::DeadFilter;
@@ -148,6 +148,12 @@ impl Store {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// How far the time of the queues is from the wall clock.
+    #[must_use]
+    pub fn drift(&self) -> Drift {
+        self.shared.clock.drift()
     }
 
     /// Where message ids come from.

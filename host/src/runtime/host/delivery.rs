@@ -34,8 +34,11 @@ impl Host for Sandbox {
             percent: percent.min(100),
             note: self.output.masked(&escaped(&cut(&note, MAX_NOTE))),
         };
-        let handler = &*self.shared.handler;
-        tracing::debug!(target: "handler", handler, percent = progress.percent, "{}", progress.note);
+        let wanted = tracing::enabled!(target: "handler", tracing::Level::DEBUG);
+        if wanted && self.output.may_log(progress.note.len() + 1) {
+            let handler = &*self.shared.handler;
+            tracing::debug!(target: "handler", handler, percent = progress.percent, "{}", progress.note);
+        }
         self.call()?.progress = Some(progress);
         Ok(())
     }

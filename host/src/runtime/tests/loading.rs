@@ -117,6 +117,39 @@ fn a_module_cut_off_anywhere_is_refused() {
 }
 
 #[test]
+fn however_many_imports_are_refused_the_words_about_them_are_few() {
+    let with = |count: usize| {
+        let imports: String = (0..count)
+            .map(|i| format!("(import \"f{i}\" (func))"))
+            .collect();
+        wat::parse_str(format!("(component {imports})")).unwrap()
+    };
+    let text = refused(&with(25), |_| {});
+    assert_eq!(text.lines().count(), 21, "{text}");
+    assert!(
+        text.starts_with("orders.wasm imports f0, but this host does not know it"),
+        "{text}"
+    );
+    assert!(text.ends_with("\nand 5 imports more"), "{text}");
+    assert_eq!(
+        refused(&with(1001), |_| {}),
+        "orders.wasm needs 1001 imports, but a handler has at most 1000"
+    );
+    let exports: String = (0..1001)
+        .map(|i| format!("(export \"e{i}\" (instance $i))"))
+        .collect();
+    let exports = wat::parse_str(format!("(component (instance $i) {exports})")).unwrap();
+    assert_eq!(
+        refused(&exports, |_| {}),
+        "orders.wasm needs 1001 exports, but a handler has at most 1000"
+    );
+    let name = "n".repeat(5000);
+    let long = wat::parse_str(format!("(component (import \"{name}\" (func)))")).unwrap();
+    let text = refused(&long, |_| {});
+    assert!(text.len() < 400 && text.contains("nnn […], but"), "{text}");
+}
+
+#[test]
 fn a_pin_a_guarantee_and_limits_are_checked() {
     let other = refused(&guests::ok(), |spec| spec.sha256 = Some([7; 32]));
     assert!(

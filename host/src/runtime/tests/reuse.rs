@@ -54,6 +54,44 @@ async fn a_failure_of_a_reused_instance_is_not_blamed_on_the_message() {
 }
 
 #[tokio::test]
+async fn an_instance_that_was_cut_off_never_serves_again() {
+    // Hangs when it is called a second time.
+    let version = load(&counts(2, "(loop $l (br $l))"), |spec| {
+        used(10)(spec);
+        spec.limits.timeout = Duration::from_millis(3);
+    });
+    for round in 0..100 {
+        let report = run(&version).await;
+        assert!(!report.reused, "round {round}: {report:?}");
+        if report.outcome != Outcome::Done {
+            // Not even its first call was done in time, on a machine that is busy.
+            assert_eq!(failed(&report).0, "deadline");
+            assert_eq!(version.warm_instances(), 0);
+            continue;
+        }
+        assert_eq!(version.warm_instances(), 1);
+        if round % 2 == 0 {
+            let report = run(&version).await;
+            assert!(report.reused, "round {round}");
+            assert_eq!(failed(&report).0, "deadline", "round {round}");
+        } else {
+            // Nobody waits for it any longer.
+            let mut waiting = std::pin::pin!(run(&version));
+            let mut polls = 0;
+            std::future::poll_fn(|cx| {
+                polls += 1;
+                match waiting.as_mut().poll(cx) {
+                    std::task::Poll::Pending if polls < 2 => std::task::Poll::Pending,
+                    _ => std::task::Poll::Ready(()),
+                }
+            })
+            .await;
+        }
+        assert_eq!(version.warm_instances(), 0, "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn a_fresh_delivery_leaves_the_warm_instance_alone() {
     let version = load(&counts(3, "unreachable"), used(10));
     assert!(!run(&version).await.reused);

@@ -19,6 +19,7 @@ mod revive;
 mod send;
 mod settle;
 mod sweep;
+mod time;
 mod topics;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -76,6 +77,8 @@ pub(crate) struct Writer {
     pub replies: Replies,
     pub on_fatal: Option<OnFatal>,
     pub last_now: Timestamp,
+    /// The time in the last commit.
+    pub time_written: Timestamp,
     pub next_housekeeping: Timestamp,
     /// What is to be done in the next group.
     pub todo: Vec<Op>,
@@ -255,8 +258,12 @@ impl Writer {
         self.bury_rests(&mut group, now)?;
         self.forget_dead(&mut group, now)?;
         self.housekeeping(&mut group, now)?;
+        self.keep_time(&mut group, !closing.is_empty(), now);
         let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
         group::end(transaction, changed)?;
+        if changed {
+            self.time_written = now;
+        }
         Ok(closing)
     }
 

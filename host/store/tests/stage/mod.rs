@@ -25,10 +25,12 @@ use gristmill_queue::{
 };
 use gristmill_store::{
     Accepted, Clock, CronEntry, CronMark, DeadFilter, Declaration, Evidence, Fired, Firing, Leased,
-    OpenError, Options, Outgoing, SendError, Settle, SettleBatch, Sink, Store, TopicDeclaration,
+    OpenError, Options, Outgoing, SendError, SetClocks, Settle, SettleBatch, Sink, Store,
+    TopicDeclaration,
 };
 
 mod admin;
+mod clocks;
 mod groups;
 mod topics;
 
@@ -36,7 +38,7 @@ mod topics;
 pub struct Host {
     folder: Arc<tempfile::TempDir>,
     path: PathBuf,
-    clock: Arc<AtomicU64>,
+    clocks: SetClocks,
     queues: Vec<Declaration>,
     topics: Vec<TopicDeclaration>,
     store: Store,
@@ -70,19 +72,22 @@ impl Host {
         };
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let path = folder.path().join("0");
-        let clock = Arc::new(AtomicU64::new(1_763_640_000_000));
+        let clocks = SetClocks {
+            wall: Arc::new(AtomicU64::new(1_763_640_000_000)),
+            uptime: Arc::new(AtomicU64::new(60_000)),
+        };
         let queues = queues.iter().map(declare).collect();
-        Self::open(folder, path, clock, (queues, Vec::new()))
+        Self::open(folder, path, clocks, (queues, Vec::new()))
     }
 
     fn open(
         folder: Arc<tempfile::TempDir>,
         path: PathBuf,
-        clock: Arc<AtomicU64>,
+        clocks: SetClocks,
         (queues, topics): (Vec<Declaration>, Vec<TopicDeclaration>),
     ) -> Self {
         let options = Options {
-            clock: Clock::Manual(Arc::clone(&clock)),
+            clock: Clock::Set(clocks.clone()),
             queues: queues.clone(),
             topics: topics.clone(),
             ..Options::default()
@@ -104,7 +109,7 @@ impl Host {
         Host {
             folder,
             path,
-            clock,
+            clocks,
             queues,
             topics,
             store,
@@ -126,7 +131,7 @@ impl Host {
     pub fn reopen(self) -> Self {
         self.runtime.block_on(self.store.close());
         let declared = (self.queues, self.topics);
-        Self::open(self.folder, self.path, self.clock, declared)
+        Self::open(self.folder, self.path, self.clocks, declared)
     }
 
     /// Closes the store, lets somebody else at its file, and opens it again.
@@ -134,7 +139,7 @@ impl Host {
         self.runtime.block_on(self.store.close());
         change(&redb::Database::open(self.path.join("store.redb")).unwrap());
         let declared = (self.queues, self.topics);
-        Self::open(self.folder, self.path, self.clock, declared)
+        Self::open(self.folder, self.path, self.clocks, declared)
     }
 
     /// Opens a copy of the file that somebody else was let at.
@@ -189,7 +194,7 @@ impl Host {
         Self::open(
             Arc::clone(&self.folder),
             path,
-            Arc::clone(&self.clock),
+            self.clocks.clone(),
             (self.queues.clone(), self.topics.clone()),
         )
     }
@@ -199,8 +204,9 @@ impl Host {
     }
 
     pub fn pass(&self, time: Duration) {
-        self.clock
-            .fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+        let ms = u64::try_from(time.as_millis()).unwrap();
+        self.clocks.wall.fetch_add(ms, Ordering::SeqCst);
+        self.clocks.uptime.fetch_add(ms, Ordering::SeqCst);
         self.tick();
     }
 
@@ -304,12 +310,6 @@ impl Host {
 
     pub fn cron_marks(&self) -> Vec<(String, CronMark)> {
         self.store.cron_marks().unwrap()
-    }
-
-    /// Turns the clock back, as someone may do while no host runs; it is felt at the next start.
-    pub fn turn_back(&self, time: Duration) {
-        self.clock
-            .fetch_sub(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     pub fn now(&self) -> Timestamp {

@@ -1,0 +1,260 @@
+//! What is left of a quiet queue's throughput while hostile handlers run beside it, four times as
+//! many at once as there are cores.
+//!
+//! `cargo bench -p gristmill --bench neighbours` prints a table. The handlers have to be built
+//! before: `cargo build --target wasm32-wasip2 --profile handler --target-dir target/guests -p
+//! misbehave -p sink`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark stops at what it does not expect"
+)]
+#![expect(clippy::cast_precision_loss, reason = "figures for people to read")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gristmill::dispatch::{Dispatcher, HandlerSlot, LineSpec};
+use gristmill::queues::Queues;
+use gristmill::runtime::spec::{Grants, GuaranteeClass, HandlerLimits, HandlerSpec, Secret};
+use gristmill::runtime::{CompileMode, Runtime, RuntimeOptions};
+use gristmill_queue::retry::{Jitter, RetryPolicy};
+use gristmill_queue::{NewMessage, QueueName, QueuePolicy};
+use gristmill_store::{Declaration, Options, Store};
+
+const FOLDER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../target/guests/wasm32-wasip2/handler/"
+);
+/// What the neighbours are asked to do, again and again. The first is no evil: it is what any busy
+/// neighbour takes.
+const EVILS: [&str; 11] = [
+    "retry why",
+    "trap boo",
+    "spin",
+    "naps",
+    "sleep",
+    "memory",
+    "recurse",
+    "flood",
+    "lines",
+    "host-calls 100000000",
+    "storm list",
+];
+const TIMEOUT: Duration = Duration::from_millis(500);
+const PRODUCERS: usize = 64;
+/// How long each row is measured.
+const ROW: Duration = Duration::from_secs(5);
+
+fn main() {
+    // `cargo test --benches` passes an argument that a benchmark has to leave alone.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let many = u32::try_from(4 * cores).unwrap_or(8);
+    println!(
+        "a quiet queue beside {many} hostile deliveries at once on {cores} cores; {PRODUCERS} \
+         producers that wait for durability; the rate alone is measured before and after each row\n"
+    );
+    println!(
+        "{:>22}  {:>9}  {:>9}  {:>6}  {:>14}",
+        "beside", "alone/s", "beside/s", "left", "attempts ended"
+    );
+    let rig = Rig::new(many);
+    let mut before = rig.rate();
+    for evil in EVILS {
+        let ended = rig.evil_ended();
+        rig.begin(evil, many);
+        let beside = rig.rate();
+        rig.end();
+        let ended = rig.evil_ended() - ended;
+        let after = rig.rate();
+        let alone = f64::midpoint(before, after);
+        let left = 100.0 * beside / alone;
+        println!("{evil:>22}  {alone:>9.0}  {beside:>9.0}  {left:>5.0}%  {ended:>14}");
+        before = after;
+    }
+    rig.close();
+}
+
+fn queue(name: &str) -> QueueName {
+    QueueName::new(name).unwrap()
+}
+
+struct Rig {
+    queues: Queues,
+    dispatcher: Dispatcher,
+    serving: tokio::runtime::Runtime,
+    guests: tokio::runtime::Runtime,
+    evil: Arc<HandlerSlot>,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new(many: u32) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let declare = |name: &str, concurrency| Declaration {
+            name: queue(name),
+            policy: QueuePolicy {
+                concurrency,
+                // What fails is there again at once, for as long as the row takes.
+                retry: RetryPolicy {
+                    max_attempts: 1_000_000,
+                    base: Duration::ZERO,
+                    jitter: Jitter::None,
+                    ..RetryPolicy::default()
+                },
+                ..QueuePolicy::default()
+            },
+        };
+        let options = Options {
+            queues: vec![
+                declare("evil", many),
+                declare("quiet", 64),
+                declare("out", 1),
+            ],
+            ..Options::default()
+        };
+        let (store, _) = Store::open(&folder.path().join("store"), options).unwrap();
+        let queues = Queues::new(store);
+        let compiled = folder.path().join("compiled");
+        let runtime = RuntimeOptions::new(compiled, CompileMode::InProcess);
+        let runtime = Runtime::new(runtime).unwrap();
+        let threads = |count: usize| {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(count).enable_all().build().unwrap()
+        };
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let (serving, guests) = (threads(2), threads(cores));
+        let dispatcher = Dispatcher::new(queues.clone(), guests.handle().clone());
+        let slot = |name: &str| {
+            let path = format!("{FOLDER}{name}.wasm");
+            let module = std::fs::read(&path);
+            let module = module.expect("the handlers are built; see the head of this file");
+            let version = runtime.load(&spec(name, &path), &module).unwrap();
+            let slot = Arc::new(HandlerSlot::new(name));
+            slot.serve(version, &queues);
+            slot
+        };
+        let (quiet, evil) = (slot("sink"), slot("misbehave"));
+        for (name, slot, slots) in [("quiet", &quiet, 64), ("evil", &evil, many)] {
+            let how = LineSpec {
+                slots: slots.into(),
+                batch: None,
+                config: String::new(),
+            };
+            dispatcher.open(&queue(name), slot, how);
+        }
+        Rig {
+            queues,
+            dispatcher,
+            serving,
+            guests,
+            evil,
+            _folder: folder,
+        }
+    }
+
+    /// Messages a second that the quiet queue handles.
+    fn rate(&self) -> f64 {
+        let (began, before) = (Instant::now(), self.totals("quiet").0);
+        self.serving.block_on(async {
+            let mut producers = tokio::task::JoinSet::new();
+            for _ in 0..PRODUCERS {
+                let queues = self.queues.clone();
+                producers.spawn(async move {
+                    while began.elapsed() < ROW {
+                        let message = NewMessage::with_body("x");
+                        queues.send(queue("quiet"), message).await.unwrap();
+                    }
+                });
+            }
+            while producers.join_next().await.is_some() {}
+        });
+        while self.totals("quiet").1 > 0 {
+            std::thread::yield_now();
+        }
+        (self.totals("quiet").0 - before) as f64 / began.elapsed().as_secs_f64()
+    }
+
+    fn begin(&self, evil: &str, many: u32) {
+        self.serving.block_on(async {
+            for _ in 0..many {
+                let message = NewMessage::with_body(evil.to_owned());
+                self.queues.send(queue("evil"), message).await.unwrap();
+            }
+        });
+    }
+
+    /// Those that still try are cleared away as soon as they are not in flight.
+    fn end(&self) {
+        while self.totals("evil").1 > 0 {
+            self.serving.block_on(async {
+                self.queues.pause(queue("evil")).await.unwrap();
+                let every = gristmill_store::PurgeStates {
+                    ready: true,
+                    scheduled: true,
+                    dead: true,
+                };
+                let filter = gristmill_store::DeadFilter::default();
+                let purged = self.queues.purge(queue("evil"), every, filter).await;
+                purged.unwrap();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            });
+        }
+        self.serving
+            .block_on(self.queues.resume(queue("evil")))
+            .unwrap();
+    }
+
+    fn evil_ended(&self) -> u64 {
+        let queues = self.serving.block_on(self.queues.list()).unwrap();
+        let found = queues.iter().find(|one| one.name.as_str() == "evil");
+        found.map_or(0, |one| {
+            one.totals.acked + one.totals.failed + one.totals.died
+        })
+    }
+
+    /// How many were acknowledged, and how many are still there.
+    fn totals(&self, name: &str) -> (u64, u64) {
+        let queues = self.serving.block_on(self.queues.list()).unwrap();
+        let found = queues.iter().find(|one| one.name.as_str() == name);
+        let found = found.expect("the queue is declared");
+        let depths = found.depths;
+        let held = depths.ready + depths.scheduled + depths.in_flight;
+        (found.totals.acked, held)
+    }
+
+    fn close(self) {
+        self.guests.block_on(async {
+            self.dispatcher.stop(Duration::from_secs(30)).await;
+            self.queues.close().await;
+        });
+        drop(self.evil);
+    }
+}
+
+fn spec(name: &str, path: &str) -> HandlerSpec {
+    HandlerSpec {
+        name: name.to_owned(),
+        path: path.into(),
+        grants: Grants {
+            send_to: Arc::new([(queue("out"), 256 * 1024)].into()),
+            state: true,
+            reply: true,
+            secrets: [("none".to_owned(), Secret::new("nothing".to_owned()))].into(),
+            ..Grants::default()
+        },
+        limits: HandlerLimits {
+            timeout: TIMEOUT,
+            max_timeout: TIMEOUT,
+            memory: 16 * 1024 * 1024,
+            ..HandlerLimits::default()
+        },
+        require: GuaranteeClass::default(),
+        batches: Vec::new(),
+        sha256: None,
+    }
+}
