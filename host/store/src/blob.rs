@@ -77,6 +77,7 @@ impl Blobs {
         Blobs {
             folder: Self::folder(data_dir),
             inline: u64::MAX,
+            reserve: Reserve::none(data_dir),
             next: AtomicU64::new(0),
             limits: RwLock::default(),
             holds: Mutex::default(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use gristmill_queue::Timestamp;
 
-use crate::clock::RunningClock;
+use crate::clock::{Clock, RunningClock};
 
 /// After this time the file system is asked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -137,6 +137,12 @@ impl Reserve {
                 short: false,
             }),
         }
+    }
+
+    /// Keeps nothing free, for who takes nothing in.
+    pub fn none(folder: &Path) -> Self {
+        let clock = RunningClock::start(Clock::System, Timestamp::ZERO);
+        Self::new(folder, DiskReserve::Bytes(0), None, clock)
     }
 
     /// Whether so many messages, with bodies of so many bytes, may be taken in.

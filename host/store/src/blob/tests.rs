@@ -1,16 +1,13 @@
 //! Large bodies: written, read, damaged, shared, given up.
 
-use gristmill_queue::{BlobReader as _, BlobUnavailable, Timestamp};
+use gristmill_queue::{BlobReader as _, BlobUnavailable};
 
 use super::*;
-use crate::clock::{Clock, RunningClock};
-use crate::reserve::DiskReserve;
 use gristmill_queue::QueuePolicy;
 
 fn folder() -> (tempfile::TempDir, Arc<Blobs>, QueueName) {
     let folder = tempfile::tempdir().unwrap();
-    let clock = RunningClock::start(Clock::System, Timestamp::ZERO);
-    let reserve = Reserve::new(folder.path(), DiskReserve::Bytes(0), None, clock);
+    let reserve = Reserve::none(folder.path());
     let blobs = Arc::new(Blobs::open(folder.path(), 3, 10, reserve).unwrap());
     let name = QueueName::new("q").unwrap();
     let policy = QueuePolicy {
