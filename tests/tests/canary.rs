@@ -86,7 +86,7 @@ fn secrets_are_in_no_log_no_answer_no_dead_letter_and_no_file() {
     host.set_variable("RUST_BACKTRACE", "full");
     let file = host.folder().join("canary");
     fs::write(&file, format!("{FILE}\n")).unwrap();
-    let logged = config().replacen("[host]\n", "[host]\nlog = \"trace\"\n", 1);
+    let logged = config().replacen("[host]\n", "[host]\nlog = \"debug\"\n", 1);
     host.configure(&logged).unwrap();
     host.start().unwrap();
     let bodies = [

@@ -157,6 +157,9 @@ fn whatever_the_host_makes_is_for_its_user_only_even_with_an_open_umask() {
     let large = vec![b'x'; 700_000];
     let sent = socket.post("/v1/queues/out/messages", &[], &large).unwrap();
     assert_eq!(sent.status, 201, "{}", sent.text);
+    // So that there is compiled code as well.
+    host.send("work", "ok").unwrap();
+    host.wait_settled(&["work"]).unwrap();
     let mut seen = Vec::new();
     modes(&host.data(), &mut seen);
     open.kill().unwrap();
