@@ -106,7 +106,7 @@ mod tests {
         );
         assert_eq!(
             said(Drift::Ahead(Duration::ZERO)).as_deref(),
-            Some("and the wall")
+            Some("the wall clock")
         );
         assert_eq!(said(Drift::Ahead(Duration::ZERO)), None);
     }

@@ -9,7 +9,7 @@ use crate::fixture;
 /// What a message asks for, and the reasons of which it may die.
 type Evil = (&'static str, &'static [&'static str]);
 
-const EVILS: [Evil; 30] = [
+const EVILS: [Evil; 29] = [
     ("trap boo", &["trap"]),
     ("abort", &["trap"]),
     ("exit 3", &["exit"]),
@@ -17,7 +17,8 @@ const EVILS: [Evil; 30] = [
     ("sleep", &["deadline"]),
     ("naps", &["deadline"]),
     ("extend-forever", &["retry"]),
-    ("memory", &["memory-limit"]),
+    // Filling it takes time on a machine that is busy.
+    ("memory", &["memory-limit", "deadline"]),
     ("recurse", &["stack-overflow"]),
     // Its error has 8 MiB, which takes time to make on a machine that is busy.
     ("huge-error", &["retry", "deadline"]),
@@ -26,7 +27,6 @@ const EVILS: [Evil; 30] = [
     ("flood-stderr", &["deadline"]),
     ("host-calls 100000000", &["deadline"]),
     ("send-to elsewhere", &["retry"]),
-    ("send-big", &["retry"]),
     ("send-too-much", &["retry"]),
     ("then-trap", &["trap"]),
     ("then-spin", &["deadline"]),
@@ -183,8 +183,5 @@ fn floods_of_output_are_cut_marked_and_do_not_fill_the_log() {
         assert!(rest.iter().any(|line| said(&line)), "{rest:#?}");
     }
     let shown = host.done(&["dead", "show", "work", &ids[0]]).unwrap();
-    assert!(
-        shown.contains("thrown away") || shown.contains("left out"),
-        "{shown}"
-    );
+    assert!(shown.contains("all work and no play"), "{shown}");
 }

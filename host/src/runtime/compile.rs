@@ -239,6 +239,12 @@ impl Compiler {
             Some(Signal::KILL) => "the compiler was killed from outside, most likely because the \
                                    machine has no memory left"
                 .to_owned(),
+            // What the compiler's threads say when there is no address space for their stacks.
+            _ if complaint.contains("ThreadPoolBuildError") => format!(
+                "the compiler could start no thread within {} MiB of memory: raise \
+                 `host.sandbox.compile_memory`",
+                memory / MIB
+            ),
             _ => format!("the compiler ended with {status}: {}", complaint.trim()),
         };
         Err(CompileError::Failed(problem))
