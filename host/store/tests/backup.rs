@@ -156,7 +156,7 @@ fn a_backup_is_refused_where_something_is_and_two_at_once_are_one_too_many() {
         .unwrap();
     assert!(matches!(refused, Some(BackupError::Busy)), "{refused:?}");
     let refused = store.backup(&to, &mut silent()).unwrap_err();
-    let there = BackupError::Destination(DestinationError::NotEmpty(to.clone()));
+    let there = BackupError::Destination(DestinationError::NotEmpty(to));
     assert_eq!(refused.to_string(), there.to_string());
     let names: Vec<_> = std::fs::read_dir(above.path())
         .unwrap()
@@ -276,7 +276,8 @@ fn what_was_handled_leaves_room_that_compacting_gives_back() {
     };
     let purged = block_on(store.purge(name(), all, DeadFilter::default())).unwrap();
     assert_eq!(purged, 5000);
-    let last = (0..10).map(|_| send(&store, 900)).last().unwrap();
+    let kept: Vec<MessageId> = (0..10).map(|_| send(&store, 900)).collect();
+    let last = kept[9];
     let before = waiting(&store);
     block_on(store.close());
     let compacted = compact_store(&from, &mut silent()).unwrap();

@@ -284,8 +284,7 @@ fn compacting_keeps_all_and_gives_space_back() {
 
 #[test]
 fn a_damaged_store_is_not_compacted() {
-    let specimen = Specimen::make();
-    let mut damaged = specimen.file.clone();
+    let mut damaged = Specimen::make().file;
     let half = damaged.len() / 2;
     damaged[4096..half].fill(0xff);
     let folder = with_file(&damaged);

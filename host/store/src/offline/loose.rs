@@ -11,6 +11,9 @@ use super::{Progress, number};
 const MAX_LEAF: usize = 64 * 1024 * 1024;
 /// Bytes that are read at once.
 const WINDOW: u64 = 1024 * 1024;
+/// Bytes of a page.
+const BYTES: usize = 4096;
+const _: () = assert!(BYTES as u64 == PAGE);
 
 const NUMBERED: Shape = Shape {
     key: Some(8),
@@ -45,12 +48,12 @@ pub(super) fn scan(file: &PageFile, progress: Progress<'_>, found: &mut dyn FnMu
         // What cannot be read in one is tried page by page.
         match file.bytes(window, length) {
             Some(bytes) => {
-                for (at, page) in (0..).zip(bytes.chunks(PAGE as usize)) {
+                for (at, page) in (0..).zip(bytes.chunks(BYTES)) {
                     look(file, window + at * PAGE, page, found);
                 }
             }
             None => {
-                for at in (0..length).step_by(PAGE as usize) {
+                for at in (0..length).step_by(BYTES) {
                     let page = file.bytes(window + at, PAGE.min(length - at));
                     look(file, window + at, &page.unwrap_or_default(), found);
                 }

@@ -1,5 +1,11 @@
 //! How a disk damages a file.
 
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "not every test that damages files needs everything"
+)]
+
 const PAGE: usize = 4096;
 const SECTOR: usize = 512;
 

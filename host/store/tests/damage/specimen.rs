@@ -1,5 +1,11 @@
 //! A store with something of everything in it, and what it may say after its file was damaged.
 
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "not every test that damages files needs everything"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +20,13 @@ use gristmill_queue::{
     Effects, MessageId, NewMessage, Outcome, QueueName, QueuePolicy, Reason, Timestamp,
 };
 use gristmill_store::{
-    Accepted, AdminError, Clock, CronEntry, DeadFilter, Declaration, Evidence, Fired, Firing,
-    Leased, Options, Outgoing, SendError, Settle, Sink, Stamped, Store,
+    Accepted, Clock, DeadFilter, Declaration, Evidence, Fired, Leased, Options, Outgoing,
+    SendError, Settle, Sink, Store,
 };
+
+mod ticks;
+
+use ticks::{fire_again, tick};
 
 const START: u64 = 1_763_640_000_000;
 const QUEUES: [&str; 3] = ["waits", "dies", "works"];
@@ -134,45 +144,6 @@ async fn send(store: &Store, queue: &str, message: NewMessage) -> Result<Accepte
     let queue = name(queue);
     let sent = store.send(vec![Outgoing { queue, message }]).await;
     sent.map(|sent| sent[0].accepted)
-}
-
-/// Declares a crontab entry and does a tick of it; nothing, if the store does not answer.
-fn tick(store: &Store) -> Option<Result<Vec<Result<Fired, SendError>>, AdminError>> {
-    let entry = CronEntry {
-        name: "nightly".into(),
-        schedule: 7,
-    };
-    block_on(store.declare_cron(vec![entry.clone()])).ok()?;
-    let mut message = NewMessage::with_body("tick");
-    // As every tick has one: an old page in place of a newer one has a sound checksum, and takes
-    // the mark back. Within the window the message is single all the same.
-    message.dedup_id = Some("cron:nightly:1".into());
-    let outgoing = Outgoing {
-        queue: name(QUEUES[0]),
-        message,
-    };
-    let firing = Firing::Tick {
-        entry,
-        tick: Timestamp::from_unix_ms(START + 1),
-        message: Some(Box::new(Stamped {
-            outgoing,
-            stamps: Vec::new(),
-        })),
-    };
-    Some(block_on(store.fire(vec![firing])))
-}
-
-/// A tick that has fired fires no more, whatever has become of the file.
-fn fire_again(store: &Store) -> Result<(), String> {
-    match tick(store) {
-        Some(Ok(fired)) => match fired[0] {
-            Ok(Fired::Sent(sent)) if !sent.duplicate => {
-                Err(format!("a tick fired twice: {fired:?}"))
-            }
-            _ => Ok(()),
-        },
-        _ => Ok(()),
-    }
 }
 
 impl Specimen {
