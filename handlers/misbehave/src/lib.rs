@@ -93,7 +93,7 @@ fn with_effects(verb: &str, rest: &str, message: &Message) -> Result<(), Failure
         "echo" => drop(echo(message).send_to("out")?),
         "reply" => drop(message.reply(rest)?),
         "send-to" => drop(send(rest, "sent")?),
-        "send-big" => drop(send("out", vec![b'x'; size(rest, 2 * MIB)?])?),
+        "send-big" => drop(send("out", vec![b'x'; size(rest, 5 * MIB)?])?),
         "send-too-much" => loop {
             send("out", "again")?;
         },

@@ -48,7 +48,9 @@ fn every_key_of_the_host_is_noticed_and_told_apart_by_when_it_takes_effect() {
         "pagemap_scan" => "true",
         "inline_limit" => "\"7KiB\"",
         "threads" | "max_in_flight" | "keep_versions" => "5",
-        "compile_memory" | "max_module_size" => "\"1GiB\"",
+        "compile_memory" | "max_module_size" | "disk_reserve" => "\"1GiB\"",
+        "confine" => "\"off\"",
+        "readable" => "[\"elsewhere\"]",
         _ => "\"7s\"",
     };
     for key in keys::of(Table::Host).chain(keys::of(Table::Sandbox)) {
