@@ -16,8 +16,8 @@ use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
     Declaration, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
-    RedriveUnderWay, Redriven, ReturnableGroup, SendError, Sent, Settle, SettleBatch, Sink, Slots,
-    Store, TopicDeclaration, TopicView,
+    RedriveUnderWay, Redriven, ReturnableGroup, SendError, Sent, Sink, Slots, Store,
+    TopicDeclaration, TopicView,
 };
 use tokio::sync::watch;
 
@@ -318,42 +318,6 @@ impl Queues {
     /// When the store closed meanwhile.
     pub async fn detach(&self, queue: QueueName) -> Result<(), AdminError> {
         self.store.detach(queue).await
-    }
-
-    /// Ends an attempt, with all that is to happen with it. Waits for nothing, unless the handler sent
-    /// a large body: that is stored first.
-    pub async fn settle(&self, settle: Settle) {
-        if !self.store.spills(&settle.effects) {
-            return self.store.settle(settle);
-        }
-        let store = self.store.clone();
-        self.spill(move || store.settle(settle)).await;
-    }
-
-    /// Ends an attempt that has sent nothing, and waits for nothing.
-    pub fn settle_without_sends(&self, settle: Settle) {
-        debug_assert!(
-            settle.effects.sends.is_empty(),
-            "what was sent may be large"
-        );
-        self.store.settle(settle);
-    }
-
-    /// Ends the attempts of a batch, with all that is to happen with them; waits as
-    /// [`Queues::settle`] does.
-    pub async fn settle_batch(&self, settle: SettleBatch) {
-        if !self.store.spills(&settle.effects) {
-            return self.store.settle_batch(settle);
-        }
-        let store = self.store.clone();
-        self.spill(move || store.settle_batch(settle)).await;
-    }
-
-    /// Files are written where that keeps nobody waiting.
-    async fn spill(&self, settle: impl FnOnce() + Send + 'static) {
-        if let Err(error) = tokio::task::spawn_blocking(settle).await {
-            tracing::error!(%error, "an attempt was not settled");
-        }
     }
 
     /// The committed state of a handler.

@@ -29,7 +29,7 @@ fn wrong_commands(host: &Host) {
         host,
         &["send", "work", "--file", large],
         1,
-        &["307200", "262144"],
+        &["307200", "204800"],
     );
     refused(
         host,
@@ -68,7 +68,8 @@ fn wrong_commands(host: &Host) {
 
 #[test]
 fn wrong_commands_say_what_is_wrong_and_change_nothing() {
-    let mut host = Host::new(&fixture::config("", ""), &[]).unwrap();
+    let limited = fixture::config("max_message_size = \"200KiB\"", "");
+    let mut host = Host::new(&limited, &[]).unwrap();
     // Without a host, into the store itself; then through a host.
     host.done(&["send", "work", "kept"]).unwrap();
     wrong_commands(&host);

@@ -3,9 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
 use gristmill_queue::id::InvalidMessageId;
 use gristmill_queue::message::{Due, Priority};
 use gristmill_queue::{Envelope, MessageId, NewMessage, QueueName, Timestamp};
@@ -15,6 +12,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Problem;
+pub use super::body::Body;
 use crate::config::value::{self, Show};
 
 /// Names and values in the order given, written as an object.
@@ -56,60 +54,6 @@ impl<'de> Deserialize<'de> for Attributes {
             }
         }
         deserializer.deserialize_map(Pairs)
-    }
-}
-
-/// A body: as text if it is UTF-8, else in base64.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Body {
-    /// The body, if it is text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    /// The body in base64, if it is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body_base64: Option<String>,
-}
-
-impl Body {
-    /// How these bytes are written.
-    #[must_use]
-    pub fn of(bytes: &Bytes) -> Self {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Body {
-                body: Some(text.to_owned()),
-                body_base64: None,
-            },
-            Err(_) => Body {
-                body: None,
-                body_base64: Some(BASE64.encode(bytes)),
-            },
-        }
-    }
-
-    /// The body of a message; nothing if it is stored aside.
-    #[must_use]
-    pub fn inline(message: &gristmill_queue::Message) -> Self {
-        match message.blob {
-            None => Body::of(&message.body),
-            Some(_) => Body::default(),
-        }
-    }
-
-    /// The bytes.
-    ///
-    /// # Errors
-    /// When both forms are given, or the base64 is none.
-    pub fn into_bytes(self) -> Result<Bytes, Problem> {
-        match (self.body, self.body_base64) {
-            (Some(_), Some(_)) => Err(Problem::bad_request(
-                "a message has body or body_base64, not both",
-            )),
-            (Some(text), None) => Ok(text.into()),
-            (None, Some(text)) => BASE64.decode(&text).map(Bytes::from).map_err(|error| {
-                Problem::bad_request(format!("body_base64 is not base64: {error}"))
-            }),
-            (None, None) => Ok(Bytes::new()),
-        }
     }
 }
 

@@ -218,6 +218,7 @@ macro_rules! sources {
 const SDK: &[(&str, &str)] = sources![
     "macros/src/lib.rs",
     "src/batch.rs",
+    "src/body.rs",
     "src/delivery.rs",
     "src/failure.rs",
     "src/host/mod.rs",

@@ -28,9 +28,8 @@ impl Show {
             let mut out = std::io::stdout().lock();
             let written = door.body(self.id, |piece| out.write_all(&piece)).await;
             door.close().await;
-            return Ok(written
-                .map_err(Failure::from)
-                .and(out.flush().map_err(Failure::from))?);
+            written?;
+            return Ok(out.flush()?);
         }
         let message = door.find(self.id).await;
         door.close().await;

@@ -1,7 +1,7 @@
-//! Large bodies, among the verbs of the service.
+//! Verbs that may have to do with large bodies, which block as files do.
 
 use gristmill_queue::{BlobRef, BlobUnavailable, Fence, NewMessage, QueueName};
-use gristmill_store::{Blob, BlobWriter, Outgoing, SendError, Sent, Staged};
+use gristmill_store::{Blob, BlobWriter, Outgoing, SendError, Sent, Settle, SettleBatch, Staged};
 
 use super::Queues;
 
@@ -53,5 +53,41 @@ impl Queues {
     /// Puts a leased message aside because its large body is damaged.
     pub fn put_aside(&self, fence: Fence) {
         self.store.put_aside(fence);
+    }
+
+    /// Ends an attempt, with all that is to happen with it. Waits for nothing, unless the handler sent
+    /// a large body: that is stored first.
+    pub async fn settle(&self, settle: Settle) {
+        if !self.store.spills(&settle.effects) {
+            return self.store.settle(settle);
+        }
+        let store = self.store.clone();
+        self.spill(move || store.settle(settle)).await;
+    }
+
+    /// Ends an attempt that has sent nothing, and waits for nothing.
+    pub fn settle_without_sends(&self, settle: Settle) {
+        debug_assert!(
+            settle.effects.sends.is_empty(),
+            "what was sent may be large"
+        );
+        self.store.settle(settle);
+    }
+
+    /// Ends the attempts of a batch, with all that is to happen with them; waits as
+    /// [`Queues::settle`] does.
+    pub async fn settle_batch(&self, settle: SettleBatch) {
+        if !self.store.spills(&settle.effects) {
+            return self.store.settle_batch(settle);
+        }
+        let store = self.store.clone();
+        self.spill(move || store.settle_batch(settle)).await;
+    }
+
+    /// Files are written where that keeps nobody waiting.
+    async fn spill(&self, settle: impl FnOnce() + Send + 'static) {
+        if let Err(error) = tokio::task::spawn_blocking(settle).await {
+            tracing::error!(%error, "an attempt was not settled");
+        }
     }
 }

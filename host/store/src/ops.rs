@@ -13,7 +13,7 @@ use gristmill_queue::{
 use tokio::sync::oneshot;
 
 use crate::filter::DeadFilter;
-use crate::redrive::{RedriveOrder, RedriveUnderWay, Redriven};
+use crate::redrive::{Edited, RedriveOrder, RedriveUnderWay, Redriven};
 use crate::replies::Requested;
 use crate::topics::{Sent, TopicDeclaration, TopicView};
 use crate::{AdminError, CronEntry, CronMark, SendError, Staged};
@@ -324,17 +324,6 @@ pub(crate) struct Redrive {
     pub queue: QueueName,
     pub order: RedriveOrder,
     pub reply: Reply<Result<Redriven, AdminError>>,
-}
-
-/// A dead letter that is sent again with another body.
-pub(crate) struct Edited {
-    pub queue: QueueName,
-    pub id: MessageId,
-    /// Only its body counts.
-    pub message: NewMessage,
-    /// That body, if it is large.
-    pub staged: Vec<Staged>,
-    pub reply: Reply<Result<MessageId, AdminError>>,
 }
 
 /// Halted groups being resumed; all of a queue go on group by group.

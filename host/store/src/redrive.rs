@@ -7,9 +7,9 @@ use gristmill_queue::rate::Rate;
 use gristmill_queue::{MessageId, NewMessage, QueueName, Timestamp};
 
 use crate::filter::DeadFilter;
-use crate::ops::{Edited, Op, Outgoing, Redrive};
+use crate::ops::{Op, Outgoing, Redrive, Reply};
 use crate::tlv::{self, Fields, Malformed, Writer};
-use crate::{AdminError, Store, check};
+use crate::{AdminError, Staged, Store, check};
 
 /// Where dead letters are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +71,17 @@ pub(crate) fn paced((count, per): (u32, Duration)) -> Rate {
     )
 }
 
+/// A dead letter that is sent again with another body.
+pub(crate) struct Edited {
+    pub queue: QueueName,
+    pub id: MessageId,
+    /// Only its body counts.
+    pub message: NewMessage,
+    /// That body, if it is large.
+    pub staged: Vec<Staged>,
+    pub reply: Reply<Result<MessageId, AdminError>>,
+}
+
 impl Store {
     /// Takes dead letters back into their queue, in original order. Says how many, when all are there.
     ///
@@ -120,9 +131,24 @@ impl Store {
     ) -> Result<MessageId, AdminError> {
         let message = NewMessage::with_body(body);
         let (new, staged) = self.spill(vec![Outgoing { queue, message }]).await?;
-        let Some(Outgoing { queue, message }) = new.into_iter().next() else {
+        let Some(new) = new.into_iter().next() else {
             return Err(AdminError::Closed);
         };
+        self.redrive_edited_staged(new, id, staged).await
+    }
+
+    /// As [`Store::redrive_edited`], with a body that is stored already, if it is large; of the message
+    /// only its body counts.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn redrive_edited_staged(
+        &self,
+        new: Outgoing,
+        id: MessageId,
+        staged: Vec<Staged>,
+    ) -> Result<MessageId, AdminError> {
+        let Outgoing { queue, message } = new;
         self.ask(|reply| {
             Op::RedriveEdited(Box::new(Edited {
                 queue,

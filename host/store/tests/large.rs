@@ -21,7 +21,12 @@ use stage::{Host, done, failed, settle};
 const LARGE: usize = 300 * 1024;
 
 fn body(seed: u8) -> Vec<u8> {
-    (0..LARGE).map(|at| (at * 31 % 251) as u8 ^ seed).collect()
+    (0..=250)
+        .cycle()
+        .step_by(31)
+        .map(|byte: u8| byte ^ seed)
+        .take(LARGE)
+        .collect()
 }
 
 fn send(host: &Host, queue: &str, seed: u8) -> MessageId {
@@ -30,6 +35,8 @@ fn send(host: &Host, queue: &str, seed: u8) -> MessageId {
 }
 
 fn files(host: &Host) -> Vec<PathBuf> {
+    // What is answered is durable; files go right after that.
+    host.depths("orders");
     let found = std::fs::read_dir(host.folder().join("blobs")).unwrap();
     found.map(|entry| entry.unwrap().path()).collect()
 }
@@ -243,11 +250,8 @@ fn a_look_at_a_message_does_not_read_its_large_body() {
     let id = send(&host, "orders", 1);
     // If it were read, it would be found to be damaged.
     let file = files(&host).remove(0);
-    std::fs::write(
-        &file,
-        vec![0; std::fs::metadata(&file).unwrap().len() as usize],
-    )
-    .unwrap();
+    let sound = std::fs::read(&file).unwrap();
+    std::fs::write(&file, vec![0; sound.len()]).unwrap();
     let Found::Waiting { message, .. } = host.find(id).unwrap() else {
         panic!("it waits");
     };

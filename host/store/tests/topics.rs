@@ -194,6 +194,19 @@ fn what_no_subscription_matches_is_counted_or_refused() {
 }
 
 #[test]
+fn the_id_of_what_nobody_wants_is_not_given_again_after_a_restart() {
+    let host = host(Unmatched::Count);
+    let nothing = || vec![event("orders", "refund", "x")];
+    let first = host.send_out(nothing()).unwrap().remove(0);
+    let host = host.crash();
+    let second = host.send_out(nothing()).unwrap().remove(0);
+    assert_ne!(first.accepted.id, second.accepted.id);
+    let host = host.reopen();
+    let third = host.send_out(vec![send("audit", "x")]).unwrap().remove(0);
+    assert_ne!(second.accepted.id, third.accepted.id);
+}
+
+#[test]
 fn dedup_is_by_queue_and_a_repeat_is_told_the_ids_of_the_first_copies() {
     let host = host(Unmatched::Count);
     let once = |body: &str| {

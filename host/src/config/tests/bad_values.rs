@@ -226,7 +226,7 @@ threads = 0
 [queue.orders]
 max_attempts = -1
 backoff = { base = "2d", factor = nan }
-max_message_size = "2MiB"
+max_message_size = "2GiB"
 max_messages = 99999999999999999999999999
 dedup_window = "1s"
 "##,
@@ -254,10 +254,10 @@ error: `queue.orders.backoff.factor` is out of bounds: 1 to 100
 5 | backoff = { base = "2d", factor = nan }
   |                                   ^^^
 
-error: `queue.orders.max_message_size` is out of bounds: 1B to 1MiB
+error: `queue.orders.max_message_size` is out of bounds: 1B to 1GiB
  --> etc/gristmill.toml:6:20
   |
-6 | max_message_size = "2MiB"
+6 | max_message_size = "2GiB"
   |                    ^^^^^^
 
 error: `queue.orders.max_messages` is out of bounds: 1 to 1000000000000
@@ -286,6 +286,7 @@ handler = "orders.wasm"
 concurrency = 11
 backoff = { base = "1h" }
 max_bytes = "100KiB"
+max_message_size = "256KiB"
 [handler.orders]
 max_timeout = "1s"
 "##,
@@ -322,9 +323,9 @@ error: `queue.orders.max_bytes` is less than `max_message_size`, 256KiB: the lar
   = help: raise it, or lower `max_message_size`
 
 error: `handler.orders.max_timeout`, 1s, is less than the timeout, 30s
-  --> etc/gristmill.toml:11:15
+  --> etc/gristmill.toml:12:15
    |
-11 | max_timeout = "1s"
+12 | max_timeout = "1s"
    |               ^^^^
    |
    = help: raise it, or lower `timeout`"##,
@@ -335,15 +336,15 @@ error: `handler.orders.max_timeout`, 1s, is less than the timeout, 30s
 fn what_is_out_of_bounds_is_not_held_against_anything() {
     told(
         r##"[defaults.queue]
-max_message_size = "2MiB"
+max_message_size = "2GiB"
 [queue.orders]
 backoff = { base = "1h", cap = "1 hr 1 day ago" }
 max_bytes = "100KiB"
 "##,
-        r##"error: `defaults.queue.max_message_size` is out of bounds: 1B to 1MiB
+        r##"error: `defaults.queue.max_message_size` is out of bounds: 1B to 1GiB
  --> etc/gristmill.toml:2:20
   |
-2 | max_message_size = "2MiB"
+2 | max_message_size = "2GiB"
   |                    ^^^^^^
 
 error: `queue.orders.backoff.cap` is not a duration

@@ -46,6 +46,7 @@ fn every_key_of_the_host_is_noticed_and_told_apart_by_when_it_takes_effect() {
         "watch" => "\"poll\"",
         "log" => "\"debug\"",
         "pagemap_scan" => "true",
+        "inline_limit" => "\"7KiB\"",
         "threads" | "max_in_flight" | "keep_versions" => "5",
         "compile_memory" | "max_module_size" => "\"1GiB\"",
         _ => "\"7s\"",

@@ -156,7 +156,7 @@ fn every_key_reaches_its_place() {
     assert_eq!(config.handlers.len(), 1);
     let handler = &config.handlers["orders-v1.2"];
     let name = |name| QueueName::new(name).unwrap();
-    let sizes = [(name("bills.fifo"), 256 << 10), (name("orders"), 1 << 20)];
+    let sizes = [(name("bills.fifo"), 64 << 20), (name("orders"), 1 << 20)];
     assert_eq!(*handler.grants.send_to, sizes.into());
     assert!(handler.grants.reply && handler.grants.state);
     assert_eq!(handler.grants.env["A"], "1");

@@ -16,9 +16,8 @@ use super::send::group_hash;
 use super::settle::has_history;
 use crate::dead::{self, DeadLetter};
 use crate::error::{AdminError, Fatal};
-use crate::ops::Edited;
 use crate::record;
-use crate::redrive::RedriveUnderWay;
+use crate::redrive::{Edited, RedriveUnderWay};
 
 /// A dead letter with the record of its message, as it stands.
 struct Letter {

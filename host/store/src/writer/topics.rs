@@ -227,6 +227,10 @@ impl Writer {
                 copies: None,
             });
         }
+        if routes.is_empty() {
+            // Its id is told, so after a restart it must not be another's: its number is kept.
+            group.changes();
+        }
         let mut message = message;
         message.envelope.stamp(TOPIC_ATTRIBUTE, to.as_str());
         let mut copies = Vec::with_capacity(routes.len());

@@ -8,26 +8,32 @@ use gristmill_store::{DeadFilter, Leased, Store};
 
 use super::reference::{Dead, Message};
 use super::rig::{HANDLER, name};
-use super::script::QUEUES;
+use super::script::ALL;
 use super::world::{Flight, World};
 
 impl World {
     /// Lets the store go on until it rests, and compares.
     pub fn observe(&mut self) {
         self.reference.pass();
-        for leased in self.rig.delivered() {
+        let delivered = self.rig.delivered();
+        self.collect();
+        self.learn_ids(&delivered);
+        for leased in delivered {
             self.check_start(&leased);
         }
         let left = self.reference.next();
         assert!(left.is_empty(), "{left:?} should have been delivered");
+        self.check_handed();
         self.check_depths();
-        for queue in QUEUES {
+        for queue in ALL {
             self.check_waiting(queue);
             self.check_halted(queue);
             self.check_dead(queue);
         }
         self.check_state();
         self.check_crontab();
+        self.check_topics();
+        self.check_redrives();
         self.check_large();
     }
 
@@ -56,7 +62,7 @@ impl World {
             (Some(""), Some(_)) => {}
             (expected, told) => assert_eq!(told, expected),
         }
-        self.started += 1;
+        self.reference.tally.note("attempts");
         self.flights.push(Flight {
             fence: leased.fence,
             transaction: None,
@@ -205,12 +211,20 @@ impl World {
     }
 }
 
-fn check_message(expected: &Message, found: &gristmill_queue::Message, store: &Store) {
+pub fn check_message(expected: &Message, found: &gristmill_queue::Message, store: &Store) {
     assert_eq!(found.id, expected.id);
     assert_eq!(found.queue.as_str(), expected.queue);
     let body = super::large::body_of(found, store);
     assert_eq!(body, expected.body, "body of {}", expected.id);
+    assert_eq!(super::standin::label(found), expected.label);
     assert_eq!(found.envelope.group, expected.group);
+    assert_eq!(found.envelope.correlation_id, expected.correlation);
+    assert_eq!(found.envelope.causation_id, expected.causation);
+    assert_eq!(found.envelope.reply_to.is_some(), expected.asks);
+    assert_eq!(
+        found.envelope.attribute("gristmill-topic"),
+        expected.topic.as_deref()
+    );
     assert_eq!(
         found.envelope.attribute("gristmill-tick"),
         expected.tick.as_deref()

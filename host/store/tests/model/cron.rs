@@ -1,12 +1,11 @@
 //! The crontab: a tick of a declared entry is done once, and its message with it.
 
 use gristmill_queue::{MessageId, Timestamp};
-use gristmill_store::{CronEntry, Fired, Firing, Outgoing, SendError, Stamped};
+use gristmill_store::{CronEntry, Fired, Firing, SendError, Sent, Stamped};
 
+use super::parcel::Parcel;
 use super::reference::Reference;
-use super::rig::name;
-use super::script::{ENTRIES, Sending, Tick};
-use super::sending::new_message;
+use super::script::{ENTRIES, Tick};
 use super::world::{Asked, World, poll_once};
 
 /// How far an entry has come.
@@ -32,7 +31,7 @@ pub enum Due {
 pub struct Asking {
     pub tick: Tick,
     pub at: u64,
-    pub message: Option<(String, Sending, Vec<u8>)>,
+    pub message: Option<Parcel>,
 }
 
 impl Reference {
@@ -101,13 +100,13 @@ impl World {
     pub fn ask_fire(&mut self, tick: &Tick) -> Asked {
         let second = (self.reference.now / 1000).cast_signed() + tick.ahead;
         let at = second.cast_unsigned() * 1000;
-        let message = tick.sending.as_ref().map(|sending| self.prepare(sending));
-        let stamped = message.as_ref().map(|(queue, sending, body)| {
+        let mut message = tick.sending.as_ref().map(|sending| self.prepare(sending));
+        if let Some(message) = &mut message {
+            message.tick = Some(at);
+        }
+        let stamped = message.as_ref().map(|parcel| {
             Box::new(Stamped {
-                outgoing: Outgoing {
-                    queue: name(queue),
-                    message: new_message(sending, body),
-                },
+                outgoing: parcel.outgoing(),
                 stamps: vec![("gristmill-tick", at.to_string())],
             })
         });
@@ -143,17 +142,17 @@ impl World {
             }
             Due::Fires => {
                 let batch: Vec<_> = message.iter().cloned().collect();
-                let accepted = answer.map(|fired| match fired {
-                    Fired::Sent(accepted) => vec![accepted],
+                let sent = answer.map(|fired| match fired {
+                    Fired::Sent(accepted) => vec![Sent {
+                        accepted,
+                        copies: None,
+                    }],
                     other => panic!("{other:?} instead of a message for {tick:?}"),
                 });
-                let sent = accepted.as_ref().ok().map(|accepted| accepted[0]);
-                self.judge_send(&batch, accepted);
-                let Some(sent) = sent else { return };
-                self.reference.done(tick, *at, Some(sent.id));
-                let message = self.reference.messages.get_mut(&sent.id.sequence());
-                if let Some(message) = message.filter(|_| !sent.duplicate) {
-                    message.tick = Some(at.to_string());
+                let accepted = sent.as_ref().ok().map(|sent| sent[0].accepted);
+                if self.judge_send(&batch, sent, false) {
+                    let id = accepted.map(|accepted| accepted.id);
+                    self.reference.done(tick, *at, id);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use gristmill_queue::Reason;
 use gristmill_queue::policy::OnGroupFailure;
 
+use super::redrives::Died;
 use super::reference::{Counts, GroupKey, Message, Reference, ms};
 use super::rig::name;
 use super::world::{Asked, World, poll_once};
@@ -42,7 +43,7 @@ impl Reference {
 
     /// What dies goes to an ordinary queue if its own says so and that is declared; there it starts
     /// anew, in its old place.
-    pub fn move_dead(&mut self, mut message: Message) -> Option<Message> {
+    pub fn move_dead(&mut self, mut message: Message, reason: Reason) -> Option<Message> {
         let to = self.queues[&message.queue].policy.dead_letter.clone();
         let to = to.map(|to| to.to_string());
         let Some(to) = to.filter(|to| *to != message.queue && self.queues[to].declared) else {
@@ -53,6 +54,11 @@ impl Reference {
             redriven: message.counts.redriven,
             ..Counts::default()
         };
+        message.died = Some(Died {
+            queue: message.queue.clone(),
+            reason,
+            lives: message.lives,
+        });
         (message.due, message.since) = (self.now, self.now);
         message.lives = policy.default_ttl.map(ms);
         message.expires = message.lives.map(|lives| self.now + lives);

@@ -1,19 +1,19 @@
 //! Whether the answers of the store are those of the reference.
 
-use gristmill_queue::effects::{SendError as HandlerSendError, StateError};
 use gristmill_queue::outcome::HandedBack;
 use gristmill_queue::{Fence, MessageId, Outcome, Reason, Timestamp};
-use gristmill_store::{Accepted, AdminError, DeadFilter, PurgeStates, SendError};
+use gristmill_store::{AdminError, DeadFilter, PurgeStates, SendError};
 
 use std::fmt::Debug;
 use std::time::Duration;
 
+use super::accept::Refusal;
 use super::change::Unchanged;
-use super::policy::MAX_BODY;
-use super::reference::{Ended, KEYS, Message, Reference};
-use super::script::{Act, End, Sending};
-use super::sending::{key_of, new_message};
-use super::state::{Fate, First, Held, Refusal, Work, is_valid};
+use super::parcel::Parcel;
+use super::reference::{Ended, Message, Reference};
+use super::rig::name;
+use super::script::End;
+use super::state::Work;
 use super::world::{Asked, World};
 
 /// The end of an attempt as the store is told it, and as the reference is.
@@ -73,7 +73,7 @@ impl World {
             Asked::Nothing => self.rig.tick(),
             Asked::Send(batch, answer) => {
                 let answer = self.rig.wait(answer);
-                self.judge_send(&batch, answer);
+                self.judge_send(&batch, answer, true);
             }
             Asked::End(fence, work, ended) => {
                 self.rig.tick();
@@ -94,9 +94,13 @@ impl World {
             Asked::Redrive(queue, filter, answer) => {
                 let count = self.rig.wait(answer).unwrap();
                 let meant = self.meant(&queue, &filter);
-                self.reference.redrive(&meant);
+                for sequence in &meant {
+                    self.reference.revive(*sequence, &queue);
+                }
                 assert_eq!(count, meant.len() as u64, "redriven");
             }
+            Asked::Redriving(asked) => self.judge_redriving(asked),
+            Asked::Reply(asked) => self.judge_reply(asked),
             Asked::Fire(asking, answer) => {
                 let answer = self.rig.wait(answer).unwrap();
                 self.judge_fire(&asking, answer);
@@ -137,102 +141,6 @@ impl World {
         assert_eq!(answer, change(&mut self.reference, id), "change of {id}");
     }
 
-    pub fn judge_send(
-        &mut self,
-        batch: &[(String, Sending, Vec<u8>)],
-        answer: Result<Vec<Accepted>, SendError>,
-    ) {
-        let plain: Vec<_> = batch
-            .iter()
-            .map(|(to, sending, body)| (to.clone(), sending, body.as_slice()))
-            .collect();
-        let (fates, refusals) = self.reference.fates(&plain);
-        let accepted = match answer {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                let kind = match error.cause() {
-                    SendError::UnknownQueue(_) => Refusal::Unknown,
-                    SendError::Invalid { .. } => Refusal::Invalid,
-                    SendError::Full(_) => Refusal::Full,
-                    other => panic!("{other}"),
-                };
-                assert!(
-                    refusals.contains(&kind),
-                    "{error}, but expected {refusals:?}"
-                );
-                return;
-            }
-        };
-        assert_eq!(refusals, [], "accepted all the same");
-        assert_eq!(accepted.len(), batch.len());
-        self.reference.make_room(&plain, &fates);
-        for (n, (to, sending, body)) in batch.iter().enumerate() {
-            let (original, first_body) = match &fates[n] {
-                Fate::New => (None, body),
-                Fate::Repeats(id, first) => (Some(*id), first),
-                Fate::RepeatsNth(first) => (Some(accepted[*first].id), &batch[*first].2),
-            };
-            let Some(original) = original else {
-                assert!(!accepted[n].duplicate && !accepted[n].conflict);
-                self.take_in(accepted[n].id, to, sending, body);
-                continue;
-            };
-            let expected = Accepted {
-                id: original,
-                duplicate: true,
-                conflict: first_body != body,
-            };
-            assert_eq!(accepted[n], expected);
-        }
-    }
-
-    /// A message has been accepted.
-    fn take_in(&mut self, id: MessageId, to: &str, sending: &Sending, body: &[u8]) {
-        assert!(self.reference.ids.insert(id), "{id} is given twice");
-        let now = self.reference.now;
-        let policy = &self.reference.queues[to].policy;
-        let due = now + sending.delay_ms;
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
-        // A queue's own time-to-live counts from when the message is due.
-        let lives = sending
-            .ttl_ms
-            .or(policy.default_ttl.map(|ttl| sending.delay_ms + ms(ttl)));
-        if let Some(key) = sending.dedup {
-            let first = First {
-                id,
-                body: body.to_vec(),
-                until: now + ms(policy.dedup_window),
-            };
-            let key = (to.to_owned(), key.to_string());
-            self.reference.firsts.insert(key, first);
-        }
-        self.reference.orders += 1;
-        let message = Message {
-            id,
-            queue: to.to_owned(),
-            body: body.to_vec(),
-            group: sending.group.map(|group| format!("g{group}")),
-            tenant: key_of(sending),
-            key: policy.key.as_ref().and_then(|_| key_of(sending)),
-            shares: false,
-            priority: sending.priority,
-            due,
-            since: now,
-            lives,
-            expires: lives.map(|lives| now + lives),
-            order: self.reference.orders,
-            counts: super::reference::Counts::default(),
-            suspect: false,
-            conflicts: 0,
-            wants_fresh: false,
-            history: Vec::new(),
-            in_flight: false,
-            tick: None,
-        };
-        self.reference.messages.insert(id.sequence(), message);
-        self.reference.note_turns();
-    }
-
     fn judge_end(&mut self, fence: Fence, work: &Work, mut ended: Ended) {
         let Some(n) = self.flights.iter().position(|flight| flight.fence == fence) else {
             // Ended before, in the same group: this end does nothing.
@@ -260,33 +168,46 @@ impl World {
         if !self.reference.state.agrees(work) {
             return Err(back(0, true));
         }
-        let sends = work.sends.iter();
-        let batch: Vec<_> = sends
-            .map(|held| (held.to.clone(), &held.sending, held.body.as_slice()))
-            .collect();
-        let declared = |held: &&Held| self.reference.queues[&held.to].declared;
-        if let Some(held) = work.sends.iter().find(|held| !declared(held)) {
-            return Err(Ended::Failed {
-                reason: Reason::Retry,
-                error: format!(
-                    "queue {} is no longer declared: declare it again, or change the handler",
-                    held.to
-                ),
-                delay: None,
+        let batch: Vec<&Parcel> = work.sends.iter().map(|held| &held.parcel).collect();
+        let (copies, fates, refusals) = self.reference.fates(&batch);
+        // What is sent was checked when it was sent.
+        let mut first = refusals.into_iter().filter(|one| *one != Refusal::Invalid);
+        if let Some(refusal) = first.next() {
+            return Err(match refusal {
+                Refusal::Full => back(1000, false),
+                _ => self.not_sent(&batch),
             });
         }
-        let (fates, refusals) = self.reference.fates(&batch);
-        if refusals.contains(&Refusal::Full) {
-            return Err(back(1000, false));
-        }
-        self.reference.make_room(&batch, &fates);
-        for (held, fate) in work.sends.iter().zip(fates) {
-            if fate == Fate::New {
-                self.take_in(held.id, &held.to, &held.sending, &held.body);
-            }
-        }
+        let ids = copies.iter().enumerate().map(|(n, copy)| {
+            let is_first = n == 0 || copies[n - 1].at != copy.at;
+            is_first.then_some(work.sends[copy.at].id)
+        });
+        let ids: Vec<_> = ids.collect();
+        self.reference.take(&batch, &copies, &fates, &ids);
         self.reference.state.apply(work);
         Ok(())
+    }
+
+    /// The first that goes nowhere makes the attempt fail.
+    fn not_sent(&mut self, batch: &[&Parcel]) -> Ended {
+        let refused = |parcel: &&&Parcel| match self.reference.copies(0, parcel) {
+            Ok(_) | Err(Refusal::Invalid) => None,
+            Err(refusal) => Some((parcel.to.clone(), refusal)),
+        };
+        let error = match batch.iter().find_map(|parcel| refused(&parcel)).unwrap() {
+            (topic, Refusal::Unmatched) => {
+                self.reference.refuse(&topic);
+                SendError::Unmatched(name(&topic)).to_string()
+            }
+            (to, _) => {
+                format!("queue {to} is no longer declared: declare it again, or change the handler")
+            }
+        };
+        Ended::Failed {
+            reason: Reason::Retry,
+            error,
+            delay: None,
+        }
     }
 
     fn purge(&mut self, queue: &str, states: PurgeStates, filter: &DeadFilter) -> u64 {
@@ -325,72 +246,5 @@ impl World {
                 && (filter.fingerprint.is_none() || filter.fingerprint == fingerprint(sequence))
         });
         dead.map(|(sequence, _)| *sequence).collect()
-    }
-
-    /// A handler reads, writes and sends; what it is told is what the reference tells.
-    pub fn act(&mut self, n: usize, acts: &[Act]) {
-        if self.flights.is_empty() {
-            return;
-        }
-        let n = n % self.flights.len();
-        for act in acts {
-            let prepared = match act {
-                Act::Send(sending) => Some(self.prepare(sending)),
-                _ => None,
-            };
-            let flight = &mut self.flights[n];
-            let transaction = flight
-                .transaction
-                .get_or_insert_with(|| self.rig.transaction());
-            let (state, work) = (&self.reference.state, &mut flight.work);
-            match *act {
-                Act::Get(key) => {
-                    let value = transaction
-                        .get(KEYS[key])
-                        .unwrap()
-                        .map(|value| value.to_vec());
-                    assert_eq!(value, state.get(KEYS[key], work));
-                }
-                Act::Set(key, value) => {
-                    transaction.set(KEYS[key], vec![value].into()).unwrap();
-                    state.set(KEYS[key], vec![value], work);
-                }
-                Act::Add(key, delta) => {
-                    let added = transaction.add(KEYS[key], delta.into());
-                    let is_counter = state.add(KEYS[key], delta.into(), work);
-                    let expected = if is_counter {
-                        Ok(())
-                    } else {
-                        Err(StateError::NotACounter)
-                    };
-                    assert_eq!(added, expected);
-                }
-                Act::Remove(key) => {
-                    transaction.remove(KEYS[key]).unwrap();
-                    state.remove(KEYS[key], work);
-                }
-                Act::List(key) => {
-                    let keys = transaction.list(KEYS[key], None, 100).unwrap();
-                    assert_eq!(keys, state.list(KEYS[key], work));
-                }
-                Act::Send(_) => {
-                    let (to, sending, body) = prepared.unwrap();
-                    let sent = transaction.send(&to, new_message(&sending, &body));
-                    if !self.reference.queues.contains_key(&to) {
-                        assert_eq!(sent, Err(HandlerSendError::NotPermitted));
-                    } else if body.len() as u64 > MAX_BODY || !is_valid(&sending) {
-                        sent.unwrap_err();
-                    } else {
-                        let id = sent.unwrap();
-                        work.sends.push(Held {
-                            to,
-                            id,
-                            sending,
-                            body,
-                        });
-                    }
-                }
-            }
-        }
     }
 }

@@ -69,8 +69,9 @@ impl World {
         let mut live = BTreeSet::new();
         let mut expected = 0;
         for message in living.chain(dead) {
-            // The crontab's are short, and kept with their messages whatever they say.
-            if message.body.len() as u64 <= INLINE || message.tick.is_some() {
+            // The crontab's are short, and kept with their messages, until they are edited.
+            let of_cron = message.tick.is_some() && message.causation.is_none();
+            if message.body.len() as u64 <= INLINE || of_cron {
                 continue;
             }
             let message = match self.rig.wait(self.rig.store.find(message.id)).unwrap() {

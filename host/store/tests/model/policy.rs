@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gristmill_queue::QueuePolicy;
-use gristmill_queue::policy::{OnExpiry, OnFull, OnGroupFailure};
+use gristmill_queue::policy::{Dedup, OnExpiry, OnFull, OnGroupFailure};
 use gristmill_queue::retry::Jitter;
 
 use super::flow;
@@ -11,7 +11,7 @@ use super::flow;
 /// The most bytes that a queue takes, unless its policy says less.
 pub const MAX_BODY: u64 = 256 * 1024;
 /// How many policies [`policy`] knows.
-pub const POLICIES: u8 = 15;
+pub const POLICIES: u8 = 17;
 
 /// In milliseconds.
 pub fn ms(duration: Duration) -> u64 {
@@ -51,6 +51,7 @@ pub fn policy(number: u8) -> QueuePolicy {
         }
         6 => {
             policy.on_group_failure = OnGroupFailure::Halt;
+            policy.dedup = Dedup::Content;
             policy.retry.max_attempts = 2;
         }
         7 => {
@@ -64,6 +65,12 @@ pub fn policy(number: u8) -> QueuePolicy {
         9 => {
             policy.on_full = OnFull::DropOldest;
             (policy.max_messages, policy.max_bytes) = (Some(8), Some(60));
+        }
+        15 => policy.dedup = Dedup::Content,
+        16 => {
+            policy.dedup = Dedup::Content;
+            policy.dedup_window = Duration::from_secs(1);
+            (policy.on_full, policy.max_messages) = (OnFull::DropOldest, Some(4));
         }
         14 => {
             policy.dead_letter = Some(super::rig::name("c"));

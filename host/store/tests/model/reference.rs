@@ -7,10 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use gristmill_queue::policy::OnExpiry;
 use gristmill_queue::{MessageId, QueuePolicy, Reason};
 
+use super::accept::First;
 use super::cron::Entry;
 use super::flow::Flow;
 pub use super::policy::ms;
-use super::state::{First, State};
+use super::redrives::{Died, Running};
+use super::replies::Waiters;
+use super::state::State;
+use super::tally::Tally;
+use super::topics::Topic;
 
 /// The state keys that handlers use.
 pub const KEYS: [&str; 4] = ["k", "k1", "k2", "n"];
@@ -31,6 +36,8 @@ pub struct Message {
     pub id: MessageId,
     pub queue: String,
     pub body: Vec<u8>,
+    /// What a script tells it apart by; copies have it in common.
+    pub label: String,
     pub group: Option<String>,
     /// What it says of whose it is, and what its queue took of that when it was accepted.
     pub tenant: Option<String>,
@@ -55,6 +62,14 @@ pub struct Message {
     pub in_flight: bool,
     /// The tick that it was sent for.
     pub tick: Option<String>,
+    /// The topic that it came through.
+    pub topic: Option<String>,
+    pub correlation: Option<String>,
+    /// Somebody may wait for its reply.
+    pub asks: bool,
+    pub causation: Option<MessageId>,
+    /// Where it has died, if this queue takes what dies there; or its request, if this tells so.
+    pub died: Option<Died>,
 }
 
 #[derive(Clone, Debug)]
@@ -96,7 +111,12 @@ pub struct Reference {
     /// What is to die at once: what waits between these places.
     pub doomed: BTreeMap<GroupKey, (u64, u64)>,
     pub state: State,
+    pub topics: BTreeMap<String, Topic>,
+    pub redrives: BTreeMap<u64, Running>,
+    pub waiters: Waiters,
     pub ids: BTreeSet<MessageId>,
+    pub stand_ins: u64,
+    pub tally: Tally,
     /// The suspect that runs alone.
     pub alone: Option<u64>,
     pub orders: u64,
@@ -284,7 +304,7 @@ impl Reference {
         }
     }
 
-    fn expire(&mut self, sequence: u64) {
+    pub fn expire(&mut self, sequence: u64) {
         let queue = &self.queues[&self.messages[&sequence].queue];
         match queue.policy.on_expiry {
             OnExpiry::DeadLetter => self.die(sequence, Reason::Expired),
@@ -303,7 +323,8 @@ impl Reference {
         {
             self.fail_group((message.queue.clone(), group), &message, reason);
         }
-        let Some(mut message) = self.move_dead(message) else {
+        self.notify(&message, reason);
+        let Some(mut message) = self.move_dead(message, reason) else {
             return;
         };
         let keep = self.queues[&message.queue].policy.dead_retention;
@@ -320,6 +341,7 @@ impl Reference {
 
     /// What time alone brings about, and what deaths do.
     pub fn pass(&mut self) {
+        self.go_on_redriving();
         self.note_turns();
         let now = self.now;
         let expired = |m: &&Message| !m.in_flight && m.expires.is_some_and(|e| e <= now);
@@ -336,64 +358,5 @@ impl Reference {
         self.dead
             .retain(|_, dead| dead.forgotten.is_none_or(|time| time > now));
         self.firsts.retain(|_, first| first.until > now);
-    }
-
-    pub fn redrive(&mut self, sequences: &[u64]) {
-        for sequence in sequences {
-            let mut message = self.dead.remove(sequence).expect("it is dead").message;
-            message.counts = Counts {
-                redriven: message.counts.redriven + 1,
-                ..Counts::default()
-            };
-            (message.due, message.since) = (self.now, self.now);
-            message.expires = message.lives.map(|lives| self.now + lives);
-            (message.suspect, message.conflicts, message.wants_fresh) = (false, 0, false);
-            let policy = &self.queues[&message.queue].policy;
-            message.key = policy.key.as_ref().and(message.tenant.clone());
-            self.messages.insert(*sequence, message);
-            self.note_turns();
-        }
-    }
-
-    /// The host starts again; `blamed` if it had died with what was in flight.
-    pub fn restart(&mut self, blamed: bool) {
-        for queue in self.queues.values_mut() {
-            (queue.slots, queue.shared) = (0, false);
-            (queue.skipped, queue.dropped) = (0, 0);
-            if !queue.declared {
-                queue.policy = QueuePolicy::default();
-            }
-            queue.flow = Flow::new(&queue.policy);
-        }
-        self.alone = None;
-        for sequence in self.messages.keys().copied().collect::<Vec<_>>() {
-            let message = self.messages.get_mut(&sequence).expect("listed");
-            (message.conflicts, message.wants_fresh, message.shares) = (0, false, false);
-            if std::mem::take(&mut message.in_flight) && blamed {
-                self.blame(sequence);
-            }
-        }
-        self.note_turns();
-    }
-
-    fn blame(&mut self, sequence: u64) {
-        let message = self.messages.get_mut(&sequence).expect("it is here");
-        message.counts.attempts += 1;
-        message.counts.crashes += 1;
-        message.history.push((Reason::HostCrash, String::new()));
-        let retry = &self.queues[&message.queue].policy.retry;
-        let too_old = retry
-            .max_age
-            .is_some_and(|most| self.now.saturating_sub(message.since) > ms(most));
-        let alone = std::mem::replace(&mut message.suspect, true);
-        if alone
-            && (message.counts.crashes > 3
-                || message.counts.attempts >= retry.max_attempts
-                || too_old)
-        {
-            self.die(sequence, Reason::HostCrash);
-        } else if alone && message.expires.is_some_and(|expires| expires <= self.now) {
-            self.expire(sequence);
-        }
     }
 }

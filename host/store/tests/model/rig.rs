@@ -1,7 +1,7 @@
 //! A real store in a folder of its own, driven step by step.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use gristmill_queue::{
 };
 use gristmill_store::{
     Clock, Declaration, Evidence, Leased, Options, Outgoing, Settle, SharedSlots, Sink, Slots,
-    Store,
+    Store, TopicDeclaration,
 };
 
-use super::script::{GATE, QUEUES};
+use super::script::{GATE, QUEUES, TOPICS};
 
 /// The handler that all queues have.
 pub const HANDLER: &str = "handler";
@@ -64,6 +64,9 @@ pub fn name(queue: &str) -> QueueName {
     QueueName::new(queue).unwrap()
 }
 
+/// The queues and topics that are declared.
+pub type Declared = (Vec<Declaration>, Vec<TopicDeclaration>);
+
 /// The declared queues, and the gate.
 pub fn declarations(declared: &[(&str, QueuePolicy)]) -> Vec<Declaration> {
     let gate = (GATE, QueuePolicy::default());
@@ -76,8 +79,8 @@ pub fn declarations(declared: &[(&str, QueuePolicy)]) -> Vec<Declaration> {
 }
 
 impl Rig {
-    pub fn new(queues: Vec<Declaration>) -> Self {
-        let memory = std::path::Path::new("/dev/shm");
+    pub fn new(declared: Declared) -> Self {
+        let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() {
             tempfile::tempdir_in(memory)
         } else {
@@ -85,7 +88,7 @@ impl Rig {
         };
         let folder = folder.unwrap();
         let clock = Arc::new(AtomicU64::new(1_763_640_000_000));
-        let (store, gate) = open(&folder.path().join("0"), &clock, queues);
+        let (store, gate) = open(&folder.path().join("0"), &clock, declared);
         Rig {
             folder,
             generation: 0,
@@ -104,14 +107,14 @@ impl Rig {
     }
 
     /// Closes the store and opens it again.
-    pub fn reopen(&mut self, queues: Vec<Declaration>) {
+    pub fn reopen(&mut self, declared: Declared) {
         self.runtime.block_on(self.store.close());
-        self.start(queues);
+        self.start(declared);
     }
 
     /// Goes on with the files as they are at this moment: all of them after kill -9, only what is
     /// fsynced after a power cut.
-    pub fn die(&mut self, files: &[&str], queues: Vec<Declaration>) {
+    pub fn die(&mut self, files: &[&str], declared: Declared) {
         self.tick();
         let before = self.path();
         self.generation += 1;
@@ -122,12 +125,12 @@ impl Rig {
         super::large::survive(&before, &self.path());
         self.runtime.block_on(self.store.close());
         std::fs::remove_dir_all(before).unwrap();
-        self.start(queues);
+        self.start(declared);
     }
 
-    fn start(&mut self, queues: Vec<Declaration>) {
+    fn start(&mut self, declared: Declared) {
         self.delivered.0.lock().unwrap().clear();
-        (self.store, self.gate) = open(&self.path(), &self.clock, queues);
+        (self.store, self.gate) = open(&self.path(), &self.clock, declared);
     }
 
     pub fn attach(&self, queue: &str, own: u32, shared: Option<u32>) {
@@ -173,6 +176,7 @@ impl Rig {
     pub fn transaction(&self) -> Transaction {
         let destinations = QUEUES
             .iter()
+            .chain(&TOPICS)
             .map(|queue| (name(queue), super::policy::MAX_BODY));
         Transaction::new(
             self.store.state(HANDLER.into()),
@@ -184,10 +188,11 @@ impl Rig {
     }
 }
 
-fn open(path: &std::path::Path, clock: &Arc<AtomicU64>, queues: Vec<Declaration>) -> (Store, Gate) {
+fn open(path: &Path, clock: &Arc<AtomicU64>, (queues, topics): Declared) -> (Store, Gate) {
     let options = Options {
         clock: Clock::Manual(Arc::clone(clock)),
         queues,
+        topics,
         cache_bytes: 1024 * 1024,
         // Small, so that messages are read from the file as well.
         hot_bytes: 2000,

@@ -2,9 +2,9 @@
 
 use gristmill_queue::policy::OnFull;
 
+use super::accept::{Copy, Fate};
+use super::parcel::Parcel;
 use super::reference::{Message, Reference};
-use super::script::Sending;
-use super::state::Fate;
 
 impl Reference {
     /// Whether so many messages of so many bytes fit, once what has to be dropped is dropped.
@@ -29,11 +29,12 @@ impl Reference {
     }
 
     /// Drops the oldest that wait, before anything of a batch is accepted, until all of it fits.
-    pub fn make_room(&mut self, batch: &[(String, &Sending, &[u8])], fates: &[Fate]) {
+    pub fn make_room(&mut self, batch: &[&Parcel], copies: &[Copy], fates: &[Fate]) {
         for name in self.queues.keys().cloned().collect::<Vec<_>>() {
-            let news = batch.iter().zip(fates);
-            let news = news.filter(|((to, ..), fate)| *to == name && **fate == Fate::New);
-            let sizes: Vec<u64> = news.map(|((.., body), _)| body.len() as u64).collect();
+            let news = copies.iter().zip(fates);
+            let news = news.filter(|(copy, fate)| copy.queue == name && **fate == Fate::New);
+            let size = |(copy, _): (&Copy, _)| batch[copy.at].body.len() as u64;
+            let sizes: Vec<u64> = news.map(size).collect();
             let more = (sizes.len() as u64, sizes.iter().sum());
             while more.0 > 0 && !self.fits_beside(&name, more, self.of_queue(&name)) {
                 let waiting = self.of_queue(&name).filter(|m| !m.in_flight);

@@ -9,6 +9,10 @@ use proptest::prelude::*;
 
 /// The queues that scripts use. One more, [`GATE`], belongs to the rig.
 pub const QUEUES: [&str; 3] = ["a", "b", "c"];
+/// The topics that scripts use.
+pub const TOPICS: [&str; 2] = ["t", "u"];
+/// All queues whose messages are looked at.
+pub const ALL: [&str; 4] = ["a", "b", "c", gristmill_queue::limits::REPLIES];
 /// The crontab entries that scripts use.
 pub const ENTRIES: [&str; 2] = ["x", "y"];
 /// Sent to, but never declared.
@@ -19,8 +23,8 @@ pub const GATE: &str = "gate";
 /// A message to be sent. Numbers stand for choices, so that they shrink towards the plain one.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Which of [`QUEUES`]; beyond them, [`NOWHERE`].
-    pub queue: usize,
+    /// Which of [`QUEUES`] or [`TOPICS`]; beyond them, [`NOWHERE`].
+    pub to: usize,
     pub size: usize,
     pub group: Option<u8>,
     /// The tenant it names.
@@ -29,6 +33,24 @@ pub struct Sending {
     pub delay_ms: u64,
     pub ttl_ms: Option<u64>,
     pub dedup: Option<u8>,
+    /// It has the same content as others with this number.
+    pub same: Option<u8>,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Sending {
+            to: 0,
+            size: 0,
+            group: None,
+            key: None,
+            priority: 4,
+            delay_ms: 0,
+            ttl_ms: None,
+            dedup: None,
+            same: None,
+        }
+    }
 }
 
 /// What a handler does before it ends.
@@ -40,6 +62,8 @@ pub enum Act {
     Remove(usize),
     List(usize),
     Send(Sending),
+    /// Replies with so many bytes, if it handles a request.
+    Reply(usize),
 }
 
 /// How an attempt ends.
@@ -86,6 +110,26 @@ pub enum Op {
         which: Which,
     },
     Redrive(usize, Which),
+    /// At so many a second, to one of [`QUEUES`] or, beyond them, back to where it died; from a queue
+    /// that has some, the n-th.
+    Order {
+        queue: usize,
+        which: Which,
+        to: Option<usize>,
+        rate: Option<u32>,
+    },
+    /// Cancels the n-th redrive under way.
+    CancelRedrive(usize),
+    /// Sends one of the dead letters of a queue that has some again with so large a body.
+    Edit(usize, usize, usize),
+    /// Sends a request, perhaps with a correlation id of its own.
+    Request(Sending, Option<usize>),
+    /// The handler of the n-th request in flight replies with so many bytes, and is done.
+    Answer(usize, usize),
+    /// Waits for a reply: one that is there, or to a request that lives, or to one of the last.
+    Wait(usize),
+    /// Lets the n-th who waits go.
+    Leave(usize),
     /// Cancels a message: one of those that were ever accepted.
     Cancel(usize),
     /// Moves one of them by so much from now.
@@ -123,8 +167,8 @@ pub enum Step {
     /// are attached so.
     Attach(usize, u32, Option<u32>),
     Detach(usize),
-    /// The policy of each queue; none undeclares it.
-    Declare([Option<u8>; QUEUES.len()]),
+    /// The policy of each queue and the kind of each topic; none undeclares it.
+    Declare([Option<u8>; QUEUES.len()], [Option<u8>; TOPICS.len()]),
     /// The schedule of each crontab entry; none removes it.
     Crontab([Option<u64>; ENTRIES.len()]),
     Reopen,
@@ -147,7 +191,15 @@ impl fmt::Debug for Script {
 
 /// Scripts of up to so many steps.
 pub fn scripts(steps: usize) -> impl Strategy<Value = Script> {
-    vec(step(), 1..=steps).prop_map(Script)
+    // Most begin with other queues than the plain ones.
+    let start = option::weighted(0.7, declaration());
+    (start, vec(step(), 1..=steps))
+        .prop_map(|(start, steps)| Script(start.into_iter().chain(steps).collect()))
+}
+
+fn declaration() -> impl Strategy<Value = Step> {
+    let policies = [declared(), declared(), declared()];
+    (policies, [topic(), topic()]).prop_map(|(policies, topics)| Step::Declare(policies, topics))
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -159,7 +211,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (queue(), 1..4u32, option::weighted(0.3, 1..4u32))
             .prop_map(|(queue, slots, shared)| Step::Attach(queue, slots, shared)),
         1 => queue().prop_map(Step::Detach),
-        2 => [declared(), declared(), declared()].prop_map(Step::Declare),
+        2 => declaration(),
         2 => [schedule(), schedule()].prop_map(Step::Crontab),
         1 => Just(Step::Reopen),
         2 => Just(Step::Crash),
@@ -169,8 +221,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        10 => vec(sending(), 1..4).prop_map(Op::Send),
-        14 => (0..4usize, end()).prop_map(|(n, end)| Op::End(n, end)),
+        14 => vec(sending(), 1..5).prop_map(Op::Send),
+        18 => (0..4usize, end()).prop_map(|(n, end)| Op::End(n, end)),
         6 => (0..4usize, vec(end(), 1..4), option::weighted(0.1, 0..20usize))
             .prop_map(|(n, ends, stale)| Op::EndBatch(n, ends, stale)),
         1 => (0..20usize).prop_map(Op::Stale),
@@ -179,6 +231,15 @@ fn op() -> impl Strategy<Value = Op> {
             |(queue, ready, scheduled, dead, which)| Op::Purge { queue, ready, scheduled, dead, which }
         ),
         2 => (queue(), which()).prop_map(|(queue, which)| Op::Redrive(queue, which)),
+        5 => (queue(), which(), option::weighted(0.7, 0..=QUEUES.len()), rate())
+            .prop_map(|(queue, which, to, rate)| Op::Order { queue, which, to, rate }),
+        1 => (0..3usize).prop_map(Op::CancelRedrive),
+        2 => (queue(), 0..5usize, size()).prop_map(|(queue, n, size)| Op::Edit(queue, n, size)),
+        7 => (sending(), option::weighted(0.3, 0..2usize))
+            .prop_map(|(sending, own)| Op::Request(sending, own)),
+        6 => (0..4usize, size()).prop_map(|(n, size)| Op::Answer(n, size)),
+        6 => (0..4usize).prop_map(Op::Wait),
+        1 => (0..4usize).prop_map(Op::Leave),
         2 => (0..100usize).prop_map(Op::Cancel),
         3 => (0..100usize, delay()).prop_map(|(n, delay)| Op::Move(n, delay)),
         4 => tick().prop_map(Op::Fire),
@@ -209,7 +270,25 @@ fn queue() -> impl Strategy<Value = usize> {
 }
 
 fn declared() -> impl Strategy<Value = Option<u8>> {
-    option::weighted(0.85, 0..super::policy::POLICIES)
+    option::weighted(
+        0.9,
+        prop_oneof![2 => 0..super::policy::POLICIES, 1 => 14..16u8, 1 => Just(1u8)],
+    )
+}
+
+fn topic() -> impl Strategy<Value = Option<u8>> {
+    option::weighted(0.85, 0..super::topics::KINDS)
+}
+
+fn rate() -> impl Strategy<Value = Option<u32>> {
+    option::weighted(
+        0.7,
+        prop_oneof![2 => Just(1u32), 1 => Just(2), 1 => Just(30)],
+    )
+}
+
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![10 => 0..25usize, 1 => Just(300 * 1024)]
 }
 
 fn pass() -> impl Strategy<Value = u64> {
@@ -229,23 +308,24 @@ fn delay() -> impl Strategy<Value = u64> {
 }
 
 fn sending() -> impl Strategy<Value = Sending> {
-    let queue = prop_oneof![20 => queue(), 1 => Just(QUEUES.len())];
-    let size = prop_oneof![10 => 0..25usize, 1 => Just(300 * 1024)];
+    let most = QUEUES.len() + TOPICS.len();
+    let to = prop_oneof![12 => queue(), 8 => QUEUES.len()..most, 1 => Just(most)];
     let priority = prop_oneof![3 => Just(4u8), 2 => 0..10u8];
     let ttl = prop_oneof![Just(1u64), Just(1000), Just(4000), Just(30_000)];
     (
-        queue,
-        size,
+        to,
+        size(),
         option::weighted(0.4, 0..2u8),
         option::weighted(0.6, 0..3u8),
         priority,
         delay(),
         option::weighted(0.25, ttl),
-        option::weighted(0.25, 0..3u8),
+        option::weighted(0.2, 0..3u8),
+        option::weighted(0.4, 0..4u8),
     )
         .prop_map(
-            |(queue, size, group, key, priority, delay_ms, ttl_ms, dedup)| Sending {
-                queue,
+            |(to, size, group, key, priority, delay_ms, ttl_ms, dedup, same)| Sending {
+                to,
                 size,
                 group,
                 key,
@@ -253,6 +333,7 @@ fn sending() -> impl Strategy<Value = Sending> {
                 delay_ms,
                 ttl_ms,
                 dedup,
+                same,
             },
         )
 }
@@ -265,7 +346,8 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (key(), any::<i8>()).prop_map(|(key, delta)| Act::Add(key, delta)),
         1 => key().prop_map(Act::Remove),
         1 => key().prop_map(Act::List),
-        3 => sending().prop_map(Act::Send),
+        5 => sending().prop_map(Act::Send),
+        6 => size().prop_map(Act::Reply),
     ]
 }
 
@@ -283,7 +365,7 @@ fn end() -> impl Strategy<Value = End> {
         8 => Just(End::Done),
         5 => (option::weighted(0.3, delay()), any::<bool>())
             .prop_map(|(delay_ms, asked)| End::Failed { delay_ms, asked }),
-        1 => Just(End::Rejected),
+        4 => Just(End::Rejected),
         2 => delay().prop_map(|delay_ms| End::Postponed { delay_ms }),
         4 => back.prop_map(End::HandedBack),
     ]

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reference::Reference;
-use super::script::Sending;
-use gristmill_queue::MessageId;
+use super::parcel::Held;
 
 /// A committed value, known by the number of the change that wrote it.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,15 +30,6 @@ enum Seen {
     Version(String, Option<u64>),
     CounterOrAbsent(String),
     Keys(String, Vec<String>),
-}
-
-/// A message that a handler has sent, and that nobody sees before the ack.
-#[derive(Debug)]
-pub struct Held {
-    pub to: String,
-    pub id: MessageId,
-    pub sending: Sending,
-    pub body: Vec<u8>,
 }
 
 /// What one delivery has done so far.
@@ -159,89 +148,4 @@ impl State {
             self.values.insert(key.clone(), value);
         }
     }
-}
-
-/// The first message sent with a dedup id.
-#[derive(Clone, Debug)]
-pub struct First {
-    pub id: MessageId,
-    pub body: Vec<u8>,
-    pub until: u64,
-}
-
-/// What becomes of a message that is sent.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fate {
-    New,
-    /// There was one with its dedup id: this, with this body.
-    Repeats(MessageId, Vec<u8>),
-    /// There was one in the same batch: the n-th.
-    RepeatsNth(usize),
-}
-
-/// Why a batch is refused; a batch may have several reasons.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Refusal {
-    Unknown,
-    Invalid,
-    Full,
-}
-
-/// Bodies are told apart, unless they are sent with a dedup id: then a repeat may have the same.
-pub fn body(sending: &Sending, serial: u64) -> Vec<u8> {
-    let text = match sending.dedup {
-        Some(key) => format!("d{key}"),
-        None => format!("{serial}"),
-    };
-    let mut body = text.into_bytes();
-    body.resize(body.len().max(sending.size), b'.');
-    body
-}
-
-impl Reference {
-    /// What becomes of the messages of a batch, if nothing speaks against it: all are taken, or none.
-    pub fn fates(&self, batch: &[(String, &Sending, &[u8])]) -> (Vec<Fate>, Vec<Refusal>) {
-        let mut refusals = Vec::new();
-        let mut fates: Vec<Fate> = Vec::new();
-        let mut more: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        for (n, (to, sending, body)) in batch.iter().enumerate() {
-            let Some(queue) = self.queues.get(to).filter(|queue| queue.declared) else {
-                refusals.push(Refusal::Unknown);
-                fates.push(Fate::New);
-                continue;
-            };
-            if body.len() as u64 > queue.policy.max_body || !is_valid(sending) {
-                refusals.push(Refusal::Invalid);
-            }
-            let earlier = |other: &(String, &Sending, &[u8])| {
-                sending.dedup.is_some() && other.0 == *to && other.1.dedup == sending.dedup
-            };
-            let fate = match (self.first(to, sending), batch[..n].iter().position(earlier)) {
-                (Some(first), _) => Fate::Repeats(first.id, first.body.clone()),
-                (None, Some(n)) => Fate::RepeatsNth(n),
-                (None, None) => Fate::New,
-            };
-            if fate == Fate::New {
-                let more = more.entry(to).or_default();
-                *more = (more.0 + 1, more.1 + body.len() as u64);
-            }
-            fates.push(fate);
-        }
-        for (to, more) in more {
-            if !self.has_room(to, more) {
-                refusals.push(Refusal::Full);
-            }
-        }
-        (fates, refusals)
-    }
-
-    fn first(&self, to: &str, sending: &Sending) -> Option<&First> {
-        let key = (to.to_owned(), sending.dedup?.to_string());
-        self.firsts.get(&key).filter(|first| first.until > self.now)
-    }
-}
-
-/// A message must not expire before it is due.
-pub fn is_valid(sending: &Sending) -> bool {
-    sending.ttl_ms.is_none_or(|ttl| sending.delay_ms < ttl)
 }

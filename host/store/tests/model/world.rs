@@ -3,26 +3,26 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use gristmill_queue::effects::{Send, Write};
-use gristmill_queue::message::Due;
 use gristmill_queue::{
-    Effects, Fence, MessageId, NewMessage, Outcome, QueuePolicy, Timestamp, Transaction,
+    Effects, Fence, MessageId, Outcome, QueuePolicy, Timestamp, Transaction, limits,
 };
-use gristmill_store::{Accepted, AdminError, DeadFilter, Fired, Outgoing, PurgeStates, SendError};
+use gristmill_store::{AdminError, DeadFilter, Fired, PurgeStates, SendError, Sent};
 
 use super::cron::Asking;
 use super::flow::Flow;
-use super::judge::outcome;
+use super::parcel::Parcel;
 use super::policy::policy;
-use super::reference::{Ended, KEYS, Queue, Reference};
-use super::rig::{Rig, declarations, name, settle};
-use super::script::{End, Op, QUEUES, Script, Sending, Step, Which};
-use super::sending::{new_message, queue_of};
-use super::state::{Work, body};
+use super::redrives::AskedRedrive;
+use super::reference::{Ended, Queue, Reference};
+use super::replies::{AskedReply, Waiter, replies_policy};
+use super::rig::{Declared, Rig, declarations, name, settle};
+use super::script::{Op, QUEUES, Script, Step};
+use super::state::Work;
+use super::tally::Tally;
 
 /// A delivery in flight.
 pub struct Flight {
@@ -35,10 +35,7 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// What was asked of the store, and is to be judged when it has answered.
 pub enum Asked {
-    Send(
-        Vec<(String, Sending, Vec<u8>)>,
-        Answer<Result<Vec<Accepted>, SendError>>,
-    ),
+    Send(Vec<Parcel>, Answer<Result<Vec<Sent>, SendError>>),
     End(Fence, Work, Ended),
     EndBatch(Work, Vec<(Fence, Ended)>),
     Nothing,
@@ -50,6 +47,8 @@ pub enum Asked {
         Answer<Result<u64, AdminError>>,
     ),
     Redrive(String, DeadFilter, Answer<Result<u64, AdminError>>),
+    Redriving(AskedRedrive),
+    Reply(AskedReply),
     Fire(Asking, Answer<Result<Result<Fired, SendError>, AdminError>>),
     Cancel(MessageId, Answer<Result<(), AdminError>>),
     Move(MessageId, u64, Answer<Result<Timestamp, AdminError>>),
@@ -62,15 +61,18 @@ pub struct World {
     pub flights: Vec<Flight>,
     pub spent: Vec<Fence>,
     pub serial: u64,
+    /// What the replies of requests are found by.
+    pub requests: Vec<String>,
+    pub waiters: Vec<Waiter>,
+    /// The replies that they have been handed since the last step.
+    pub handed: Vec<(u64, Arc<gristmill_queue::Message>)>,
     /// Of the dead, as the store tells them.
     pub fingerprints: BTreeMap<u64, u64>,
-    /// How many attempts have begun: that a script was worth something.
-    pub started: u64,
 }
 
-/// Plays a script, up to where the store does not do what the reference says. Tells how many
-/// attempts were begun.
-pub fn play(script: &Script) -> Result<u64, String> {
+/// Plays a script, up to where the store does not do what the reference says. Tells what
+/// it did.
+pub fn play(script: &Script) -> Result<Tally, String> {
     let mut world = World::new();
     for (line, step) in script.0.iter().enumerate() {
         let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.step(step)));
@@ -80,7 +82,7 @@ pub fn play(script: &Script) -> Result<u64, String> {
             return Err(format!("line {line}: {}", words.unwrap_or_default()));
         }
     }
-    Ok(world.started)
+    Ok(world.reference.tally)
 }
 
 pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answer<T> {
@@ -98,7 +100,13 @@ pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answe
 impl World {
     pub fn new() -> Self {
         // The groups of one queue skip, those of the next halt, those of the last die.
-        let plain = [("a", policy(0)), ("b", policy(6)), ("c", policy(7))];
+        let replies = (limits::REPLIES, replies_policy());
+        let plain = [
+            ("a", policy(0)),
+            ("b", policy(6)),
+            ("c", policy(7)),
+            replies,
+        ];
         let mut reference = Reference::default();
         for (queue, policy) in plain.clone() {
             let queue_at_first = Queue {
@@ -113,7 +121,8 @@ impl World {
             };
             reference.queues.insert(queue.to_owned(), queue_at_first);
         }
-        let rig = Rig::new(declarations(&plain));
+        reference.declare_topics(&[Some(1), Some(2)]);
+        let rig = Rig::new((declarations(&plain), reference.topic_declarations()));
         reference.now = rig.now();
         let mut world = World {
             rig,
@@ -121,8 +130,10 @@ impl World {
             flights: Vec::new(),
             spent: Vec::new(),
             serial: 0,
+            requests: Vec::new(),
+            waiters: Vec::new(),
+            handed: Vec::new(),
             fingerprints: BTreeMap::new(),
-            started: 0,
         };
         world.attach_all(&["a", "b", "c"].map(|queue| (queue.to_owned(), 2, false)));
         world
@@ -147,7 +158,7 @@ impl World {
                 let queue = self.queue(queue);
                 (queue.slots, queue.shared) = (0, false);
             }
-            Step::Declare(policies) => self.declare(policies),
+            Step::Declare(policies, topics) => self.declare(policies, topics),
             Step::Crontab(schedules) => self.crontab(schedules),
             Step::Reopen => self.restart(false, Rig::reopen),
             Step::Crash => self.restart(true, |rig, queues| {
@@ -184,8 +195,8 @@ impl World {
         }
     }
 
-    fn declare(&mut self, policies: &[Option<u8>; QUEUES.len()]) {
-        let mut declared: Vec<(&str, QueuePolicy)> = Vec::new();
+    fn declare(&mut self, policies: &[Option<u8>], topics: &[Option<u8>]) {
+        let mut declared = vec![(limits::REPLIES, replies_policy())];
         for (queue, number) in QUEUES.into_iter().zip(policies) {
             self.queue(queue).declared = number.is_some();
             if let Some(number) = number {
@@ -193,22 +204,25 @@ impl World {
                 declared.push((queue, policy(*number)));
             }
         }
-        let declaring = self.rig.store.declare(declarations(&declared), Vec::new());
+        self.reference.declare_topics(topics);
+        let topics = self.reference.topic_declarations();
+        let declaring = self.rig.store.declare(declarations(&declared), topics);
         self.rig.wait(declaring).unwrap();
     }
 
-    fn restart(
-        &mut self,
-        blamed: bool,
-        restart: impl FnOnce(&mut Rig, Vec<gristmill_store::Declaration>),
-    ) {
+    fn restart(&mut self, blamed: bool, restart: impl FnOnce(&mut Rig, Declared)) {
         let queues = &self.reference.queues;
         let declared: Vec<(&str, QueuePolicy)> = queues
             .iter()
             .filter(|(_, queue)| queue.declared)
             .map(|(name, queue)| (name.as_str(), queue.policy.clone()))
             .collect();
-        restart(&mut self.rig, declarations(&declared));
+        let declared = declarations(&declared);
+        let topics = self.reference.topic_declarations();
+        self.waiters.clear();
+        restart(&mut self.rig, (declared, topics));
+        self.reference.waiters.clear();
+        let queues = &self.reference.queues;
         let attached: Vec<(String, u32, bool)> = queues
             .iter()
             .map(|(name, queue)| (name.clone(), queue.slots, queue.shared))
@@ -218,157 +232,5 @@ impl World {
         self.reference.restart(blamed);
         self.observe();
         self.attach_all(&attached);
-    }
-
-    fn ask(&mut self, op: &Op, in_group: bool) -> Asked {
-        let store = self.rig.store.clone();
-        match op {
-            Op::Send(batch) => {
-                let batch: Vec<_> = batch.iter().map(|sending| self.prepare(sending)).collect();
-                let outgoing = batch.iter().map(|(queue, sending, body)| Outgoing {
-                    queue: name(queue),
-                    message: new_message(sending, body),
-                });
-                let (outgoing, staged) = super::large::stage(&store, outgoing.collect());
-                let sent = async move {
-                    let sent = store.send_staged(outgoing, staged).await?;
-                    Ok(sent.into_iter().map(|sent| sent.accepted).collect())
-                };
-                Asked::Send(batch, poll_once(sent))
-            }
-            Op::End(n, end) => self.ask_end(*n, end),
-            Op::EndBatch(n, ends, stale) => self.ask_end_batch(*n, ends, *stale),
-            Op::Stale(n) => {
-                if !self.spent.is_empty() {
-                    let fence = self.spent[n % self.spent.len()];
-                    let end = settle(fence, Outcome::Done, self.stale_effects());
-                    store.settle(end);
-                }
-                Asked::Nothing
-            }
-            Op::Pause(queue, paused) => {
-                let (queue, paused) = (QUEUES[*queue], *paused);
-                let asked = async move { store.set_paused(name(queue), paused).await };
-                Asked::Pause(queue.to_owned(), paused, poll_once(asked))
-            }
-            Op::Purge {
-                queue,
-                ready,
-                scheduled,
-                dead,
-                which,
-            } => {
-                let queue = QUEUES[*queue];
-                let states = PurgeStates {
-                    ready: *ready,
-                    scheduled: *scheduled,
-                    dead: *dead,
-                };
-                let filter = self.filter(queue, *which, in_group);
-                let means = filter.clone();
-                let asked = async move { store.purge(name(queue), states, means).await };
-                Asked::Purge(queue.to_owned(), states, filter, poll_once(asked))
-            }
-            Op::Redrive(queue, which) => {
-                let queue = QUEUES[*queue];
-                let filter = self.filter(queue, *which, in_group);
-                let means = filter.clone();
-                let asked = async move { store.redrive(name(queue), means).await };
-                Asked::Redrive(queue.to_owned(), filter, poll_once(asked))
-            }
-            Op::Fire(tick) => self.ask_fire(tick),
-            Op::Cancel(n) => match self.accepted(*n) {
-                Some(id) => Asked::Cancel(id, poll_once(async move { store.cancel(id).await })),
-                None => Asked::Nothing,
-            },
-            Op::Move(n, delay) => match self.accepted(*n) {
-                Some(id) => {
-                    let to = match *delay {
-                        0 => Due::Now,
-                        delay => Due::After(Duration::from_millis(delay)),
-                    };
-                    let asked = async move { store.move_to(id, to).await };
-                    Asked::Move(id, *delay, poll_once(asked))
-                }
-                None => Asked::Nothing,
-            },
-            Op::ResumeGroups(queue, group) => self.ask_resume(QUEUES[*queue], *group),
-        }
-    }
-
-    pub fn prepare(&mut self, sending: &Sending) -> (String, Sending, Vec<u8>) {
-        self.serial += 1;
-        let body = body(sending, self.serial);
-        (queue_of(sending).to_owned(), sending.clone(), body)
-    }
-
-    /// One of the messages that were ever accepted, the latest ones first.
-    fn accepted(&self, n: usize) -> Option<MessageId> {
-        let ids = &self.reference.ids;
-        ids.iter().rev().nth(n % ids.len().max(1)).copied()
-    }
-
-    fn stale_effects(&self) -> Effects {
-        let store = &self.rig.store;
-        let value = Write::Set {
-            value: "stale".into(),
-            counter: false,
-        };
-        Effects {
-            sends: vec![Send {
-                to: name("a"),
-                id: store.ids().mint(store.now()),
-                message: NewMessage::with_body("stale"),
-            }],
-            writes: vec![(KEYS[0].to_owned(), value)],
-            reads: Vec::new(),
-        }
-    }
-
-    fn filter(&self, queue: &str, which: Which, in_group: bool) -> DeadFilter {
-        let dead: Vec<_> = self
-            .rig
-            .store
-            .dead(&name(queue), &DeadFilter::default(), 0, 1000)
-            .unwrap();
-        let pick = |n: usize| dead.get(n % dead.len().max(1));
-        let mut filter = DeadFilter::default();
-        match which {
-            Which::All => {}
-            Which::OneId(n) => {
-                filter.ids = pick(n)
-                    .map(|dead| self.reference.dead[&dead.sequence].message.id)
-                    .into_iter()
-                    .collect()
-            }
-            // What dies in the group has no fingerprint that the reference knows.
-            Which::FingerprintOf(n) if !in_group => {
-                filter.fingerprint = pick(n).map(|dead| dead.fingerprint)
-            }
-            Which::FingerprintOf(n) | Which::ReasonOf(n) => {
-                filter.reason = pick(n).map(|dead| dead.reason)
-            }
-        }
-        filter
-    }
-
-    fn ask_end(&mut self, n: usize, end: &End) -> Asked {
-        if self.flights.is_empty() {
-            return Asked::Nothing;
-        }
-        self.serial += 1;
-        let n = n % self.flights.len();
-        let flight = &mut self.flights[n];
-        let transaction = flight.transaction.take();
-        let work = std::mem::take(&mut flight.work);
-        let effects = transaction.map(Transaction::finish).unwrap_or_default();
-        let error = format!(
-            "failure {}",
-            ["one", "two", "three"][(self.serial % 3) as usize]
-        );
-        let (outcome, ended) = outcome(end, error);
-        let fence = flight.fence;
-        self.rig.store.settle(settle(fence, outcome, effects));
-        Asked::End(fence, work, ended)
     }
 }
