@@ -116,7 +116,7 @@ fn every_key_reaches_its_place() {
     assert_eq!(config.host.sandbox.compile_memory, 1 << 30);
     assert_eq!(config.host.disk_reserve, DiskReserve::Bytes(1 << 30));
     assert_eq!(config.host.sandbox.confine, Confine::Required);
-    let readable = ["releases", "/srv"].map(PathBuf::from);
+    let readable = ["etc/releases", "/srv"].map(PathBuf::from);
     assert_eq!(config.host.sandbox.readable, readable);
 
     let policy = QueuePolicy {
