@@ -58,7 +58,7 @@ fn a_backup_under_load_is_drained_by_a_second_host_and_lacks_nothing_that_was_ac
     assert_eq!(second.queue("out").unwrap().ready, there + 1);
     host.done(&["resume", "work"]).unwrap();
     host.wait_settled(&["work"]).unwrap();
-    assert!(host.queue("out").unwrap().ready >= there + 1);
+    assert!(host.queue("out").unwrap().ready > there);
     assert_eq!(host.stop().unwrap(), Some(0));
     assert_eq!(second.stop().unwrap(), Some(0));
 }

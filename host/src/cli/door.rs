@@ -50,7 +50,7 @@ impl Global {
 
     /// The data folder; that of a configuration that cannot be used is the default one, because a
     /// host may run there with an earlier state of the file.
-    pub(super) fn data_dir(&self, config: &Result<Config, ConfigErrors>) -> PathBuf {
+    pub(in crate::cli) fn data_dir(&self, config: &Result<Config, ConfigErrors>) -> PathBuf {
         match (config, &self.data_dir) {
             (_, Some(folder)) => folder.clone(),
             (Ok(config), None) => config.host.data_dir.clone(),

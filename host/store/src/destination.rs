@@ -1,8 +1,9 @@
 //! A folder that is there whole or not at all: it is written under another name, made durable, and
 //! then given its own.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
@@ -126,6 +127,51 @@ impl Drop for Destination {
             let _ = std::fs::remove_file(self.partial.join(lock::FILE));
             let _ = std::fs::remove_dir(&self.partial);
         }
+    }
+}
+
+/// Moves a copy that is whole to its place, also to another disk; it is there whole or not at all.
+///
+/// # Errors
+/// When something is there, or the disk does not do it. Then the copy stays where it is.
+pub fn move_copy(from: &Path, to: &Path) -> Result<(), DestinationError> {
+    // Says whether something is there, and shows that it can be written.
+    let destination = Destination::begin(to)?;
+    let moved = move_into(from, destination.folder());
+    moved.map_err(|source| destination.failed(source))?;
+    destination.finish()?;
+    let removed = clear(from)
+        .and_then(|()| std::fs::remove_file(from.join(lock::FILE)))
+        .and_then(|()| std::fs::remove_dir(from));
+    if let Err(error) = removed {
+        tracing::warn!(folder = %from.display(), %error, "what was moved could not be removed");
+    }
+    Ok(())
+}
+
+fn move_into(from: &Path, to: &Path) -> io::Result<()> {
+    move_file(&from.join(FILE), &to.join(FILE))?;
+    let bodies = Blobs::folder(from);
+    if !bodies.exists() {
+        return Ok(());
+    }
+    let there = Blobs::folder(to);
+    DirBuilder::new().mode(0o700).create(&there)?;
+    for entry in std::fs::read_dir(bodies)? {
+        let entry = entry?;
+        move_file(&entry.path(), &there.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+/// By its name if it stays on its disk, else by its bytes.
+fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            std::fs::copy(from, to)?;
+            File::open(to)?.sync_all()
+        }
+        other => other,
     }
 }
 

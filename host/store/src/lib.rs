@@ -49,7 +49,7 @@ pub use blob::{Blob, BlobWriter, Staged};
 pub use clock::{Clock, Drift, SetClocks};
 pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};
-pub use destination::DestinationError;
+pub use destination::{DestinationError, move_copy};
 pub use error::{AdminError, Fatal, OpenError, SendError};
 pub use filter::DeadFilter;
 pub use held::{Halted, HaltedGroup};

@@ -4,6 +4,11 @@
 //! and never before what the store has seen. So a wait is as long as it should be, whatever anybody
 //! does to the wall clock meanwhile.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at what it does not expect"
+)]
+
 mod stage;
 
 use std::collections::HashSet;

@@ -3,6 +3,11 @@
 //!
 //! By itself in this file, because it looks for the writer by the name of its thread.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at what it does not expect"
+)]
+
 use std::fs;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, mpsc};

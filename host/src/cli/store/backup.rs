@@ -1,10 +1,13 @@
 //! `gristmill store backup`
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use gristmill_store::{DestinationError, move_copy};
 
 use crate::api::{BackupOrder, BackupView};
 use crate::cli::door::Door;
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Exit, Failure};
 use crate::cli::print::Screen;
 use crate::cli::{Global, text};
 
@@ -20,7 +23,11 @@ impl Backup {
         // A host may run elsewhere than the command.
         let to = std::path::absolute(&self.to)?;
         let door = Door::open(global).await?;
-        let made = door.backup(BackupOrder { to }).await;
+        let made = if door.is_host() {
+            through_host(&door, global, to).await
+        } else {
+            door.backup(BackupOrder { to }).await.map_err(Failure::from)
+        };
         door.close().await;
         let made = made?;
         if screen.json {
@@ -28,6 +35,39 @@ impl Backup {
         }
         screen.result(&words(&made))
     }
+}
+
+/// A host may be confined to its data folder: it makes the copy there, and the command, which may
+/// write where its user may, moves it.
+async fn through_host(door: &Door, global: &Global, to: PathBuf) -> Result<BackupView, Failure> {
+    if std::fs::read_dir(&to).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(refused(&DestinationError::NotEmpty(to)));
+    }
+    let folder = std::path::absolute(global.data_dir(&global.load()))?;
+    let staged = folder.join(format!("backup-{}", std::process::id()));
+    let order = BackupOrder { to: staged.clone() };
+    let made = door.backup(order).await?;
+    let moved = {
+        let (from, to) = (staged.clone(), to.clone());
+        tokio::task::spawn_blocking(move || move_copy(&from, &to)).await
+    };
+    match moved {
+        Ok(Ok(())) => Ok(BackupView { to, ..made }),
+        Ok(Err(error)) => Err(kept(&error, &staged)),
+        Err(error) => Err(kept(&error, &staged)),
+    }
+}
+
+fn refused(error: &DestinationError) -> Failure {
+    Failure::new(Exit::Failed, error)
+}
+
+fn kept(error: &dyn Display, staged: &Path) -> Failure {
+    let message = format!(
+        "{error}; the copy is whole and stays at {}: move or remove it",
+        staged.display()
+    );
+    Failure::new(Exit::Failed, message)
 }
 
 fn words(made: &BackupView) -> String {

@@ -50,9 +50,7 @@ fn every_key_of_the_host_is_noticed_and_told_apart_by_when_it_takes_effect() {
         "confine" => "\"off\"",
         "readable" => "[\"elsewhere\"]",
         "threads" | "max_in_flight" | "keep_versions" => "5",
-        "compile_memory" | "max_module_size" | "disk_reserve" => "\"1GiB\"",
-        "confine" => "\"off\"",
-        "readable" => "[\"elsewhere\"]",
+        "compile_memory" | "max_module_size" => "\"1GiB\"",
         _ => "\"7s\"",
     };
     for key in keys::of(Table::Host).chain(keys::of(Table::Sandbox)) {

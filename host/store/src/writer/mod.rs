@@ -13,6 +13,7 @@ mod cron;
 mod grant;
 pub(crate) mod group;
 pub(crate) mod held;
+mod hot;
 pub(crate) mod redrive;
 mod replies;
 mod revive;
@@ -28,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_queue::board::{QueueId, Row};
+use gristmill_queue::board::QueueId;
 use gristmill_queue::{Board, IdSource, Message, Timestamp};
 
 use crate::clock::RunningClock;
@@ -42,6 +43,7 @@ pub(crate) use blob::Large;
 use bury::Moved;
 use group::Group;
 use held::Rest;
+pub(crate) use hot::Hot;
 use redrive::Running;
 use replies::Replies;
 pub(crate) use send::group_hash;
@@ -97,56 +99,6 @@ pub(crate) type Answer = Box<dyn FnOnce() + Send>;
 pub(crate) struct InHand {
     pub message: Arc<Message>,
     pub slot: usize,
-}
-
-/// Messages that were just accepted, so that delivering them at once needs no read.
-pub(crate) struct Hot {
-    messages: HashMap<u64, (Arc<Message>, Row)>,
-    bytes: usize,
-    limit: usize,
-}
-
-/// What a message in memory costs beside its body, roughly.
-const HOT_OVERHEAD: usize = 400;
-
-impl Hot {
-    pub fn new(limit: usize) -> Self {
-        Hot {
-            messages: HashMap::new(),
-            bytes: 0,
-            limit,
-        }
-    }
-
-    /// Keeps a message if there is room.
-    pub fn keep(&mut self, message: Arc<Message>, row: Row) {
-        let bytes = message.body.len() + HOT_OVERHEAD;
-        if self.bytes + bytes <= self.limit
-            && self
-                .messages
-                .insert(row.place.sequence, (message, row))
-                .is_none()
-        {
-            self.bytes += bytes;
-        }
-    }
-
-    /// Takes note that the row of a message has changed; what is due later is not kept.
-    pub fn change(&mut self, row: &Row, now: Timestamp) {
-        let sequence = row.place.sequence;
-        if row.place.due > now {
-            self.take(sequence);
-        } else if let Some((_, held)) = self.messages.get_mut(&sequence) {
-            *held = *row;
-        }
-    }
-
-    /// Takes a message out.
-    pub fn take(&mut self, sequence: u64) -> Option<(Arc<Message>, Row)> {
-        let found = self.messages.remove(&sequence)?;
-        self.bytes -= found.0.body.len() + HOT_OVERHEAD;
-        Some(found)
-    }
 }
 
 impl Writer {

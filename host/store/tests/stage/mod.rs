@@ -94,7 +94,9 @@ impl Host {
         };
         let (store, _) = Store::open(&path, options).unwrap();
         let mut delivered = HashMap::new();
-        for queue in &queues {
+        // Nobody can attach a handler to the queue of the replies.
+        let own = |queue: &&Declaration| queue.name.as_str() != limits::REPLIES;
+        for queue in queues.iter().filter(own) {
             let collected = Arc::new(Collected::default());
             store.attach(
                 queue.name.clone(),
