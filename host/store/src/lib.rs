@@ -20,6 +20,7 @@ mod dedup;
 mod destination;
 mod error;
 mod filter;
+mod guarded;
 mod held;
 mod inbox;
 mod inflight;

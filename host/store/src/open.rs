@@ -15,6 +15,7 @@ use crate::blob::Blobs;
 use crate::clock::RunningClock;
 use crate::copy::COPIED;
 use crate::error::{OpenError, panicked};
+use crate::guarded::Guarded;
 use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
@@ -32,8 +33,7 @@ use crate::writer::{Hot, Large, Writer};
 /// The open file, and the lock on its folder, which is let go of when the last user of the file is
 /// gone and it is closed.
 pub(crate) struct Opened {
-    /// There until the end.
-    database: Option<Database>,
+    database: Guarded,
     _lock: FolderLock,
 }
 
@@ -41,22 +41,7 @@ impl Deref for Opened {
     type Target = Database;
 
     fn deref(&self) -> &Database {
-        self.database
-            .as_ref()
-            .unwrap_or_else(|| unreachable!("it is taken by drop only"))
-    }
-}
-
-impl Drop for Opened {
-    /// Whoever is the last to let go does not deserve a panic of redb over a damaged page: what is
-    /// committed is committed.
-    fn drop(&mut self) {
-        let database = self.database.take();
-        let closed = std::panic::catch_unwind(AssertUnwindSafe(|| drop(database)));
-        if let Err(cause) = closed {
-            let error = panicked(cause.as_ref());
-            tracing::error!(%error, "the store could not be closed cleanly");
-        }
+        &self.database
     }
 }
 
@@ -121,7 +106,7 @@ fn open_sound(
         Some(create) => create(&builder, handle),
         None => builder.create(&file),
     };
-    let mut database = database.map_err(|error| damaged(error.into()))?;
+    let mut database = Guarded::new(database.map_err(|error| damaged(error.into()))?);
     if verifying {
         verify::verify_pages(&mut database).map_err(damaged)?;
     }
@@ -146,7 +131,7 @@ fn open_sound(
     })?);
     let mut writer = Writer {
         database: Arc::new(Opened {
-            database: Some(database),
+            database,
             _lock: lock,
         }),
         inbox: Arc::new(Inbox::default()),

@@ -13,6 +13,7 @@ mod damage {
 }
 
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -92,6 +93,8 @@ fn stored(file: &[u8]) -> Option<Vec<Rows>> {
     let folder = with_file(file);
     let read = || -> Result<Vec<Rows>, redb::Error> {
         let database = redb::Database::open(folder.path().join("store.redb"))?;
+        // If redb panics, it is not closed: it would panic again.
+        let database = ManuallyDrop::new(database);
         let from = database.begin_read()?;
         type Bytes = &'static [u8];
         let mut all = vec![
@@ -115,6 +118,8 @@ fn stored(file: &[u8]) -> Option<Vec<Rows>> {
         ] {
             all.push(rows::<u64, Bytes>(&from, name)?);
         }
+        drop(from);
+        drop(ManuallyDrop::into_inner(database));
         Ok(all)
     };
     catch_unwind(AssertUnwindSafe(read)).ok()?.ok()

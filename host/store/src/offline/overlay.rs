@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, DatabaseError, StorageBackend};
 
+use crate::guarded::Guarded;
+
 const PAGE: usize = 4096;
 
 /// The most pages that redb may change in memory: a check of a sound file changes a few, a repair
@@ -34,7 +36,7 @@ struct Above {
 }
 
 /// Opens such a file for reading what is in it, whatever state it is in.
-pub(crate) fn open(file: &Path) -> Result<Database, DatabaseError> {
+pub(crate) fn open(file: &Path) -> Result<Guarded, DatabaseError> {
     let file = File::open(file).map_err(|error| DatabaseError::Storage(error.into()))?;
     let length = file
         .metadata()
@@ -49,6 +51,7 @@ pub(crate) fn open(file: &Path) -> Result<Database, DatabaseError> {
     Database::builder()
         .set_cache_size(CACHE)
         .create_with_backend(Overlay { file, above })
+        .map(Guarded::new)
 }
 
 impl Overlay {
