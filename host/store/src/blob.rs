@@ -39,6 +39,7 @@ pub(crate) struct Blobs {
     /// Bodies with more bytes are stored aside.
     pub inline: u64,
     next: AtomicU64,
+    watch: Option<Watch>,
     /// The most bytes that each queue takes.
     limits: RwLock<HashMap<QueueName, u64>>,
 }
@@ -46,7 +47,12 @@ pub(crate) struct Blobs {
 impl Blobs {
     /// Opens the folder, which is made if it is not there. `boot` is the number of this start: names
     /// begin with it, so that none is given twice.
-    pub fn open(data_dir: &Path, boot: u64, inline: u64) -> io::Result<Self> {
+    pub fn open(
+        data_dir: &Path,
+        boot: u64,
+        inline: u64,
+        watch: Option<Watch>,
+    ) -> io::Result<Self> {
         let folder = data_dir.join(FOLDER);
         if !folder.exists() {
             DirBuilder::new().mode(0o700).create(&folder)?;
@@ -57,6 +63,7 @@ impl Blobs {
             folder,
             inline,
             next: AtomicU64::new(boot << 32),
+            watch,
             limits: RwLock::default(),
         })
     }
@@ -86,10 +93,19 @@ impl Blobs {
         self.folder.join(format!("{name:016x}"))
     }
 
+    fn tell(&self, step: FileStep) {
+        if let Some(watch) = &self.watch {
+            watch(step);
+        }
+    }
+
     /// Removes a file whose message is gone. One that cannot be removed is swept at the next start.
     pub fn unlink(&self, name: u64) {
-        if let Err(error) = std::fs::remove_file(self.path(name)) {
-            tracing::warn!(blob = format!("{name:016x}"), %error, "a large body could not be removed");
+        match std::fs::remove_file(self.path(name)) {
+            Ok(()) => self.tell(FileStep::Removed(name)),
+            Err(error) => {
+                tracing::warn!(blob = format!("{name:016x}"), %error, "a large body could not be removed");
+            }
         }
     }
 
@@ -114,7 +130,9 @@ impl Blobs {
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        File::open(&self.folder)?.sync_all()
+        File::open(&self.folder)?.sync_all()?;
+        self.tell(FileStep::FolderSynced);
+        Ok(())
     }
 }
 
@@ -176,6 +194,10 @@ impl Staged {
             kept: false,
         };
         std::fs::hard_link(self.blobs.path(self.blob.name), self.blobs.path(name))?;
+        self.blobs.tell(FileStep::Linked {
+            from: self.blob.name,
+            to: name,
+        });
         self.blobs.sync_folder()?;
         Ok(shared)
     }
@@ -217,6 +239,7 @@ impl BlobWriter {
             .mode(0o600)
             .open(blobs.path(name));
         let file = opened.map_err(|error| refused(queue, &error))?;
+        blobs.tell(FileStep::Made(name));
         Ok(BlobWriter {
             queue: queue.clone(),
             limit,
@@ -284,6 +307,7 @@ impl BlobWriter {
             .file
             .write_all(&self.sums)
             .and_then(|()| self.file.sync_all())
+            .map(|()| self.staged.blobs.tell(FileStep::Filled(self.staged.blob.name)))
             .and_then(|()| self.staged.blobs.sync_folder());
         written.map_err(|error| refused(&self.queue, &error))?;
         let size = self.staged.blob.size;
@@ -353,5 +377,7 @@ pub(crate) fn decode_row(sequence: u64, row: &[u8]) -> Result<BlobRef, Malformed
 mod read;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use read::Blob;
+pub use watch::{FileStep, Watch};

@@ -38,7 +38,7 @@ mod tlv;
 mod topics;
 mod writer;
 
-pub use blob::{Blob, BlobWriter, Staged};
+pub use blob::{Blob, BlobWriter, FileStep, Staged, Watch};
 pub use clock::Clock;
 pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use gristmill_queue::{Board, IdSource, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use crate::blob::Blobs;
+use crate::blob::{Blobs, FileStep};
 use crate::clock::RunningClock;
 use crate::error::{OpenError, panicked};
 use crate::inbox::Inbox;
@@ -57,6 +57,9 @@ impl Drop for Opened {
 
 /// The name of the file in its folder.
 const FILE: &str = "store.redb";
+/// Its name until it is a database: a host that dies while it makes it leaves one that is none, and
+/// that is made again.
+const UNFINISHED: &str = "store.redb.new";
 
 /// What `meta` and the clock row say.
 struct Header {
@@ -93,18 +96,28 @@ fn open_sound(
         file: file.clone(),
         source,
     };
-    let fresh = !file.exists();
-    let handle = create_private(folder, &file, fresh).map_err(|source| OpenError::Folder {
+    let unusable = |source| OpenError::Folder {
         folder: folder.to_owned(),
         source,
-    })?;
+    };
+    let fresh = !file.exists();
+    let unfinished = folder.join(UNFINISHED);
+    let made = if fresh { &unfinished } else { &file };
+    let handle = open_private(made, fresh).map_err(unusable)?;
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
     let database = match options.create.take() {
         Some(create) => create(&builder, handle),
-        None => builder.create(&file),
+        None => builder.create(made),
     };
     let database = database.map_err(|error| damaged(error.into()))?;
+    let watch = options.watch.take();
+    if fresh {
+        give_name(folder, &unfinished, &file).map_err(unusable)?;
+        if let Some(watch) = &watch {
+            watch(FileStep::StoreNamed);
+        }
+    }
     check_format(&database, &file, fresh)?;
     let header = boot(&database).map_err(damaged)?;
     let clock = RunningClock::start(options.clock.clone(), header.seen);
@@ -113,7 +126,7 @@ fn open_sound(
         folder: folder.to_owned(),
         source,
     })?;
-    let blobs = Blobs::open(folder, header.boot, options.inline_bytes);
+    let blobs = Blobs::open(folder, header.boot, options.inline_bytes, watch);
     let blobs = Arc::new(blobs.map_err(|source| OpenError::Folder {
         folder: folder.to_owned(),
         source,
@@ -175,26 +188,31 @@ fn open_sound(
     ))
 }
 
-/// Bodies are private to whoever runs the host, from the first moment on. That there is a file must
-/// be durable before anything in it is.
-fn create_private(folder: &Path, file: &Path, fresh: bool) -> std::io::Result<File> {
+/// Bodies are private to whoever runs the host, from the first moment on. What is left of a file that
+/// was not finished goes.
+fn open_private(file: &Path, fresh: bool) -> std::io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let handle = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
-        .truncate(false)
+        .truncate(fresh)
         .mode(0o600)
         .open(file)?;
     handle.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    if fresh {
-        File::open(folder)?.sync_all()?;
-        if let Some(parent) = folder.canonicalize()?.parent() {
-            // Not everybody may open the folder above; then it is not ours that was just made.
-            let _ = File::open(parent).and_then(|parent| parent.sync_all());
-        }
-    }
     Ok(handle)
+}
+
+/// The file is a database now, durably, and nothing is in it. That it is there must be durable before
+/// anything in it is.
+fn give_name(folder: &Path, unfinished: &Path, file: &Path) -> std::io::Result<()> {
+    std::fs::rename(unfinished, file)?;
+    File::open(folder)?.sync_all()?;
+    if let Some(parent) = folder.canonicalize()?.parent() {
+        // Not everybody may open the folder above; then it is not ours that was just made.
+        let _ = File::open(parent).and_then(|parent| parent.sync_all());
+    }
+    Ok(())
 }
 
 fn check_format(database: &Database, file: &Path, fresh: bool) -> Result<(), OpenError> {

@@ -11,7 +11,7 @@ use gristmill_queue::message::Due;
 use gristmill_queue::{IdSource, MessageId, QueueName, Timestamp, limits};
 use tokio::sync::oneshot;
 
-use crate::blob::Blobs;
+use crate::blob::{Blobs, Watch};
 use crate::clock::{Clock, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
@@ -47,6 +47,8 @@ pub struct Options {
     /// Makes the database of the open file in another way than usual: for tests that let the disk
     /// fail.
     pub create: Option<Create>,
+    /// Is told what is done to the files beside the database: for tests that let the power fail.
+    pub watch: Option<Watch>,
 }
 
 /// Makes a database of a file.
@@ -64,6 +66,7 @@ impl Default for Options {
             inline_bytes: limits::DEFAULT_INLINE,
             on_fatal: None,
             create: None,
+            watch: None,
         }
     }
 }

@@ -10,13 +10,15 @@
 
 mod damage {
     pub mod inflict;
+    pub mod random;
     pub mod specimen;
 }
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use damage::inflict::{Damage, Random};
+use damage::inflict::Damage;
+use damage::random::Random;
 use damage::specimen::{Seen, Specimen};
 
 fn from_environment(name: &str, default: u64) -> u64 {

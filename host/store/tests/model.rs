@@ -24,18 +24,35 @@ mod model {
     pub mod room;
     pub mod script;
     pub mod sending;
+    pub mod snapshot;
     pub mod state;
     pub mod world;
 }
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::script::scripts;
-use model::world::play;
+use model::rig::Ground;
+use model::script::{Script, scripts};
+use model::world::World;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+/// Plays a script, up to where the store does not do what the reference says. Tells how many
+/// attempts were begun.
+fn play(script: &Script) -> Result<u64, String> {
+    let mut world = World::on(Ground::default(), |_| ());
+    for (line, step) in script.0.iter().enumerate() {
+        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.step(step)));
+        if let Err(cause) = played {
+            let words = cause.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| cause.downcast_ref::<&str>().copied());
+            return Err(format!("line {line}: {}", words.unwrap_or_default()));
+        }
+    }
+    Ok(world.started)
 }
 
 /// Runs so many scripts that follow from a seed.

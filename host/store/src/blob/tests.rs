@@ -7,7 +7,7 @@ use gristmill_queue::QueuePolicy;
 
 fn folder() -> (tempfile::TempDir, Arc<Blobs>, QueueName) {
     let folder = tempfile::tempdir().unwrap();
-    let blobs = Arc::new(Blobs::open(folder.path(), 3, 10).unwrap());
+    let blobs = Arc::new(Blobs::open(folder.path(), 3, 10, None).unwrap());
     let name = QueueName::new("q").unwrap();
     let policy = QueuePolicy {
         max_body: 300_000,

@@ -1,7 +1,7 @@
 //! A real store in a folder of its own, driven step by step.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -12,16 +12,28 @@ use gristmill_queue::{
     Effects, Fence, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp, Transaction,
 };
 use gristmill_store::{
-    Clock, Declaration, Evidence, Leased, Options, Outgoing, Settle, SharedSlots, Sink, Slots,
-    Store,
+    Clock, Create, Declaration, Evidence, Leased, Options, Outgoing, Settle, SharedSlots, Sink,
+    Slots, Store, Watch,
 };
 
 use super::script::{GATE, QUEUES};
 
+/// When the first world begins, in milliseconds since 1970.
+pub const START: u64 = 1_763_640_000_000;
 /// The handler that all queues have.
 pub const HANDLER: &str = "handler";
 
+/// On what stores stand that are not to stand on a disk as it is.
+#[derive(Clone, Default)]
+pub struct Ground {
+    pub create: Option<Arc<dyn Fn() -> Create + Send + Sync>>,
+    pub watch: Option<Watch>,
+    /// The most bytes of a body that is kept with its message.
+    pub inline: Option<u64>,
+}
+
 pub struct Rig {
+    ground: Ground,
     folder: tempfile::TempDir,
     generation: u32,
     pub clock: Arc<AtomicU64>,
@@ -76,17 +88,26 @@ pub fn declarations(declared: &[(&str, QueuePolicy)]) -> Vec<Declaration> {
 }
 
 impl Rig {
-    pub fn new(queues: Vec<Declaration>) -> Self {
-        let memory = std::path::Path::new("/dev/shm");
+    /// In a folder that is prepared first.
+    pub fn on(
+        ground: Ground,
+        now: u64,
+        prepare: impl FnOnce(&Path),
+        queues: Vec<Declaration>,
+    ) -> Self {
+        let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() {
             tempfile::tempdir_in(memory)
         } else {
             tempfile::tempdir()
         };
         let folder = folder.unwrap();
-        let clock = Arc::new(AtomicU64::new(1_763_640_000_000));
-        let (store, gate) = open(&folder.path().join("0"), &clock, queues);
+        let clock = Arc::new(AtomicU64::new(now));
+        let path = folder.path().join("0");
+        prepare(&path);
+        let (store, gate) = open(&path, &clock, &ground, queues);
         Rig {
+            ground,
             folder,
             generation: 0,
             clock,
@@ -127,7 +148,7 @@ impl Rig {
 
     fn start(&mut self, queues: Vec<Declaration>) {
         self.delivered.0.lock().unwrap().clear();
-        (self.store, self.gate) = open(&self.path(), &self.clock, queues);
+        (self.store, self.gate) = open(&self.path(), &self.clock, &self.ground, queues);
     }
 
     pub fn attach(&self, queue: &str, own: u32, shared: Option<u32>) {
@@ -184,14 +205,21 @@ impl Rig {
     }
 }
 
-fn open(path: &std::path::Path, clock: &Arc<AtomicU64>, queues: Vec<Declaration>) -> (Store, Gate) {
+fn open(
+    path: &Path,
+    clock: &Arc<AtomicU64>,
+    ground: &Ground,
+    queues: Vec<Declaration>,
+) -> (Store, Gate) {
     let options = Options {
         clock: Clock::Manual(Arc::clone(clock)),
         queues,
         cache_bytes: 1024 * 1024,
         // Small, so that messages are read from the file as well.
         hot_bytes: 2000,
-        inline_bytes: super::large::INLINE,
+        inline_bytes: ground.inline.unwrap_or(super::large::INLINE),
+        create: ground.create.as_ref().map(|create| create()),
+        watch: ground.watch.clone(),
         ..Options::default()
     };
     let (store, _) = Store::open(path, options).unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -19,8 +20,8 @@ use super::flow::Flow;
 use super::judge::outcome;
 use super::policy::policy;
 use super::reference::{Ended, KEYS, Queue, Reference};
-use super::rig::{Rig, declarations, name, settle};
-use super::script::{End, Op, QUEUES, Script, Sending, Step, Which};
+use super::rig::{Ground, Rig, START, declarations, name, settle};
+use super::script::{End, Op, QUEUES, Sending, Step, Which};
 use super::sending::{new_message, queue_of};
 use super::state::{Work, body};
 
@@ -68,21 +69,6 @@ pub struct World {
     pub started: u64,
 }
 
-/// Plays a script, up to where the store does not do what the reference says. Tells how many
-/// attempts were begun.
-pub fn play(script: &Script) -> Result<u64, String> {
-    let mut world = World::new();
-    for (line, step) in script.0.iter().enumerate() {
-        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.step(step)));
-        if let Err(cause) = played {
-            let words = cause.downcast_ref::<String>().map(String::as_str);
-            let words = words.or_else(|| cause.downcast_ref::<&str>().copied());
-            return Err(format!("line {line}: {}", words.unwrap_or_default()));
-        }
-    }
-    Ok(world.started)
-}
-
 pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answer<T> {
     let mut future: Answer<T> = Box::pin(future);
     // The first poll hands the operation to the writer.
@@ -96,7 +82,8 @@ pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answe
 }
 
 impl World {
-    pub fn new() -> Self {
+    /// A new world, in a folder that is prepared first.
+    pub fn on(ground: Ground, prepare: impl FnOnce(&Path)) -> Self {
         // The groups of one queue skip, those of the next halt, those of the last die.
         let plain = [("a", policy(0)), ("b", policy(6)), ("c", policy(7))];
         let mut reference = Reference::default();
@@ -113,7 +100,7 @@ impl World {
             };
             reference.queues.insert(queue.to_owned(), queue_at_first);
         }
-        let rig = Rig::new(declarations(&plain));
+        let rig = Rig::on(ground, START, prepare, declarations(&plain));
         reference.now = rig.now();
         let mut world = World {
             rig,
@@ -128,7 +115,7 @@ impl World {
         world
     }
 
-    fn step(&mut self, step: &Step) {
+    pub fn step(&mut self, step: &Step) {
         match step {
             Step::One(op) => {
                 let asked = self.ask(op, false);
@@ -202,17 +189,8 @@ impl World {
         blamed: bool,
         restart: impl FnOnce(&mut Rig, Vec<gristmill_store::Declaration>),
     ) {
-        let queues = &self.reference.queues;
-        let declared: Vec<(&str, QueuePolicy)> = queues
-            .iter()
-            .filter(|(_, queue)| queue.declared)
-            .map(|(name, queue)| (name.as_str(), queue.policy.clone()))
-            .collect();
-        restart(&mut self.rig, declarations(&declared));
-        let attached: Vec<(String, u32, bool)> = queues
-            .iter()
-            .map(|(name, queue)| (name.clone(), queue.slots, queue.shared))
-            .collect();
+        restart(&mut self.rig, self.reference.declared());
+        let attached = self.reference.attached();
         self.spent
             .extend(self.flights.drain(..).map(|flight| flight.fence));
         self.reference.restart(blamed);

@@ -1,0 +1,78 @@
+//! A world between two steps, to go on from in another place: after loss of power, or kill -9.
+
+use std::collections::BTreeMap;
+
+use gristmill_queue::QueuePolicy;
+use gristmill_store::Declaration;
+
+use super::reference::Reference;
+use super::rig::{Rig, declarations};
+use super::world::World;
+
+/// What is known of a world beside its store.
+#[derive(Clone)]
+pub struct Snapshot {
+    reference: Reference,
+    serial: u64,
+    fingerprints: BTreeMap<u64, u64>,
+}
+
+impl Snapshot {
+    /// What time it is in it.
+    pub fn now(&self) -> u64 {
+        self.reference.now
+    }
+
+    /// The queues that are declared in it, and the gate.
+    pub fn declared(&self) -> Vec<Declaration> {
+        self.reference.declared()
+    }
+}
+
+impl Reference {
+    /// The queues that are declared, and the gate.
+    pub fn declared(&self) -> Vec<Declaration> {
+        let declared = self.queues.iter().filter(|(_, queue)| queue.declared);
+        let declared: Vec<(&str, QueuePolicy)> = declared
+            .map(|(name, queue)| (name.as_str(), queue.policy.clone()))
+            .collect();
+        declarations(&declared)
+    }
+
+    /// How the queues are attached: their slots, and whether they share them.
+    pub fn attached(&self) -> Vec<(String, u32, bool)> {
+        let queues = self.queues.iter();
+        queues
+            .map(|(name, queue)| (name.clone(), queue.slots, queue.shared))
+            .collect()
+    }
+}
+
+impl World {
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            reference: self.reference.clone(),
+            serial: self.serial,
+            fingerprints: self.fingerprints.clone(),
+        }
+    }
+
+    /// The host has started again, with a store that must be as it was then; `blamed` if it had died
+    /// with what was in flight.
+    pub fn awake(snapshot: &Snapshot, blamed: bool, rig: Rig) -> World {
+        let mut world = World {
+            rig,
+            reference: snapshot.reference.clone(),
+            flights: Vec::new(),
+            spent: Vec::new(),
+            serial: snapshot.serial,
+            fingerprints: snapshot.fingerprints.clone(),
+            started: 0,
+        };
+        let attached = world.reference.attached();
+        world.reference.restart(blamed);
+        world.observe();
+        world.attach_all(&attached);
+        world
+    }
+}
