@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Timestamp;
+use crate::bug::{Bug, is_planted};
 use crate::key::KeyHash;
 use crate::message::Priority;
 
@@ -107,12 +108,27 @@ impl ReadyOrder {
     /// Puts back a message that was leased. In a group it is the head still, unless an older one
     /// was admitted meanwhile.
     pub fn put_back(&mut self, place: Place, now: Timestamp) {
+        if is_planted(Bug::HeadSkipped) && place.due > now {
+            return self.skip_head(place, now);
+        }
         match place.group {
             Some(hash) if self.groups.contains_key(&hash) => {
                 self.put_head(hash, Member::of(&place), place.ordinal, now);
             }
             _ => self.admit(place, now),
         }
+    }
+
+    /// [`Bug::HeadSkipped`].
+    fn skip_head(&mut self, place: Place, now: Timestamp) {
+        if let Some(hash) = place.group {
+            self.leave_group(place.sequence, hash, now);
+        }
+        let last = Place {
+            ordinal: u64::MAX - place.ordinal,
+            ..place
+        };
+        self.admit(last, now);
     }
 
     /// Puts the waiting head of a group, or what is older, where it belongs.

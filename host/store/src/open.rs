@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::{Board, IdSource, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable};
 
@@ -100,10 +101,15 @@ fn open_sound(
         folder: folder.to_owned(),
         source,
     };
-    let fresh = !file.exists();
+    let fresh = !file.exists() && !is_planted(Bug::NamedTooEarly);
     let unfinished = folder.join(UNFINISHED);
     let made = if fresh { &unfinished } else { &file };
     let handle = open_private(made, fresh).map_err(unusable)?;
+    if is_planted(Bug::NamedTooEarly)
+        && let Some(watch) = &options.watch
+    {
+        watch(FileStep::StoreNamed);
+    }
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
     let database = match options.create.take() {

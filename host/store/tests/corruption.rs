@@ -28,7 +28,7 @@ fn from_environment(name: &str, default: u64) -> u64 {
 #[test]
 fn damage_is_refused_or_put_aside_and_never_handed_out() {
     let seed = from_environment("GRISTMILL_CORRUPTION_SEED", 1);
-    let runs = from_environment("GRISTMILL_CORRUPTION_RUNS", 300);
+    let runs = from_environment("GRISTMILL_CORRUPTION_RUNS", 500);
     let specimen = Specimen::make();
     let whole = specimen.examine(&specimen.file);
     let Ok(Seen::Worked { lost: 0, .. }) = whole else {

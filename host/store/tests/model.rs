@@ -1,7 +1,7 @@
 //! A store and a plain reference of what it must do, led through the same random scripts.
 //!
 //! `GRISTMILL_MODEL_SEED` and `GRISTMILL_MODEL_RUNS` make the long runs longer, and
-//! `GRISTMILL_MODEL_STEPS` their scripts. A failure prints its seed and the shortest script that
+//! `GRISTMILL_MODEL_STEPS` their scripts; `GRISTMILL_MODEL_SHRINK` limits the search for a shorter one. A failure prints its seed and the shortest script that
 //! still fails.
 
 #![expect(
@@ -63,7 +63,7 @@ fn run(seed: u64, cases: u32, steps: usize) -> u64 {
     let config = Config {
         cases,
         failure_persistence: None,
-        max_shrink_iters: 4000,
+        max_shrink_iters: u32::try_from(from_environment("GRISTMILL_MODEL_SHRINK", 4000)).unwrap(),
         ..Config::default()
     };
     let started = AtomicU64::new(0);

@@ -43,8 +43,19 @@ use outage::disk::Disk;
 use outage::life::{Totals, words};
 use outage::{CUTS, try_one};
 
+// The program's own, which is quick where messages are made on one thread and freed on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+/// More failures than these say nothing more.
+const MAX_FAILURES: usize = 10;
+
+fn goes_on((totals, failures): &(Totals, Vec<String>), goal: u64) -> bool {
+    totals.images < goal && failures.len() < MAX_FAILURES
 }
 
 /// One life; that it goes as the model says is part of it.
@@ -65,7 +76,7 @@ fn after_the_power_went_at_any_moment_what_is_found_is_what_was_answered_or_was_
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while all.lock().unwrap().0.images < goal {
+                while goes_on(&all.lock().unwrap(), goal) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     let mut totals = Totals::default();
                     let tried = one(seed, &Disk::default(), &mut totals);

@@ -16,6 +16,8 @@ pub(crate) mod held;
 pub(crate) mod redrive;
 mod replies;
 mod revive;
+#[cfg(feature = "seeded-bugs")]
+pub(crate) mod seeded;
 mod send;
 mod settle;
 mod sweep;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_queue::board::{QueueId, Row};
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::{Board, IdSource, Message, Timestamp};
 
 use crate::clock::RunningClock;
@@ -250,7 +253,12 @@ impl Writer {
         self.forget_dead(&mut group, now)?;
         self.housekeeping(&mut group, now)?;
         let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
+        if is_planted(Bug::AnsweredBeforeCommit) {
+            self.answers.drain(..).for_each(|answer| answer());
+        }
         group::end(transaction, changed)?;
+        #[cfg(feature = "seeded-bugs")]
+        self.catch_up(now)?;
         Ok(closing)
     }
 

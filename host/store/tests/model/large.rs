@@ -70,7 +70,8 @@ impl World {
         let mut expected = 0;
         for message in living.chain(dead) {
             // The crontab's are short, and kept with their messages whatever they say.
-            if message.body.len() as u64 <= self.rig.store.inline_bytes() || message.tick.is_some() {
+            if message.body.len() as u64 <= self.rig.store.inline_bytes() || message.tick.is_some()
+            {
                 continue;
             }
             let message = match self.rig.wait(self.rig.store.find(message.id)).unwrap() {

@@ -151,8 +151,7 @@ impl Record {
         }
         // A file that was not filled yet has anything in it.
         let garbage = Arc::new(vec![0; random.below(100)]);
-        let with_content =
-            |name| (name, contents.get(&name).unwrap_or(&garbage).clone());
+        let with_content = |name| (name, contents.get(&name).unwrap_or(&garbage).clone());
         found.into_iter().map(with_content).collect()
     }
 }
@@ -212,7 +211,9 @@ impl Survival {
         while done < bytes.len() {
             let here = at + done as u64;
             let rest = self.sector - here % self.sector;
-            let length = usize::try_from(rest).expect("small").min(bytes.len() - done);
+            let length = usize::try_from(rest)
+                .expect("small")
+                .min(bytes.len() - done);
             let part = &bytes[done..done + length];
             if self.keeps(number, here, random) {
                 let torn = self.torn && random.below(4) == 0;

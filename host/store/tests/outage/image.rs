@@ -38,11 +38,15 @@ impl Image {
 
     /// What is beyond a new, shorter end is gone; what is before a new, longer one is zero.
     pub fn set_length(&mut self, length: u64) {
-        let pages = usize::try_from(length).expect("it fits in memory").div_ceil(PAGE);
+        let pages = usize::try_from(length)
+            .expect("it fits in memory")
+            .div_ceil(PAGE);
         if length < self.length {
             let kept = usize::try_from(length).expect("it fits in memory") % PAGE;
             self.pages.truncate(pages);
-            if kept > 0 && let Some(last) = self.pages.last_mut() {
+            if kept > 0
+                && let Some(last) = self.pages.last_mut()
+            {
                 Arc::make_mut(last)[kept..].fill(0);
             }
         } else if pages > self.pages.len() {

@@ -12,7 +12,7 @@ use gristmill_store::{Options, Store};
 
 use super::super::damage::random::Random;
 use super::super::model::rig::{Ground, Rig};
-use super::super::model::script::Step;
+use super::super::model::script::{Op, Step};
 use super::super::model::snapshot::Snapshot;
 use super::super::model::world::World;
 use super::cut::Cut;
@@ -36,6 +36,30 @@ struct Mark {
     snapshot: Option<Snapshot>,
     /// The store is closed next, and lets go of what is in flight before.
     closes: bool,
+    /// How many commits are made of what is asked next.
+    next: Commits,
+}
+
+/// How many commits are made of what is asked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Commits {
+    One,
+    /// One, and others that a start makes as well if they are missing.
+    OneAndTheRest,
+    Any,
+}
+
+impl Commits {
+    fn of(step: &Step) -> Self {
+        match step {
+            Step::One(Op::Send(_) | Op::Pause(..) | Op::Cancel(_) | Op::Move(..) | Op::Fire(_)) => {
+                Commits::One
+            }
+            // Of a group whose head dies the rest dies after it.
+            Step::One(Op::End(..) | Op::EndBatch(..) | Op::Stale(_)) => Commits::OneAndTheRest,
+            _ => Commits::Any,
+        }
+    }
 }
 
 /// What a store did, from one start to its end.
@@ -98,6 +122,7 @@ impl Mark {
             digest: Cell::new(None),
             snapshot: Some(world.snapshot()),
             closes: false,
+            next: Commits::Any,
         }
     }
 
@@ -115,6 +140,7 @@ impl Mark {
 fn ask(world: &mut World, step: &Step, marks: &mut Vec<Mark>, disk: &Disk) {
     if let Some(before) = marks.last_mut() {
         before.closes = matches!(step, Step::Reopen);
+        before.next = Commits::of(step);
     }
     world.step(step);
     marks.push(Mark::of(disk, world));
@@ -129,6 +155,7 @@ impl Life {
             digest: Cell::new(None),
             snapshot: None,
             closes: false,
+            next: Commits::Any,
         };
         let look = |path: &Path| disk.look_into(path.to_owned());
         let mut world = World::on(ground(disk, inline), look);
@@ -150,7 +177,10 @@ impl Life {
         marks.last_mut().unwrap().closes = true;
         world.rig.wait(world.rig.store.close());
         let end = Mark::of(disk, &world);
-        marks.push(Mark { closes: true, ..end });
+        marks.push(Mark {
+            closes: true,
+            ..end
+        });
         Life {
             record: disk.take(),
             marks,
@@ -167,7 +197,12 @@ impl Life {
     }
 
     /// Ends it there, and looks at what is found; and again, at what is found after that.
-    pub fn examine(&self, cut: &Cut, random: &mut Random, totals: &mut Totals) -> Result<(), String> {
+    pub fn examine(
+        &self,
+        cut: &Cut,
+        random: &mut Random,
+        totals: &mut Totals,
+    ) -> Result<(), String> {
         totals.images += 1;
         self.look(cut, 1, random, totals)
             .map_err(|wrong| format!("{cut:?}: {wrong}"))
@@ -189,9 +224,18 @@ impl Life {
             // Who was being handled when the host was killed is known for certain where nothing has
             // changed since.
             Which::Mark(at) if !cut.kill || at == acked => self.go_on(cut, at, &image, random)?,
-            _ => {
+            which => {
                 totals.between += 1;
-                self.open(cut, acked, &image)?;
+                let made = self.marks[acked].next;
+                match which {
+                    Which::Between if made == Commits::One => {
+                        return Err(format!("what follows step {acked} is there in part"));
+                    }
+                    Which::Between if made == Commits::OneAndTheRest && !cut.kill => {
+                        self.go_on(cut, acked + 1, &image, random)?;
+                    }
+                    _ => self.open(cut, acked, &image)?,
+                }
                 return Ok(());
             }
         };
@@ -224,9 +268,8 @@ impl Life {
                 return Ok(Which::Mark(acked + 1));
             }
             let syncs = self.record.syncs.iter().enumerate();
-            let within = syncs.filter(|(_, (after, _))| {
-                (self.marks[acked].after..=next.after).contains(after)
-            });
+            let within = syncs
+                .filter(|(_, (after, _))| (self.marks[acked].after..=next.after).contains(after));
             for (number, (_, image)) in within {
                 let known = self.syncs.borrow().get(&number).copied();
                 // Before it is a database for the first time, it has none.
@@ -244,14 +287,18 @@ impl Life {
                 ));
             }
         }
-        Err(format!("it holds what the store never held, after step {acked}"))
+        Err(format!(
+            "it holds what the store never held, after step {acked}"
+        ))
     }
 
     /// What the in-flight file has in it after a kill. It is never synced: when the power goes, it is
     /// forgotten.
     fn in_flight(&self, cut: &Cut) -> Option<Arc<Vec<u8>>> {
         let known = self.record.in_flight(cut.after);
-        known.or_else(|| self.in_flight.clone()).filter(|_| cut.kill)
+        known
+            .or_else(|| self.in_flight.clone())
+            .filter(|_| cut.kill)
     }
 
     /// Whether what was in flight is charged for it. At the start, that is what the life before had
@@ -265,7 +312,11 @@ impl Life {
     fn lay_out(&self, cut: &Cut, image: &Image, path: &Path) {
         fs::create_dir(path).unwrap();
         // The database is on the disk; what is left of one that was not finished is none.
-        let store = if image.length() > 0 { "store.redb" } else { "store.redb.new" };
+        let store = if image.length() > 0 {
+            "store.redb"
+        } else {
+            "store.redb.new"
+        };
         fs::write(path.join(store), b"unfinished").unwrap();
         fs::create_dir(path.join("blobs")).unwrap();
         for (name, content) in &image.files {
@@ -298,6 +349,7 @@ impl Life {
                 digest: Cell::new(Some(self.marks[at].digest().unwrap())),
                 snapshot: Some(snapshot.clone()),
                 closes: false,
+                next: Commits::Any,
             };
             let prepare = |path: &Path| {
                 self.lay_out(cut, image, path);
@@ -314,7 +366,10 @@ impl Life {
         };
         match catch_unwind(AssertUnwindSafe(lives)) {
             Ok(life) => Ok(Some(life)),
-            Err(cause) => Err(format!("as at step {at}, then {extra:?}: {}", words(&*cause))),
+            Err(cause) => Err(format!(
+                "as at step {at}, then {extra:?}: {}",
+                words(&*cause)
+            )),
         }
     }
 
@@ -324,7 +379,11 @@ impl Life {
         let path = folder.path().join("0");
         self.lay_out(cut, image, &path);
         let options = Options {
-            queues: self.marks[at].snapshot.as_ref().map(Snapshot::declared).unwrap_or_default(),
+            queues: self.marks[at]
+                .snapshot
+                .as_ref()
+                .map(Snapshot::declared)
+                .unwrap_or_default(),
             create: Some(Disk::with(image.clone()).create()),
             inline_bytes: self.inline,
             ..Options::default()
