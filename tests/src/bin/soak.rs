@@ -75,7 +75,11 @@ fn options() -> Result<Option<Options>> {
     let mut options = Options::default();
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut value = || words.next().with_context(|| format!("{word} needs a value"));
+        let mut value = || {
+            words
+                .next()
+                .with_context(|| format!("{word} needs a value"))
+        };
         match word.as_str() {
             "--help" | "-h" => {
                 println!("{HELP}");
@@ -135,7 +139,10 @@ fn long((file, test): Noticed, environment: &[(&str, String)]) -> Result<()> {
     cargo.current_dir(workspace());
     cargo.envs(environment.iter().map(|(name, value)| (*name, value)));
     let ended = cargo.status().context("cargo cannot be started")?;
-    ensure!(ended.success(), "the test failed: what it says above is enough to repeat it");
+    ensure!(
+        ended.success(),
+        "the test failed: what it says above is enough to repeat it"
+    );
     Ok(())
 }
 
@@ -154,7 +161,8 @@ fn with_bug((file, test): Noticed, bug: Option<&str>) -> Result<Output> {
 }
 
 fn bugs(options: &Options) -> Result<()> {
-    let chosen = |(name, _): &&(&str, Noticed)| options.only.as_deref().is_none_or(|only| only == *name);
+    let chosen =
+        |(name, _): &&(&str, Noticed)| options.only.as_deref().is_none_or(|only| only == *name);
     let all: Vec<_> = BUGS.iter().filter(chosen).collect();
     ensure!(!all.is_empty(), "there is no such bug");
     let most = usize::try_from(options.runs.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
@@ -168,7 +176,10 @@ fn bugs(options: &Options) -> Result<()> {
         let output = with_bug(noticed, None)?;
         let passed = String::from_utf8_lossy(&output.stdout).contains(" 1 passed");
         let (file, test) = noticed;
-        ensure!(output.status.success() && passed, "without a bug, {file} {test} does not pass");
+        ensure!(
+            output.status.success() && passed,
+            "without a bug, {file} {test} does not pass"
+        );
         println!("no bug: {file} passes");
     }
     let mut unnoticed = Vec::new();
@@ -181,6 +192,10 @@ fn bugs(options: &Options) -> Result<()> {
             unnoticed.push(*name);
         }
     }
-    ensure!(unnoticed.is_empty(), "nobody notices {}", unnoticed.join(", "));
+    ensure!(
+        unnoticed.is_empty(),
+        "nobody notices {}",
+        unnoticed.join(", ")
+    );
     Ok(())
 }

@@ -304,8 +304,9 @@ impl Life {
     /// Whether what was in flight is charged for it. At the start, that is what the life before had
     /// in flight; while the store closes, nothing is any more.
     fn is_blamed(&self, cut: &Cut, at: usize) -> bool {
-        let named = self.in_flight(cut).is_some_and(|names| !names.is_empty());
-        cut.kill && (named || !self.marks[at].closes) && (at > 0 || self.in_flight.is_some())
+        let names = self.in_flight(cut);
+        let named = names.is_some_and(|names| !names.is_empty());
+        cut.kill && (named || at > 0 && !self.marks[at].closes)
     }
 
     /// Lays out what is found in a folder.
