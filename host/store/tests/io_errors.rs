@@ -25,7 +25,7 @@ use gristmill_store::{
 use redb::backends::FileBackend;
 use redb::{Builder, StorageBackend};
 
-const SENDS: u64 = 4;
+const SENDS: u64 = 5;
 const FROM: &str = "orders";
 const TO: &str = "invoices";
 

@@ -2,8 +2,8 @@
 //! while it recovers, and in the next commit. What is found must be what was answered, or that and
 //! what was being done, and nothing else.
 //!
-//! `GRISTMILL_POWER_SEED`, `GRISTMILL_POWER_IMAGES` and `GRISTMILL_POWER_THREADS` make long runs:
-//! `cargo soak power`.
+//! `GRISTMILL_POWER_SEED`, `GRISTMILL_POWER_IMAGES` and `GRISTMILL_POWER_THREADS` make long runs, which
+//! end after `GRISTMILL_POWER_FAILURES`: `cargo soak power`.
 
 #![expect(
     clippy::unwrap_used,
@@ -51,11 +51,8 @@ fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
 }
 
-/// More failures than these say nothing more.
-const MAX_FAILURES: usize = 10;
-
-fn goes_on((totals, failures): &(Totals, Vec<String>), goal: u64) -> bool {
-    totals.images < goal && failures.len() < MAX_FAILURES
+fn goes_on((totals, failures): &(Totals, Vec<String>), goal: u64, most: u64) -> bool {
+    totals.images < goal && (failures.len() as u64) < most
 }
 
 /// One life; that it goes as the model says is part of it.
@@ -69,6 +66,8 @@ fn after_the_power_went_at_any_moment_what_is_found_is_what_was_answered_or_was_
     let seed = from_environment("GRISTMILL_POWER_SEED", 1);
     let goal = from_environment("GRISTMILL_POWER_IMAGES", 2000);
     let threads = from_environment("GRISTMILL_POWER_THREADS", 2);
+    // More failures than these say nothing more.
+    let most = from_environment("GRISTMILL_POWER_FAILURES", 10);
     let (next, begun) = (AtomicU64::new(seed), Instant::now());
     let all: Mutex<(Totals, Vec<String>)> = Mutex::default();
     // Failures are told at the end, by their seeds.
@@ -76,7 +75,7 @@ fn after_the_power_went_at_any_moment_what_is_found_is_what_was_answered_or_was_
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while goes_on(&all.lock().unwrap(), goal) {
+                while goes_on(&all.lock().unwrap(), goal, most) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     let mut totals = Totals::default();
                     let tried = one(seed, &Disk::default(), &mut totals);

@@ -48,7 +48,7 @@ const BUGS: &[(&str, Noticed)] = &[
     ("forgotten-too-early", POWER),
     ("not-verified", ("corruption", "damage_is_refused")),
     ("detach-loses-leases", MODEL),
-    ("handlers-not-admitted", MODEL),
+    ("handlers-not-admitted", ("topics", "one_full_queue")),
     ("body-not-synced", POWER),
 ];
 
@@ -153,7 +153,9 @@ fn with_bug((file, test): Noticed, bug: Option<&str>) -> Result<Output> {
     cargo.args(["seeded-bugs", "--test", file, "--", test]);
     cargo.current_dir(workspace()).stderr(Stdio::inherit());
     // Of a failure that is wanted nobody needs the shortest form.
-    cargo.env("GRISTMILL_MODEL_SHRINK", "0");
+    cargo
+        .env("GRISTMILL_MODEL_SHRINK", "0")
+        .env("GRISTMILL_POWER_FAILURES", "1");
     if let Some(bug) = bug {
         cargo.env("GRISTMILL_BUG", bug).stderr(Stdio::piped());
     }
