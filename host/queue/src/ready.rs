@@ -20,6 +20,7 @@ mod held;
 mod lane;
 mod member;
 mod parked;
+mod skipped;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -117,18 +118,6 @@ impl ReadyOrder {
             }
             _ => self.admit(place, now),
         }
-    }
-
-    /// [`Bug::HeadSkipped`].
-    fn skip_head(&mut self, place: Place, now: Timestamp) {
-        if let Some(hash) = place.group {
-            self.leave_group(place.sequence, hash, now);
-        }
-        let last = Place {
-            ordinal: u64::MAX - place.ordinal,
-            ..place
-        };
-        self.admit(last, now);
     }
 
     /// Puts the waiting head of a group, or what is older, where it belongs.

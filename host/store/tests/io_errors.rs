@@ -8,7 +8,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,104 +21,18 @@ use gristmill_queue::{Effects, NewMessage, Outcome, QueueName, QueuePolicy};
 use gristmill_store::{
     Declaration, Evidence, Leased, Options, Outgoing, SendError, Sent, Settle, Sink, Store,
 };
+use redb::Builder;
 use redb::backends::FileBackend;
-use redb::{Builder, StorageBackend};
+
+use failing::disk::{FAULTS, Failing, Fault, fault};
+
+mod failing {
+    pub mod disk;
+}
 
 const SENDS: u64 = 5;
 const FROM: &str = "orders";
 const TO: &str = "invoices";
-
-/// How the disk fails.
-#[derive(Clone, Copy, Debug)]
-struct Fault {
-    /// It does half of what it should before.
-    half: bool,
-    full: bool,
-    /// All that comes after fails as well.
-    lasting: bool,
-    /// Reads fail, not changes.
-    reads: bool,
-}
-
-const FAULTS: [Fault; 6] = [
-    fault(false, false, true),
-    fault(false, false, false),
-    fault(true, false, true),
-    fault(true, false, false),
-    fault(false, true, true),
-    fault(true, true, false),
-];
-
-const fn fault(half: bool, full: bool, lasting: bool) -> Fault {
-    Fault {
-        half,
-        full,
-        lasting,
-        reads: false,
-    }
-}
-
-/// A file whose n-th operation from now on fails.
-#[derive(Debug)]
-struct Failing {
-    file: FileBackend,
-    left: Arc<AtomicU64>,
-    fault: Fault,
-}
-
-impl Failing {
-    fn step(&self, reads: bool) -> io::Result<()> {
-        if reads != self.fault.reads {
-            return Ok(());
-        }
-        let take = |left: u64| match left {
-            0 if self.fault.lasting => Some(0),
-            left => Some(left.wrapping_sub(1)),
-        };
-        let left = self
-            .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
-        match left.unwrap() {
-            0 if self.fault.full => Err(io::ErrorKind::StorageFull.into()),
-            0 => Err(io::Error::other("the disk is broken")),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl StorageBackend for Failing {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.step(true)?;
-        self.file.read(offset, out)
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.step(false)?;
-        self.file.set_len(length)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.step(false)?;
-        self.file.sync_data()
-    }
-
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let stepped = self.step(false);
-        if stepped.is_err() && self.fault.half {
-            self.file.write(offset, &bytes[..bytes.len() / 2])?;
-        }
-        stepped?;
-        self.file.write(offset, bytes)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.file.close()
-    }
-}
 
 /// In memory where there is such a file system: these tests open and sync very often.
 fn folder() -> tempfile::TempDir {

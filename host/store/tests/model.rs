@@ -24,7 +24,7 @@ mod model {
     pub mod room;
     pub mod script;
     pub mod sending;
-    pub mod snapshot;
+    pub mod standing;
     pub mod state;
     pub mod world;
 }

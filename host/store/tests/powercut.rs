@@ -28,7 +28,7 @@ mod model {
     pub mod room;
     pub mod script;
     pub mod sending;
-    pub mod snapshot;
+    pub mod standing;
     pub mod state;
     pub mod world;
 }
@@ -40,7 +40,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use outage::disk::Disk;
-use outage::life::{Totals, words};
+use outage::life::words;
+use outage::totals::Totals;
 use outage::{CUTS, try_one};
 
 // The program's own, which is quick where messages are made on one thread and freed on another.
@@ -82,7 +83,7 @@ fn after_the_power_went_at_any_moment_what_is_found_is_what_was_answered_or_was_
                     let mut all = all.lock().unwrap();
                     all.0 += totals;
                     all.1.extend(tried.err());
-                    if all.0.lives % 100 == 0 {
+                    if all.0.lives.is_multiple_of(100) {
                         eprintln!("{:?} after {:?}", all.0, begun.elapsed());
                     }
                 }

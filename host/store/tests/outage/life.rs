@@ -13,12 +13,13 @@ use gristmill_store::{Options, Store};
 use super::super::damage::random::Random;
 use super::super::model::rig::{Ground, Rig};
 use super::super::model::script::{Op, Step};
-use super::super::model::snapshot::Snapshot;
 use super::super::model::world::World;
 use super::cut::Cut;
 use super::digest::digest;
 use super::disk::{Disk, Record};
 use super::image::Image;
+use super::snapshot::Snapshot;
+use super::totals::Totals;
 
 /// How many ends are tried of each life of a store after an end.
 const NESTED: usize = 3;
@@ -72,29 +73,6 @@ pub struct Life {
     inline: u64,
     /// What the in-flight file had in it at the start.
     in_flight: Option<Arc<Vec<u8>>>,
-}
-
-/// What was looked at.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Totals {
-    pub lives: u64,
-    /// Found after the end of a first life.
-    pub images: u64,
-    /// Found after the end of a later one.
-    pub nested: u64,
-    pub checked: u64,
-    /// Found between two moments of which the model knows, so that only the tables were compared.
-    pub between: u64,
-}
-
-impl std::ops::AddAssign for Totals {
-    fn add_assign(&mut self, other: Totals) {
-        self.lives += other.lives;
-        self.images += other.images;
-        self.nested += other.nested;
-        self.checked += other.checked;
-        self.between += other.between;
-    }
 }
 
 /// Which state was found.
@@ -163,11 +141,11 @@ impl Life {
         for step in script {
             ask(&mut world, step, &mut marks, disk);
         }
-        Life::end(world, marks, disk, extras, inline, None)
+        Life::end(&world, marks, disk, extras, inline, None)
     }
 
     fn end(
-        world: World,
+        world: &World,
         mut marks: Vec<Mark>,
         disk: &Disk,
         extras: Arc<Vec<Step>>,
@@ -176,7 +154,7 @@ impl Life {
     ) -> Self {
         marks.last_mut().unwrap().closes = true;
         world.rig.wait(world.rig.store.close());
-        let end = Mark::of(disk, &world);
+        let end = Mark::of(disk, world);
         marks.push(Mark {
             closes: true,
             ..end
@@ -363,7 +341,7 @@ impl Life {
             ask(&mut world, extra, &mut marks, &disk);
             let in_flight = self.in_flight(cut);
             let extras = Arc::clone(&self.extras);
-            Life::end(world, marks, &disk, extras, self.inline, in_flight)
+            Life::end(&world, marks, &disk, extras, self.inline, in_flight)
         };
         match catch_unwind(AssertUnwindSafe(lives)) {
             Ok(life) => Ok(Some(life)),

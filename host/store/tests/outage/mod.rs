@@ -5,6 +5,8 @@ pub mod digest;
 pub mod disk;
 pub mod image;
 pub mod life;
+pub mod snapshot;
+pub mod totals;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +16,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use self::cut::Cut;
 use self::disk::Disk;
-use self::life::{Life, Totals};
+use self::life::Life;
+use self::totals::Totals;
 use super::damage::random::Random;
 use super::model::script::{Op, Script, Sending, Step, scripts};
 

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use gristmill_queue::QueuePolicy;
 use gristmill_store::Declaration;
 
-use super::reference::Reference;
-use super::rig::{Rig, declarations};
-use super::world::World;
+use super::super::model::reference::Reference;
+use super::super::model::rig::Rig;
+use super::super::model::world::World;
 
 /// What is known of a world beside its store.
 #[derive(Clone)]
@@ -26,25 +25,6 @@ impl Snapshot {
     /// The queues that are declared in it, and the gate.
     pub fn declared(&self) -> Vec<Declaration> {
         self.reference.declared()
-    }
-}
-
-impl Reference {
-    /// The queues that are declared, and the gate.
-    pub fn declared(&self) -> Vec<Declaration> {
-        let declared = self.queues.iter().filter(|(_, queue)| queue.declared);
-        let declared: Vec<(&str, QueuePolicy)> = declared
-            .map(|(name, queue)| (name.as_str(), queue.policy.clone()))
-            .collect();
-        declarations(&declared)
-    }
-
-    /// How the queues are attached: their slots, and whether they share them.
-    pub fn attached(&self) -> Vec<(String, u32, bool)> {
-        let queues = self.queues.iter();
-        queues
-            .map(|(name, queue)| (name.clone(), queue.slots, queue.shared))
-            .collect()
     }
 }
 
