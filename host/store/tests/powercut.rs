@@ -65,7 +65,7 @@ fn one(seed: u64, disk: &Disk, totals: &mut Totals) -> Result<(), String> {
 #[test]
 fn after_the_power_went_at_any_moment_what_is_found_is_what_was_answered_or_was_being_done() {
     let seed = from_environment("GRISTMILL_POWER_SEED", 1);
-    let goal = from_environment("GRISTMILL_POWER_IMAGES", 2000);
+    let goal = from_environment("GRISTMILL_POWER_IMAGES", 1000);
     let threads = from_environment("GRISTMILL_POWER_THREADS", 2);
     // More failures than these say nothing more.
     let most = from_environment("GRISTMILL_POWER_FAILURES", 10);
