@@ -36,6 +36,7 @@
 
 pub mod blob;
 pub mod board;
+pub mod bug;
 pub mod effects;
 pub mod id;
 pub mod key;

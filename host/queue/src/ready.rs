@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Timestamp;
+use crate::bug::{Bug, is_planted};
 use crate::key::KeyHash;
 use crate::message::Priority;
 
@@ -19,6 +20,7 @@ mod held;
 mod lane;
 mod member;
 mod parked;
+mod skipped;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -107,6 +109,9 @@ impl ReadyOrder {
     /// Puts back a message that was leased. In a group it is the head still, unless an older one
     /// was admitted meanwhile.
     pub fn put_back(&mut self, place: Place, now: Timestamp) {
+        if is_planted(Bug::HeadSkipped) && place.due > now {
+            return self.skip_head(place, now);
+        }
         match place.group {
             Some(hash) if self.groups.contains_key(&hash) => {
                 self.put_head(hash, Member::of(&place), place.ordinal, now);

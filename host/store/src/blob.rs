@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::message::InvalidMessage;
 use gristmill_queue::{BlobRef, QueueName};
 use sha2::{Digest as _, Sha256};
@@ -42,6 +43,7 @@ pub(crate) struct Blobs {
     /// What is to stay free of the disk.
     pub reserve: Reserve,
     next: AtomicU64,
+    watch: Option<Watch>,
     /// The most bytes that each queue takes.
     limits: RwLock<HashMap<QueueName, u64>>,
     holds: Mutex<Holds>,
@@ -55,7 +57,13 @@ pub(crate) fn name_of(file: &str) -> Option<u64> {
 impl Blobs {
     /// Opens the folder, which is made if it is not there. `boot` is the number of this start: names
     /// begin with it, so that none is given twice.
-    pub fn open(data_dir: &Path, boot: u64, inline: u64, reserve: Reserve) -> io::Result<Self> {
+    pub fn open(
+        data_dir: &Path,
+        boot: u64,
+        inline: u64,
+        reserve: Reserve,
+        watch: Option<Watch>,
+    ) -> io::Result<Self> {
         let folder = data_dir.join(FOLDER);
         if !folder.exists() {
             DirBuilder::new().mode(0o700).create(&folder)?;
@@ -67,6 +75,7 @@ impl Blobs {
             inline,
             reserve,
             next: AtomicU64::new(boot << 32),
+            watch,
             limits: RwLock::default(),
             holds: Mutex::default(),
         })
@@ -78,6 +87,7 @@ impl Blobs {
             folder: Self::folder(data_dir),
             inline: u64::MAX,
             reserve: Reserve::none(data_dir),
+            watch: None,
             next: AtomicU64::new(0),
             limits: RwLock::default(),
             holds: Mutex::default(),
@@ -119,10 +129,19 @@ impl Blobs {
         self.folder.join(format!("{name:016x}"))
     }
 
+    fn tell(&self, step: FileStep) {
+        if let Some(watch) = &self.watch {
+            watch(step);
+        }
+    }
+
     /// Removes a file. One that cannot be removed is swept at the next start.
     fn remove(&self, name: u64) {
-        if let Err(error) = std::fs::remove_file(self.path(name)) {
-            tracing::warn!(blob = format!("{name:016x}"), %error, "a large body could not be removed");
+        match std::fs::remove_file(self.path(name)) {
+            Ok(()) => self.tell(FileStep::Removed(name)),
+            Err(error) => {
+                tracing::warn!(blob = format!("{name:016x}"), %error, "a large body could not be removed");
+            }
         }
     }
 
@@ -145,7 +164,9 @@ impl Blobs {
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        File::open(&self.folder)?.sync_all()
+        File::open(&self.folder)?.sync_all()?;
+        self.tell(FileStep::FolderSynced);
+        Ok(())
     }
 }
 
@@ -207,6 +228,10 @@ impl Staged {
             kept: false,
         };
         std::fs::hard_link(self.blobs.path(self.blob.name), self.blobs.path(name))?;
+        self.blobs.tell(FileStep::Linked {
+            from: self.blob.name,
+            to: name,
+        });
         self.blobs.sync_folder()?;
         Ok(shared)
     }
@@ -248,6 +273,7 @@ impl BlobWriter {
             .mode(0o600)
             .open(blobs.path(name));
         let file = opened.map_err(|error| refused(queue, &error))?;
+        blobs.tell(FileStep::Made(name));
         Ok(BlobWriter {
             queue: queue.clone(),
             limit,
@@ -312,16 +338,22 @@ impl BlobWriter {
         if !self.piece.is_empty() {
             self.put_piece()?;
         }
-        let written = self
-            .file
-            .write_all(&self.sums)
-            .and_then(|()| self.file.sync_all())
-            .and_then(|()| self.staged.blobs.sync_folder());
+        let written = self.file.write_all(&self.sums).and_then(|()| self.sync());
         written.map_err(|error| refused(&self.queue, &error))?;
         let size = self.staged.blob.size;
         self.staged.blob.checksum = xxh3_64_with_seed(&self.sums, size);
         self.staged.digest = self.digest.finalize().into();
         Ok(self.staged)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if is_planted(Bug::BodyNotSynced) {
+            return Ok(());
+        }
+        self.file.sync_all()?;
+        let blobs = &self.staged.blobs;
+        blobs.tell(FileStep::Filled(self.staged.blob.name));
+        blobs.sync_folder()
     }
 
     /// Stores a body that is in memory. Whether the queue takes it is for the writer to say.
@@ -386,6 +418,8 @@ mod hold;
 mod read;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use hold::Holds;
 pub use read::Blob;
+pub use watch::{FileStep, Watch};

@@ -2,6 +2,7 @@
 //!
 //! It covers the row's key too: a page that was put in another's place is found.
 
+use gristmill_queue::bug::{Bug, is_planted};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::tlv::Malformed;
@@ -28,7 +29,7 @@ pub(crate) fn seal(key: u64, row: &mut Vec<u8>) {
 pub(crate) fn open(key: u64, sealed: &[u8]) -> Result<&[u8], Malformed> {
     let length = sealed.len().checked_sub(BYTES).ok_or(Malformed)?;
     let (row, found) = sealed.split_at(length);
-    if found == sum(key, row) {
+    if found == sum(key, row) || is_planted(Bug::NotVerified) {
         Ok(row)
     } else {
         Err(Malformed)

@@ -12,6 +12,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use gristmill_queue::bug::{Bug, is_planted};
 use xxhash_rust::xxh3::xxh3_64;
 
 const SLOT: usize = 48;
@@ -80,6 +81,9 @@ impl InFlightFile {
             self.image.len() / SLOT - 1
         });
         self.image[slot * SLOT..(slot + 1) * SLOT].copy_from_slice(&encode(&named));
+        if is_planted(Bug::CrashNotCharged) {
+            self.image[slot * SLOT..(slot + 1) * SLOT].fill(0);
+        }
         self.touch(slot);
         slot
     }

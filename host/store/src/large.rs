@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::outcome::HandedBack;
 use gristmill_queue::{BlobRef, BlobUnavailable, Effects, Fence, NewMessage, Outcome, QueueName};
 use tokio::sync::oneshot;
@@ -15,6 +16,14 @@ use crate::{SendError, Sent, Store};
 /// How an attempt ends whose sends find no room on the disk: as when a queue is full, it is not the
 /// message's fault.
 const NO_ROOM: Outcome = Outcome::HandedBack(HandedBack::DestinationFull);
+
+/// What is told to whom the writer did not answer.
+fn unanswered() -> SendError {
+    if is_planted(Bug::UnknownAsRefused) {
+        return SendError::Busy { waiting: 0 };
+    }
+    SendError::Unknown
+}
 
 impl Store {
     /// Sends messages: all of them are durable when this returns, or none is.
@@ -43,7 +52,7 @@ impl Store {
             reply,
         };
         match self.shared.inbox.push(op) {
-            Ok(()) => answer.await.unwrap_or(Err(SendError::Unknown)),
+            Ok(()) => answer.await.unwrap_or(Err(unanswered())),
             Err(Refused::Full { waiting }) => Err(SendError::Busy { waiting }),
             Err(Refused::Closed) => Err(SendError::Unknown),
         }

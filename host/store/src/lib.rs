@@ -46,7 +46,7 @@ mod verify;
 mod writer;
 
 pub use backup::{Backup, BackupError, Bodies};
-pub use blob::{Blob, BlobWriter, Staged};
+pub use blob::{Blob, BlobWriter, FileStep, Staged, Watch};
 pub use clock::{Clock, Drift, SetClocks};
 pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};

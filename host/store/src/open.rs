@@ -7,11 +7,12 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::id::MAX_SEQUENCE;
 use gristmill_queue::{Board, IdSource, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use crate::blob::Blobs;
+use crate::blob::{Blobs, FileStep};
 use crate::clock::RunningClock;
 use crate::copy::COPIED;
 use crate::error::{OpenError, panicked};
@@ -47,6 +48,9 @@ impl Deref for Opened {
 
 /// The name of the file in its folder.
 pub(crate) const FILE: &str = "store.redb";
+/// Its name until it is a database: a host that dies while it makes it leaves one that is none, and
+/// that is made again.
+const UNFINISHED: &str = "store.redb.new";
 
 /// What `meta` and the clock row say.
 struct Header {
@@ -83,30 +87,42 @@ fn open_sound(
         file: file.clone(),
         source,
     };
-    let fresh = !file.exists();
-    // What a compaction that was interrupted has left only takes room.
-    let _ = compact::remove(&folder.join(compact::NEW_FILE));
-    let handle = create_private(folder, &file, fresh).map_err(|source| OpenError::Folder {
+    let unusable = |source| OpenError::Folder {
         folder: folder.to_owned(),
         source,
-    })?;
+    };
+    let fresh = !file.exists() && !is_planted(Bug::NamedTooEarly);
+    // What a compaction that was interrupted has left only takes room.
+    let _ = compact::remove(&folder.join(compact::NEW_FILE));
+    let unfinished = folder.join(UNFINISHED);
+    let made = if fresh { &unfinished } else { &file };
+    let handle = open_private(made, fresh).map_err(unusable)?;
+    if is_planted(Bug::NamedTooEarly)
+        && let Some(watch) = &options.watch
+    {
+        watch(FileStep::StoreNamed);
+    }
     let verifying = verify::is_marked(folder);
     if verifying {
         tracing::warn!(
             "the store failed the last time: all of it is verified, which takes its time"
         );
-        verify::forget_cached(&handle).map_err(|source| OpenError::Folder {
-            folder: folder.to_owned(),
-            source,
-        })?;
+        verify::forget_cached(&handle).map_err(unusable)?;
     }
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
     let database = match options.create.take() {
         Some(create) => create(&builder, handle),
-        None => builder.create(&file),
+        None => builder.create(made),
     };
     let mut database = Guarded::new(database.map_err(|error| damaged(error.into()))?);
+    let watch = options.watch.take();
+    if fresh {
+        give_name(folder, &unfinished, &file).map_err(unusable)?;
+        if let Some(watch) = &watch {
+            watch(FileStep::StoreNamed);
+        }
+    }
     if verifying {
         verify::verify_pages(&mut database).map_err(damaged)?;
     }
@@ -124,7 +140,7 @@ fn open_sound(
         options.space.take(),
         clock.clone(),
     );
-    let blobs = Blobs::open(folder, header.boot, options.inline_bytes, reserve);
+    let blobs = Blobs::open(folder, header.boot, options.inline_bytes, reserve, watch);
     let blobs = Arc::new(blobs.map_err(|source| OpenError::Folder {
         folder: folder.to_owned(),
         source,
@@ -201,26 +217,31 @@ fn open_sound(
     ))
 }
 
-/// Bodies are private to whoever runs the host, from the first moment on. That there is a file must
-/// be durable before anything in it is.
-fn create_private(folder: &Path, file: &Path, fresh: bool) -> std::io::Result<File> {
+/// Bodies are private to whoever runs the host, from the first moment on. What is left of a file that
+/// was not finished goes.
+fn open_private(file: &Path, fresh: bool) -> std::io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let handle = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
-        .truncate(false)
+        .truncate(fresh)
         .mode(0o600)
         .open(file)?;
     handle.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    if fresh {
-        File::open(folder)?.sync_all()?;
-        if let Some(parent) = folder.canonicalize()?.parent() {
-            // Not everybody may open the folder above; then it is not ours that was just made.
-            let _ = File::open(parent).and_then(|parent| parent.sync_all());
-        }
-    }
     Ok(handle)
+}
+
+/// The file is a database now, durably, and nothing is in it. That it is there must be durable before
+/// anything in it is.
+fn give_name(folder: &Path, unfinished: &Path, file: &Path) -> std::io::Result<()> {
+    std::fs::rename(unfinished, file)?;
+    File::open(folder)?.sync_all()?;
+    if let Some(parent) = folder.canonicalize()?.parent() {
+        // Not everybody may open the folder above; then it is not ours that was just made.
+        let _ = File::open(parent).and_then(|parent| parent.sync_all());
+    }
+    Ok(())
 }
 
 fn check_format(database: &Database, file: &Path, fresh: bool) -> Result<(), OpenError> {

@@ -10,6 +10,7 @@
 //! message to another queue's handler.
 
 use bytes::Bytes;
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::message::Priority;
 use gristmill_queue::{Envelope, Message, MessageId, QueueName, Timestamp};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -99,7 +100,7 @@ pub(crate) fn decode(sequence: u64, queue: QueueName, record: &[u8]) -> Result<M
         return Err(Malformed);
     }
     let found = u64::from_le_bytes(record[1..9].try_into().map_err(|_| Malformed)?);
-    if checksum(sequence, &queue, record) != found {
+    if checksum(sequence, &queue, record) != found && !is_planted(Bug::NotVerified) {
         return Err(Malformed);
     }
     let length = u32::from_le_bytes(record[9..13].try_into().map_err(|_| Malformed)?);

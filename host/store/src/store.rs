@@ -11,7 +11,7 @@ use gristmill_queue::message::Due;
 use gristmill_queue::{IdSource, MessageId, QueueName, Timestamp, limits};
 use tokio::sync::oneshot;
 
-use crate::blob::Blobs;
+use crate::blob::{Blobs, Watch};
 use crate::clock::{Clock, Drift, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
@@ -52,6 +52,8 @@ pub struct Options {
     /// Makes the database of the open file in another way than usual: for tests that let the disk
     /// fail.
     pub create: Option<Create>,
+    /// Is told what is done to the files beside the database: for tests that let the power fail.
+    pub watch: Option<Watch>,
 }
 
 /// Makes a database of a file.
@@ -71,6 +73,7 @@ impl Default for Options {
             space: None,
             on_fatal: None,
             create: None,
+            watch: None,
         }
     }
 }
@@ -122,6 +125,8 @@ impl Store {
     /// # Errors
     /// When another process has it open, it cannot be read, or is of a newer format.
     pub fn open(folder: &Path, mut options: Options) -> Result<(Store, Recovery), OpenError> {
+        #[cfg(feature = "seeded-bugs")]
+        crate::writer::seeded::plant();
         let lock = lock::lock(folder)?;
         let (writer, blobs, recovery) = open::open(folder, lock, &mut options)?;
         let shared = Arc::new(Shared {

@@ -10,13 +10,15 @@
 
 mod damage {
     pub mod inflict;
+    pub mod random;
     pub mod specimen;
 }
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use damage::inflict::{Damage, Random};
+use damage::inflict::Damage;
+use damage::random::Random;
 use damage::specimen::{Seen, Specimen};
 
 fn from_environment(name: &str, default: u64) -> u64 {
@@ -26,7 +28,7 @@ fn from_environment(name: &str, default: u64) -> u64 {
 #[test]
 fn damage_is_refused_or_put_aside_and_never_handed_out() {
     let seed = from_environment("GRISTMILL_CORRUPTION_SEED", 1);
-    let runs = from_environment("GRISTMILL_CORRUPTION_RUNS", 300);
+    let runs = from_environment("GRISTMILL_CORRUPTION_RUNS", 500);
     let specimen = Specimen::make();
     let whole = specimen.examine(&specimen.file);
     let Ok(Seen::Worked { lost: 0, .. }) = whole else {

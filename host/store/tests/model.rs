@@ -1,7 +1,7 @@
 //! A store and a plain reference of what it must do, led through the same random scripts.
 //!
 //! `GRISTMILL_MODEL_SEED` and `GRISTMILL_MODEL_RUNS` make the long runs longer, and
-//! `GRISTMILL_MODEL_STEPS` their scripts. A failure prints its seed and the shortest script that
+//! `GRISTMILL_MODEL_STEPS` their scripts; `GRISTMILL_MODEL_SHRINK` limits the search for a shorter one. A failure prints its seed and the shortest script that
 //! still fails.
 
 #![expect(
@@ -31,6 +31,7 @@ mod model {
     pub mod room;
     pub mod script;
     pub mod standin;
+    pub mod standing;
     pub mod state;
     pub mod tally;
     pub mod topics;
@@ -40,13 +41,28 @@ mod model {
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use model::script::scripts;
+use model::rig::Ground;
+use model::script::{Script, scripts};
 use model::tally::Tally;
-use model::world::play;
+use model::world::World;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+/// Plays a script, up to where the store does not do what the reference says. Tells what it did.
+fn play(script: &Script) -> Result<Tally, String> {
+    let mut world = World::on(Ground::default(), |_| ());
+    for (line, step) in script.0.iter().enumerate() {
+        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.step(step)));
+        if let Err(cause) = played {
+            let words = cause.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| cause.downcast_ref::<&str>().copied());
+            return Err(format!("line {line}: {}", words.unwrap_or_default()));
+        }
+    }
+    Ok(world.reference.tally)
 }
 
 /// Runs so many scripts that follow from a seed.
@@ -57,7 +73,7 @@ fn run(seed: u64, cases: u32, steps: usize) -> Tally {
     let config = Config {
         cases,
         failure_persistence: None,
-        max_shrink_iters: 4000,
+        max_shrink_iters: u32::try_from(from_environment("GRISTMILL_MODEL_SHRINK", 4000)).unwrap(),
         ..Config::default()
     };
     let tally = Mutex::new(Tally::default());

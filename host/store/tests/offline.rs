@@ -9,6 +9,7 @@
 
 mod damage {
     pub mod inflict;
+    pub mod random;
     pub mod specimen;
 }
 
@@ -17,7 +18,8 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use damage::inflict::{Damage, Random};
+use damage::inflict::Damage;
+use damage::random::Random;
 use damage::specimen::{Seen, Specimen};
 use gristmill_store::{
     CheckReport, CompactError, OpenError, Salvage, Salvaged, check_store, compact_store,

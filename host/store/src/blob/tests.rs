@@ -8,7 +8,7 @@ use gristmill_queue::QueuePolicy;
 fn folder() -> (tempfile::TempDir, Arc<Blobs>, QueueName) {
     let folder = tempfile::tempdir().unwrap();
     let reserve = Reserve::none(folder.path());
-    let blobs = Arc::new(Blobs::open(folder.path(), 3, 10, reserve).unwrap());
+    let blobs = Arc::new(Blobs::open(folder.path(), 3, 10, reserve, None).unwrap());
     let name = QueueName::new("q").unwrap();
     let policy = QueuePolicy {
         max_body: 300_000,

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use gristmill_queue::board::{QueueId, Removal};
+#[cfg(feature = "seeded-bugs")]
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::{QueueName, Timestamp, limits};
 
 use super::Writer;
@@ -81,6 +83,10 @@ impl Writer {
         let Some(queue) = self.board.find(queue.as_str()) else {
             return;
         };
+        #[cfg(feature = "seeded-bugs")]
+        if is_planted(Bug::DetachLosesLeases) {
+            self.lose_leases(queue);
+        }
         self.board.set_slots(queue, 0);
         self.board.share_slots(queue, None);
         self.sinks.remove(&queue);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gristmill_queue::board::{QueueId, Removal, Row};
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::outcome::{AttemptRecord, Diagnostics, cut, fingerprint};
 use gristmill_queue::provenance::Provenance;
 use gristmill_queue::settle::{Counters, settle_expired};
@@ -203,6 +204,10 @@ impl Writer {
     ) -> Result<(), Fatal> {
         let sequence = row.place.sequence;
         self.let_go(sequence);
+        if is_planted(Bug::ExpiryNotRecorded) {
+            self.board.remove(row, Removal::ExpiredAndDropped, now);
+            return Ok(());
+        }
         let settlement = settle_expired(self.board.policy(row.queue), row.counters);
         let removal = if let Settlement::Dead { reason, counters } = settlement {
             if let Some(message) = self.sound_message(row, group)? {

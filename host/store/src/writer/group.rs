@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use gristmill_queue::board::{QueueId, Row};
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::outcome::AttemptRecord;
 use gristmill_queue::{BlobRef, Timestamp};
 use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -35,6 +36,10 @@ pub(crate) fn fatal<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E)
 /// crash takes milliseconds, however large it is.
 pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, Fatal> {
     let mut transaction = database.begin_write().map_err(fatal("beginning a group"))?;
+    if is_planted(Bug::NotSynced) {
+        let _ = transaction.set_durability(redb::Durability::None);
+        return Ok(transaction);
+    }
     transaction.set_two_phase_commit(true);
     transaction.set_quick_repair(true);
     Ok(transaction)

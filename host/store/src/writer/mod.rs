@@ -17,6 +17,8 @@ mod hot;
 pub(crate) mod redrive;
 mod replies;
 mod revive;
+#[cfg(feature = "seeded-bugs")]
+pub(crate) mod seeded;
 mod send;
 mod settle;
 mod sweep;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_queue::board::QueueId;
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::{Board, IdSource, Message, Timestamp};
 
 use crate::clock::RunningClock;
@@ -212,10 +215,15 @@ impl Writer {
         self.housekeeping(&mut group, now)?;
         self.keep_time(&mut group, !closing.is_empty(), now);
         let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
+        if is_planted(Bug::AnsweredBeforeCommit) {
+            self.answers.drain(..).for_each(|answer| answer());
+        }
         group::end(transaction, changed)?;
         if changed {
             self.time_written = now;
         }
+        #[cfg(feature = "seeded-bugs")]
+        self.catch_up(now)?;
         Ok(closing)
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use gristmill_queue::board::{QueueId, Removal, Row};
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::key::KeyHash;
 use gristmill_queue::policy::Dedup;
 use gristmill_queue::ready::Place;
@@ -31,6 +32,13 @@ impl Writer {
     ) -> Result<(), Fatal> {
         let batch = batch.into_iter().map(|outgoing| (outgoing, None)).collect();
         let accepted = self.take_batch(batch, &[], group, now)?;
+        let repeats = |sent: &Sent| sent.accepted.duplicate;
+        if is_planted(Bug::RepeatAnsweredEarly)
+            && accepted.as_ref().is_ok_and(|all| all.iter().all(repeats))
+        {
+            let _ = reply.send(accepted);
+            return Ok(());
+        }
         self.answer(reply, accepted);
         Ok(())
     }
@@ -189,14 +197,21 @@ impl Writer {
         }
         let window = self.board.policy(queue).dedup_window;
         let id = self.accept(queue, id, message, group, now)?;
-        group.put_dedup(
-            &key,
-            dedup::First {
+        let first = dedup::First {
+            id,
+            expires: now.after(window),
+            body,
+        };
+        #[cfg(feature = "seeded-bugs")]
+        if is_planted(Bug::DedupInSecondCommit) {
+            crate::writer::seeded::later(move |group| group.put_dedup(&key, first));
+            return Ok(Accepted {
                 id,
-                expires: now.after(window),
-                body,
-            },
-        )?;
+                duplicate: false,
+                conflict: false,
+            });
+        }
+        group.put_dedup(&key, first)?;
         Ok(Accepted {
             id,
             duplicate: false,

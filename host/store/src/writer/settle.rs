@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gristmill_queue::board::Row;
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::effects::Effects;
 use gristmill_queue::outcome::{AttemptRecord, HandedBack, cut};
 use gristmill_queue::policy::Dedup;
@@ -100,6 +101,12 @@ impl Writer {
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<(), Fatal> {
+        #[cfg(feature = "seeded-bugs")]
+        let now = if is_planted(Bug::RetryByWallClock) {
+            crate::writer::seeded::wall_clock()
+        } else {
+            now
+        };
         let before = row.counters_after(outcome);
         let roll = Roll::of(
             self.board.name(row.queue).as_str(),
@@ -162,7 +169,11 @@ impl Writer {
         let copies = routes
             .iter()
             .map(|route| (route.queue, &effects.sends[route.at].message));
-        let room = self.make_room(copies, group, now)?;
+        let room = if is_planted(Bug::HandlersNotAdmitted) {
+            Ok(())
+        } else {
+            self.make_room(copies, group, now)?
+        };
         if let Err(error) = room {
             tracing::debug!(%error, "a handler's send waits, because there is no room for it");
             return Ok(Err(Outcome::HandedBack(HandedBack::DestinationFull)));
@@ -176,6 +187,16 @@ impl Writer {
         for (key, write) in &effects.writes {
             let version = self.ordinal();
             group.changes();
+            #[cfg(feature = "seeded-bugs")]
+            if is_planted(Bug::EffectsInSecondCommit) {
+                let (handler, key, write) = (evidence.handler.clone(), key.clone(), write.clone());
+                crate::writer::seeded::later(move |group| {
+                    group.changes();
+                    state::write(group.state()?, &handler, &key, &write, version)
+                        .map_err(fatal("writing state"))
+                });
+                continue;
+            }
             state::write(group.state()?, handler, key, write, version)
                 .map_err(fatal("writing state"))?;
         }
@@ -259,7 +280,12 @@ impl Writer {
         let Some(hand) = self.leased.remove(&fence.sequence) else {
             return;
         };
-        self.ended_slots.push(hand.slot);
+        if is_planted(Bug::ForgottenTooEarly) {
+            self.inflight.end(hand.slot);
+            let _ = self.inflight.write();
+        } else {
+            self.ended_slots.push(hand.slot);
+        }
         if let Some(row) = stays.filter(|row| row.place.due <= now) {
             self.hot.keep(Arc::clone(&hand.message), row);
         }

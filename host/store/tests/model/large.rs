@@ -17,7 +17,7 @@ const FOLDER: &str = "blobs";
 pub fn stage(store: &Store, mut batch: Vec<Outgoing>) -> (Vec<Outgoing>, Vec<Staged>) {
     let mut staged = Vec::new();
     for Outgoing { queue, message } in &mut batch {
-        if message.body.len() as u64 <= INLINE {
+        if message.body.len() as u64 <= store.inline_bytes() {
             continue;
         }
         let Ok(mut writer) = store.blob_writer(queue) else {
@@ -40,7 +40,7 @@ pub fn body_of(message: &gristmill_queue::Message, store: &Store) -> Bytes {
     match message.blob {
         None => message.body.clone(),
         Some(blob) => {
-            assert!(message.body.is_empty() && blob.size > INLINE);
+            assert!(message.body.is_empty() && blob.size > store.inline_bytes());
             store.open_blob(blob).unwrap().whole().unwrap()
         }
     }
@@ -71,7 +71,7 @@ impl World {
         for message in living.chain(dead) {
             // The crontab's are short, and kept with their messages, until they are edited.
             let of_cron = message.tick.is_some() && message.causation.is_none();
-            if message.body.len() as u64 <= INLINE || of_cron {
+            if message.body.len() as u64 <= self.rig.store.inline_bytes() || of_cron {
                 continue;
             }
             let message = match self.rig.wait(self.rig.store.find(message.id)).unwrap() {

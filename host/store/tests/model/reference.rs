@@ -98,7 +98,7 @@ pub struct Queue {
 /// A queue and a group in it.
 pub type GroupKey = (String, String);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Reference {
     pub now: u64,
     pub queues: BTreeMap<String, Queue>,

@@ -12,16 +12,28 @@ use gristmill_queue::{
     Effects, Fence, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp, Transaction,
 };
 use gristmill_store::{
-    Clock, Declaration, Evidence, Leased, Options, Outgoing, Settle, SharedSlots, Sink, Slots,
-    Store, TopicDeclaration,
+    Clock, Create, Declaration, Evidence, Leased, Options, Outgoing, Settle, SharedSlots, Sink,
+    Slots, Store, TopicDeclaration, Watch,
 };
 
 use super::script::{GATE, QUEUES, TOPICS};
 
+/// When the first world begins, in milliseconds since 1970.
+pub const START: u64 = 1_763_640_000_000;
 /// The handler that all queues have.
 pub const HANDLER: &str = "handler";
 
+/// On what stores stand that are not to stand on a disk as it is.
+#[derive(Clone, Default)]
+pub struct Ground {
+    pub create: Option<Arc<dyn Fn() -> Create + Send + Sync>>,
+    pub watch: Option<Watch>,
+    /// The most bytes of a body that is kept with its message.
+    pub inline: Option<u64>,
+}
+
 pub struct Rig {
+    ground: Ground,
     folder: tempfile::TempDir,
     generation: u32,
     pub clock: Arc<AtomicU64>,
@@ -79,7 +91,8 @@ pub fn declarations(declared: &[(&str, QueuePolicy)]) -> Vec<Declaration> {
 }
 
 impl Rig {
-    pub fn new(declared: Declared) -> Self {
+    /// In a folder that is prepared first.
+    pub fn on(ground: Ground, now: u64, prepare: impl FnOnce(&Path), declared: Declared) -> Self {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() {
             tempfile::tempdir_in(memory)
@@ -87,9 +100,12 @@ impl Rig {
             tempfile::tempdir()
         };
         let folder = folder.unwrap();
-        let clock = Arc::new(AtomicU64::new(1_763_640_000_000));
-        let (store, gate) = open(&folder.path().join("0"), &clock, declared);
+        let clock = Arc::new(AtomicU64::new(now));
+        let path = folder.path().join("0");
+        prepare(&path);
+        let (store, gate) = open(&path, &clock, &ground, declared);
         Rig {
+            ground,
             folder,
             generation: 0,
             clock,
@@ -130,7 +146,7 @@ impl Rig {
 
     fn start(&mut self, declared: Declared) {
         self.delivered.0.lock().unwrap().clear();
-        (self.store, self.gate) = open(&self.path(), &self.clock, declared);
+        (self.store, self.gate) = open(&self.path(), &self.clock, &self.ground, declared);
     }
 
     pub fn attach(&self, queue: &str, own: u32, shared: Option<u32>) {
@@ -188,7 +204,12 @@ impl Rig {
     }
 }
 
-fn open(path: &Path, clock: &Arc<AtomicU64>, (queues, topics): Declared) -> (Store, Gate) {
+fn open(
+    path: &Path,
+    clock: &Arc<AtomicU64>,
+    ground: &Ground,
+    (queues, topics): Declared,
+) -> (Store, Gate) {
     let options = Options {
         clock: Clock::Manual(Arc::clone(clock)),
         queues,
@@ -196,7 +217,9 @@ fn open(path: &Path, clock: &Arc<AtomicU64>, (queues, topics): Declared) -> (Sto
         cache_bytes: 1024 * 1024,
         // Small, so that messages are read from the file as well.
         hot_bytes: 2000,
-        inline_bytes: super::large::INLINE,
+        inline_bytes: ground.inline.unwrap_or(super::large::INLINE),
+        create: ground.create.as_ref().map(|create| create()),
+        watch: ground.watch.clone(),
         ..Options::default()
     };
     let (store, _) = Store::open(path, options).unwrap();

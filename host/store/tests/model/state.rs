@@ -12,7 +12,7 @@ pub struct Value {
     pub bytes: Vec<u8>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct State {
     pub values: BTreeMap<String, Value>,
     changes: u64,

@@ -1,5 +1,11 @@
 //! How often scripts did what is worth a test: those that do too little prove nothing.
 
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "not every test that plays scripts asks how much they did"
+)]
+
 use std::collections::BTreeMap;
 
 /// What is counted, and how often.

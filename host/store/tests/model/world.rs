@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use gristmill_queue::{
-    Effects, Fence, MessageId, Outcome, QueuePolicy, Timestamp, Transaction, limits,
-};
+use gristmill_queue::{Effects, Fence, MessageId, Outcome, Timestamp, Transaction, limits};
 use gristmill_store::{AdminError, DeadFilter, Fired, PurgeStates, SendError, Sent};
 
 use super::cron::Asking;
@@ -19,10 +18,9 @@ use super::policy::policy;
 use super::redrives::AskedRedrive;
 use super::reference::{Ended, Queue, Reference};
 use super::replies::{AskedReply, Waiter, replies_policy};
-use super::rig::{Declared, Rig, declarations, name, settle};
-use super::script::{Op, QUEUES, Script, Step};
+use super::rig::{Declared, Ground, Rig, START, declarations, name, settle};
+use super::script::{Op, QUEUES, Step};
 use super::state::Work;
-use super::tally::Tally;
 
 /// A delivery in flight.
 pub struct Flight {
@@ -70,21 +68,6 @@ pub struct World {
     pub fingerprints: BTreeMap<u64, u64>,
 }
 
-/// Plays a script, up to where the store does not do what the reference says. Tells what
-/// it did.
-pub fn play(script: &Script) -> Result<Tally, String> {
-    let mut world = World::new();
-    for (line, step) in script.0.iter().enumerate() {
-        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.step(step)));
-        if let Err(cause) = played {
-            let words = cause.downcast_ref::<String>().map(String::as_str);
-            let words = words.or_else(|| cause.downcast_ref::<&str>().copied());
-            return Err(format!("line {line}: {}", words.unwrap_or_default()));
-        }
-    }
-    Ok(world.reference.tally)
-}
-
 pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answer<T> {
     let mut future: Answer<T> = Box::pin(future);
     // The first poll hands the operation to the writer.
@@ -98,7 +81,8 @@ pub fn poll_once<T: 'static>(future: impl Future<Output = T> + 'static) -> Answe
 }
 
 impl World {
-    pub fn new() -> Self {
+    /// A new world, in a folder that is prepared first.
+    pub fn on(ground: Ground, prepare: impl FnOnce(&Path)) -> Self {
         // The groups of one queue skip, those of the next halt, those of the last die.
         let replies = (limits::REPLIES, replies_policy());
         let plain = [
@@ -122,7 +106,8 @@ impl World {
             reference.queues.insert(queue.to_owned(), queue_at_first);
         }
         reference.declare_topics(&[Some(1), Some(2)]);
-        let rig = Rig::new((declarations(&plain), reference.topic_declarations()));
+        let declared = (declarations(&plain), reference.topic_declarations());
+        let rig = Rig::on(ground, START, prepare, declared);
         reference.now = rig.now();
         let mut world = World {
             rig,
@@ -139,7 +124,7 @@ impl World {
         world
     }
 
-    fn step(&mut self, step: &Step) {
+    pub fn step(&mut self, step: &Step) {
         match step {
             Step::One(op) => {
                 let asked = self.ask(op, false);
@@ -211,22 +196,11 @@ impl World {
     }
 
     fn restart(&mut self, blamed: bool, restart: impl FnOnce(&mut Rig, Declared)) {
-        let queues = &self.reference.queues;
-        let declared: Vec<(&str, QueuePolicy)> = queues
-            .iter()
-            .filter(|(_, queue)| queue.declared)
-            .map(|(name, queue)| (name.as_str(), queue.policy.clone()))
-            .collect();
-        let declared = declarations(&declared);
-        let topics = self.reference.topic_declarations();
+        let declared = self.reference.declared();
         self.waiters.clear();
-        restart(&mut self.rig, (declared, topics));
+        restart(&mut self.rig, declared);
         self.reference.waiters.clear();
-        let queues = &self.reference.queues;
-        let attached: Vec<(String, u32, bool)> = queues
-            .iter()
-            .map(|(name, queue)| (name.clone(), queue.slots, queue.shared))
-            .collect();
+        let attached = self.reference.attached();
         self.spent
             .extend(self.flights.drain(..).map(|flight| flight.fence));
         self.reference.restart(blamed);

@@ -1,0 +1,88 @@
+//! Bugs that can be planted, to see that the tests would notice them.
+//!
+//! Nothing that is delivered has the feature `seeded-bugs`; without it [`is_planted`] is `false` when
+//! this is compiled. `cargo soak bugs` plants one after the other, and demands that a test fails.
+
+macro_rules! bugs {
+    ($($(#[doc = $what:literal])+ $bug:ident = $name:literal,)*) => {
+        /// One of them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Bug {
+            $($(#[doc = $what])+ $bug,)*
+        }
+
+        impl Bug {
+            /// All of them, by their names.
+            pub const ALL: &'static [(&'static str, Bug)] = &[$(($name, Bug::$bug)),*];
+        }
+    };
+}
+
+bugs! {
+    /// A group is answered before its commit.
+    AnsweredBeforeCommit = "answered-before-commit",
+    /// A commit is not synced.
+    NotSynced = "not-synced",
+    /// A new store has its name before redb has finished it.
+    NamedTooEarly = "named-too-early",
+    /// A dedup id is remembered in a commit after that of its message.
+    DedupInSecondCommit = "dedup-in-second-commit",
+    /// A repeat is answered before the original is durable.
+    RepeatAnsweredEarly = "repeat-answered-early",
+    /// A settlement is taken whatever its fence is.
+    NoFence = "no-fence",
+    /// What expires is gone from memory only.
+    ExpiryNotRecorded = "expiry-not-recorded",
+    /// What a handler stored is written in a commit after that of its ack.
+    EffectsInSecondCommit = "effects-in-second-commit",
+    /// The in-flight file names nobody.
+    CrashNotCharged = "crash-not-charged",
+    /// The back-off counts from the wall clock.
+    RetryByWallClock = "retry-by-wall-clock",
+    /// Who asked for what failed is told that it was refused.
+    UnknownAsRefused = "unknown-as-refused",
+    /// A group goes on while its head backs off.
+    HeadSkipped = "head-skipped",
+    /// The in-flight file forgets an attempt before its end is durable.
+    ForgottenTooEarly = "forgotten-too-early",
+    /// Checksums are not looked at.
+    NotVerified = "not-verified",
+    /// A queue whose handler is changed loses the leases of what is in flight.
+    DetachLosesLeases = "detach-loses-leases",
+    /// What handlers send needs no room in its queue.
+    HandlersNotAdmitted = "handlers-not-admitted",
+    /// A large body is not synced before its message is committed.
+    BodyNotSynced = "body-not-synced",
+}
+
+#[cfg(feature = "seeded-bugs")]
+mod planted {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::Bug;
+
+    const NONE: u8 = u8::MAX;
+    static PLANTED: AtomicU8 = AtomicU8::new(NONE);
+
+    /// Plants a bug in this process, for good.
+    pub fn plant(bug: Bug) {
+        PLANTED.store(bug as u8, Ordering::SeqCst);
+    }
+
+    /// Whether it is planted.
+    #[must_use]
+    pub fn is_planted(bug: Bug) -> bool {
+        PLANTED.load(Ordering::Relaxed) == bug as u8
+    }
+}
+
+/// Whether it is planted.
+#[cfg(not(feature = "seeded-bugs"))]
+#[must_use]
+pub const fn is_planted(_: Bug) -> bool {
+    false
+}
+
+#[cfg(feature = "seeded-bugs")]
+pub use planted::{is_planted, plant};

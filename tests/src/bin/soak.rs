@@ -1,0 +1,203 @@
+//! The long forms of the tests of the store, and the bugs that are planted to see that they would be
+//! noticed. What each shows stands in `docs/reliability.md`.
+
+use std::process::{Command, ExitCode, Output, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use gristmill_tests::workspace;
+
+const HELP: &str = "\
+Tests the store for a long time, or tests its tests.
+
+usage: cargo soak WHAT [OPTIONS]
+
+  power        the power goes at any moment of random lives, and again while the store recovers
+  errors       every operation of the disk fails
+  corruption   the file is damaged while it is closed
+  model        random scripts, compared with a plain reference
+  bugs         plants one bug after the other, and demands that a test fails
+
+  --runs N     how many images (power), damages (corruption) or scripts (model) at least;
+               of the bugs: how many, beginning with the one whose turn it is by the seed
+  --seed N     where to begin [default: 1]
+  --threads N  for power [default: 2]
+  --only NAME  plants this bug only
+  --help       this text";
+
+/// A test that notices a bug: its file, and its name or the beginning of it.
+type Noticed = (&'static str, &'static str);
+
+const POWER: Noticed = ("powercut", "after_the_power_went");
+const MODEL: Noticed = ("model", "the_store_does_what");
+const ERRORS: Noticed = ("io_errors", "whichever_operation");
+
+/// The bugs, and which test has to notice each.
+const BUGS: &[(&str, Noticed)] = &[
+    ("answered-before-commit", ERRORS),
+    ("not-synced", POWER),
+    ("named-too-early", POWER),
+    ("dedup-in-second-commit", POWER),
+    ("repeat-answered-early", ("io_errors", "a_repeat_is_told")),
+    ("no-fence", MODEL),
+    ("expiry-not-recorded", MODEL),
+    ("effects-in-second-commit", POWER),
+    ("crash-not-charged", MODEL),
+    ("retry-by-wall-clock", MODEL),
+    ("unknown-as-refused", ERRORS),
+    ("head-skipped", MODEL),
+    ("forgotten-too-early", POWER),
+    ("not-verified", ("corruption", "damage_is_refused")),
+    ("detach-loses-leases", MODEL),
+    ("handlers-not-admitted", ("topics", "one_full_queue")),
+    ("body-not-synced", POWER),
+];
+
+#[derive(Default)]
+struct Options {
+    what: String,
+    runs: Option<u64>,
+    seed: Option<u64>,
+    threads: Option<u64>,
+    only: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|options| options.map_or(Ok(()), |options| soak(&options))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Result<Option<Options>> {
+    let mut options = Options::default();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || {
+            words
+                .next()
+                .with_context(|| format!("{word} needs a value"))
+        };
+        match word.as_str() {
+            "--help" | "-h" => {
+                println!("{HELP}");
+                return Ok(None);
+            }
+            "--runs" => options.runs = Some(value()?.parse()?),
+            "--seed" => options.seed = Some(value()?.parse()?),
+            "--threads" => options.threads = Some(value()?.parse()?),
+            "--only" => options.only = Some(value()?),
+            what if options.what.is_empty() && !what.starts_with('-') => {
+                what.clone_into(&mut options.what);
+            }
+            other => bail!("{other} is not known here\n\n{HELP}"),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn soak(options: &Options) -> Result<()> {
+    let runs = |default: u64| options.runs.unwrap_or(default).to_string();
+    let seed = options.seed.unwrap_or(1).to_string();
+    let threads = options.threads.unwrap_or(2).to_string();
+    match options.what.as_str() {
+        "power" => long(
+            POWER,
+            &[
+                ("GRISTMILL_POWER_IMAGES", runs(200_000)),
+                ("GRISTMILL_POWER_SEED", seed),
+                ("GRISTMILL_POWER_THREADS", threads),
+            ],
+        ),
+        "errors" => long(("io_errors", ""), &[]),
+        "corruption" => long(
+            ("corruption", ""),
+            &[
+                ("GRISTMILL_CORRUPTION_RUNS", runs(2000)),
+                ("GRISTMILL_CORRUPTION_SEED", seed),
+            ],
+        ),
+        "model" => long(
+            ("model", "long_lives"),
+            &[
+                ("GRISTMILL_MODEL_RUNS", runs(2000)),
+                ("GRISTMILL_MODEL_SEED", seed),
+            ],
+        ),
+        "bugs" => bugs(options),
+        other => bail!("what is {other:?}?\n\n{HELP}"),
+    }
+}
+
+/// Runs a test of the store, as fast as it can be built.
+fn long((file, test): Noticed, environment: &[(&str, String)]) -> Result<()> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--locked", "--release", "-p", "gristmill-store"]);
+    cargo.args(["--test", file, "--", "--nocapture", test]);
+    cargo.current_dir(workspace());
+    cargo.envs(environment.iter().map(|(name, value)| (*name, value)));
+    let ended = cargo.status().context("cargo cannot be started")?;
+    ensure!(
+        ended.success(),
+        "the test failed: what it says above is enough to repeat it"
+    );
+    Ok(())
+}
+
+/// Runs a test with a bug in the store, or without.
+fn with_bug((file, test): Noticed, bug: Option<&str>) -> Result<Output> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--locked", "-p", "gristmill-store", "--features"]);
+    cargo.args(["seeded-bugs", "--test", file, "--", test]);
+    cargo.current_dir(workspace()).stderr(Stdio::inherit());
+    // Of a failure that is wanted nobody needs the shortest form.
+    cargo
+        .env("GRISTMILL_MODEL_SHRINK", "0")
+        .env("GRISTMILL_POWER_FAILURES", "1");
+    if let Some(bug) = bug {
+        cargo.env("GRISTMILL_BUG", bug).stderr(Stdio::piped());
+    }
+    cargo.output().context("cargo cannot be started")
+}
+
+fn bugs(options: &Options) -> Result<()> {
+    let chosen =
+        |(name, _): &&(&str, Noticed)| options.only.as_deref().is_none_or(|only| only == *name);
+    let all: Vec<_> = BUGS.iter().filter(chosen).collect();
+    ensure!(!all.is_empty(), "there is no such bug");
+    let most = usize::try_from(options.runs.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    let first = usize::try_from(options.seed.unwrap_or(0)).unwrap_or(0) % all.len();
+    let turns = all.iter().cycle().skip(first).take(all.len().min(most));
+    let turns: Vec<_> = turns.collect();
+    let mut sound: Vec<Noticed> = turns.iter().map(|(_, noticed)| *noticed).collect();
+    sound.sort_unstable();
+    sound.dedup();
+    for noticed in sound {
+        let output = with_bug(noticed, None)?;
+        let passed = String::from_utf8_lossy(&output.stdout).contains(" 1 passed");
+        let (file, test) = noticed;
+        ensure!(
+            output.status.success() && passed,
+            "without a bug, {file} {test} does not pass"
+        );
+        println!("no bug: {file} passes");
+    }
+    let mut unnoticed = Vec::new();
+    for (name, noticed) in turns {
+        let output = with_bug(*noticed, Some(name))?;
+        // A test that does not end by failing has not noticed anything.
+        let failed = String::from_utf8_lossy(&output.stdout).contains("test result: FAILED");
+        println!("{name}: {}", if failed { "noticed" } else { "NOT NOTICED" });
+        if !failed {
+            unnoticed.push(*name);
+        }
+    }
+    ensure!(
+        unnoticed.is_empty(),
+        "nobody notices {}",
+        unnoticed.join(", ")
+    );
+    Ok(())
+}
