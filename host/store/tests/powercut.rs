@@ -80,7 +80,7 @@ fn after_the_power_went_at_any_moment_what_is_found_is_what_was_answered_or_was_
     let most = from_environment("GRISTMILL_POWER_FAILURES", 10);
     let (next, begun) = (AtomicU64::new(seed), Instant::now());
     let all: Mutex<(Totals, Vec<String>)> = Mutex::default();
-    // Failures are told at the end, by their seeds.
+    // Failures are told by their seeds.
     std::panic::set_hook(Box::new(|_| ()));
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -91,7 +91,10 @@ fn after_the_power_went_at_any_moment_what_is_found_is_what_was_answered_or_was_
                     let tried = one(seed, &Disk::default(), &mut totals);
                     let mut all = all.lock().unwrap();
                     all.0 += totals;
-                    all.1.extend(tried.err());
+                    if let Err(wrong) = tried {
+                        eprintln!("{wrong}");
+                        all.1.push(wrong);
+                    }
                     if all.0.lives.is_multiple_of(100) {
                         eprintln!("{:?} after {:?}", all.0, begun.elapsed());
                     }
