@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::reserve::Reserve;
-use crate::{Declaration, SendError, TopicDeclaration, check, tlv::Malformed};
+use crate::{Declaration, SendError, TopicDeclaration};
 
 /// The folder in the data folder.
 pub(crate) const FOLDER: &str = "blobs";
@@ -375,51 +375,14 @@ pub(crate) fn refused(queue: &QueueName, error: &io::Error) -> SendError {
     }
 }
 
-/// Writes a reference.
-pub(crate) fn encode(blob: &BlobRef) -> [u8; 24] {
-    let mut bytes = [0; 24];
-    for (at, number) in [blob.name, blob.size, blob.checksum]
-        .into_iter()
-        .enumerate()
-    {
-        bytes[at * 8..at * 8 + 8].copy_from_slice(&number.to_le_bytes());
-    }
-    bytes
-}
-
-/// Reads a reference.
-pub(crate) fn decode(bytes: &[u8]) -> Result<BlobRef, Malformed> {
-    let bytes: &[u8; 24] = bytes.try_into().map_err(|_| Malformed)?;
-    let number = |at: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&bytes[at * 8..at * 8 + 8]);
-        u64::from_le_bytes(word)
-    };
-    Ok(BlobRef {
-        name: number(0),
-        size: number(1),
-        checksum: number(2),
-    })
-}
-
-/// Writes the row of the message of that number in `blob`.
-pub(crate) fn encode_row(sequence: u64, blob: &BlobRef) -> Vec<u8> {
-    let mut row = encode(blob).to_vec();
-    check::seal(sequence, &mut row);
-    row
-}
-
-/// Reads and verifies such a row.
-pub(crate) fn decode_row(sequence: u64, row: &[u8]) -> Result<BlobRef, Malformed> {
-    decode(check::open(sequence, row)?)
-}
-
 mod hold;
 mod read;
+mod row;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 use hold::Holds;
 pub use read::Blob;
+pub(crate) use row::{decode, decode_row, encode, encode_row};
 pub use watch::{FileStep, Watch};
