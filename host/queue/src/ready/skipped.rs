@@ -4,7 +4,7 @@ use super::{Place, ReadyOrder};
 use crate::Timestamp;
 
 impl ReadyOrder {
-    /// [`Bug::HeadSkipped`].
+    /// [`HeadSkipped`](crate::bug::Bug::HeadSkipped).
     pub(super) fn skip_head(&mut self, place: Place, now: Timestamp) {
         if let Some(hash) = place.group {
             self.leave_group(place.sequence, hash, now);
