@@ -9,6 +9,7 @@
 )]
 
 mod damage {
+    pub mod apart;
     pub mod inflict;
     pub mod random;
     pub mod specimen;
@@ -17,9 +18,13 @@ mod damage {
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use damage::apart::apart;
 use damage::inflict::Damage;
 use damage::random::Random;
 use damage::specimen::{Seen, Specimen};
+
+/// Before what must not be.
+const WRONG: &str = "wrong";
 
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
@@ -34,11 +39,10 @@ fn damage_is_refused_or_put_aside_and_never_handed_out() {
     let Ok(Seen::Worked { lost: 0, .. }) = whole else {
         panic!("without damage: {whole:?}");
     };
-    let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
     // redb's own panics are expected, and turned into errors.
     std::panic::set_hook(Box::new(|_| ()));
-    let mut failures = Vec::new();
-    for seed in seed..seed + runs {
+    let name = "damage_is_refused_or_put_aside_and_never_handed_out";
+    let told = apart(name, seed, runs, |seed| {
         let damage = Damage::draw(&mut Random::new(seed), &specimen.file);
         let damaged = damage.inflict(&specimen.file);
         let examined = catch_unwind(AssertUnwindSafe(|| specimen.examine(&damaged)));
@@ -48,20 +52,20 @@ fn damage_is_refused_or_put_aside_and_never_handed_out() {
             Ok(Ok(Seen::Worked { lost: 0, .. })) => "no harm done",
             Ok(Ok(Seen::Worked { told: true, .. })) => "something put aside or unreadable",
             Ok(Ok(Seen::Worked { .. })) => "something missing without a word",
-            Ok(Err(wrong)) => {
-                failures.push(format!("seed {seed}, {damage:?}: {wrong}"));
-                "wrong"
-            }
-            Err(_) => {
-                failures.push(format!("seed {seed}, {damage:?}: a panic escaped"));
-                "panic"
-            }
+            Ok(Err(wrong)) => return format!("{WRONG}: seed {seed}, {damage:?}: {wrong}"),
+            Err(_) => return format!("{WRONG}: seed {seed}, {damage:?}: a panic escaped"),
         };
-        *outcomes.entry(outcome).or_default() += 1;
-    }
+        outcome.to_owned()
+    });
     let _ = std::panic::take_hook();
+    let wrong = told.iter().filter(|told| told.starts_with(WRONG));
+    let wrong: Vec<&str> = wrong.map(String::as_str).collect();
+    let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
+    for told in &told {
+        *outcomes.entry(told).or_default() += 1;
+    }
     eprintln!("{runs} times damaged: {outcomes:#?}");
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(
         outcomes.len() > 2,
         "the damage does too little: {outcomes:?}"
