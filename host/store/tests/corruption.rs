@@ -14,6 +14,7 @@ mod damage {
     pub mod random;
     pub mod specimen;
 }
+mod memory;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

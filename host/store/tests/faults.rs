@@ -5,6 +5,8 @@
     reason = "a test stops at what it does not expect"
 )]
 
+mod memory;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -12,17 +14,7 @@ use std::time::Duration;
 
 use gristmill_queue::{NewMessage, QueueName, QueuePolicy};
 use gristmill_store::{Declaration, Leased, OpenError, Options, Outgoing, SendError, Sink, Store};
-
-/// In memory where there is such a file system: these tests open and sync very often.
-fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    };
-    folder.unwrap()
-}
+use memory::folder;
 
 fn queue() -> QueueName {
     QueueName::new("q").unwrap()

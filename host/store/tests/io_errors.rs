@@ -6,6 +6,8 @@
     reason = "a test stops at what it does not expect"
 )]
 
+mod memory;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
@@ -25,6 +27,7 @@ use redb::Builder;
 use redb::backends::FileBackend;
 
 use failing::disk::{FAULTS, Failing, Fault, fault};
+use memory::folder;
 
 mod failing {
     pub mod disk;
@@ -33,17 +36,6 @@ mod failing {
 const SENDS: u64 = 5;
 const FROM: &str = "orders";
 const TO: &str = "invoices";
-
-/// In memory where there is such a file system: these tests open and sync very often.
-fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    };
-    folder.unwrap()
-}
 
 fn name(queue: &str) -> QueueName {
     QueueName::new(queue).unwrap()

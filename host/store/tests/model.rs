@@ -37,6 +37,7 @@ mod model {
     pub mod topics;
     pub mod world;
 }
+mod memory;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

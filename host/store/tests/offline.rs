@@ -7,6 +7,7 @@
     reason = "a test stops at what it does not expect"
 )]
 
+mod memory;
 mod damage {
     pub mod apart;
     pub mod inflict;
@@ -17,7 +18,6 @@ mod damage {
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use damage::apart::{ENDED, apart};
 use damage::inflict::Damage;
@@ -27,20 +27,11 @@ use gristmill_store::{
     CheckReport, CompactError, OpenError, Salvage, Salvaged, check_store, compact_store,
     salvage_store,
 };
+use memory::folder;
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
-}
-
-fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    };
-    folder.unwrap()
 }
 
 fn silent() -> impl FnMut(&str, u64, u64) {

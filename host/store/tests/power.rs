@@ -6,6 +6,8 @@
     reason = "a test stops at what it does not expect"
 )]
 
+mod memory;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -19,6 +21,7 @@ use gristmill_queue::{Effects, NewMessage, Outcome, QueueName, QueuePolicy, Topi
 use gristmill_store::{
     Declaration, Evidence, Leased, Options, Outgoing, Settle, Sink, Store, TopicDeclaration,
 };
+use memory::folder;
 use redb::backends::FileBackend;
 use redb::{Builder, StorageBackend};
 
@@ -149,17 +152,6 @@ impl StorageBackend for Disk {
     fn close(&self) -> io::Result<()> {
         self.file.close()
     }
-}
-
-/// In memory where there is such a file system: the disk is this file's own.
-fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    };
-    folder.unwrap()
 }
 
 /// The queues that subscribe to the topic.

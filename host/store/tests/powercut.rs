@@ -13,6 +13,7 @@
 mod damage {
     pub mod random;
 }
+mod memory;
 mod model {
     pub mod accept;
     pub mod act;

@@ -7,7 +7,6 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +26,8 @@ use gristmill_store::{
 mod ticks;
 
 use ticks::{fire_again, tick};
+
+use super::super::memory::folder;
 
 const START: u64 = 1_763_640_000_000;
 const QUEUES: [&str; 3] = ["waits", "dies", "works"];
@@ -109,16 +110,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = runtime.enable_time().build().unwrap();
     let limited = async { tokio::time::timeout(Duration::from_secs(60), future).await };
     runtime.block_on(limited).expect("an answer")
-}
-
-fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    };
-    folder.unwrap()
 }
 
 fn message(n: usize) -> NewMessage {

@@ -16,6 +16,7 @@ use gristmill_store::{
     Slots, Store, TopicDeclaration, Watch,
 };
 
+use super::super::memory::folder;
 use super::script::{GATE, QUEUES, TOPICS};
 
 /// When the first world begins, in milliseconds since 1970.
@@ -93,13 +94,7 @@ pub fn declarations(declared: &[(&str, QueuePolicy)]) -> Vec<Declaration> {
 impl Rig {
     /// In a folder that is prepared first.
     pub fn on(ground: Ground, now: u64, prepare: impl FnOnce(&Path), declared: Declared) -> Self {
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        let folder = folder.unwrap();
+        let folder = folder();
         let clock = Arc::new(AtomicU64::new(now));
         let path = folder.path().join("0");
         prepare(&path);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use gristmill_store::{Options, Store};
 
 use super::super::damage::random::Random;
+use super::super::memory::folder;
 use super::super::model::rig::{Ground, Rig};
 use super::super::model::script::{Op, Step};
 use super::super::model::world::World;
@@ -354,7 +355,7 @@ impl Life {
 
     /// Starts a store on what is found.
     fn open(&self, cut: &Cut, at: usize, image: &Image) -> Result<(), String> {
-        let folder = super::folder();
+        let folder = folder();
         let path = folder.path().join("0");
         self.lay_out(cut, image, &path);
         let snapshot = self.marks[at].snapshot.as_ref();

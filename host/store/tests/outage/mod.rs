@@ -8,7 +8,6 @@ pub mod life;
 pub mod snapshot;
 pub mod totals;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use proptest::strategy::{Strategy, ValueTree};
@@ -24,17 +23,6 @@ use super::model::script::{Op, Script, Sending, Step, scripts};
 /// How many ends are tried of each life.
 pub const CUTS: usize = 100;
 const STEPS: usize = 60;
-
-/// In memory where there is such a file system.
-pub fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    };
-    folder.unwrap()
-}
 
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread();
