@@ -8,6 +8,7 @@ pub mod cron;
 pub mod dispatch;
 mod drift;
 pub mod http;
+mod parent;
 pub mod queues;
 pub mod reload;
 pub mod runtime;

@@ -15,8 +15,10 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{self, SignalKind, signal};
+
+use crate::parent;
 
 /// The pause before the second restart in a row; the first is at once.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -45,13 +47,8 @@ pub fn supervise(command: impl Fn() -> Command) -> io::Result<u8> {
 /// # Errors
 /// When the parent is gone already, or the system cannot do it.
 pub fn follow(parent: i32) -> io::Result<()> {
-    set_parent_process_death_signal(Some(Signal::TERM))?;
-    if getppid().map(Pid::as_raw_pid) == Some(parent) {
-        return Ok(());
-    }
-    Err(io::Error::other(
-        "the process that supervised this one is gone",
-    ))
+    let gone = "the process that supervised this one is gone";
+    parent::follow(parent, Signal::TERM, gone)
 }
 
 async fn keep_running(command: impl Fn() -> Command) -> io::Result<u8> {

@@ -192,19 +192,8 @@ fn handlers(host: &Host) -> Vec<Value> {
 #[test]
 fn every_bad_module_is_refused_with_its_reason_and_nothing_else_is_harmed() {
     let all: Vec<Bad> = [cuts(), noise(), odd()].into_iter().flatten().collect();
-    let queues: String = all
-        .iter()
-        .map(|(name, ..)| format!("[queue.{name}]\nhandler = \"{name}.wasm\"\n"))
-        .collect();
-    let config = format!(
-        "{}[host.sandbox]\ncompile_cpu = \"5s\"\n{queues}",
-        fixture::config("", "")
-    );
-    drop(fixture::host(&fixture::config("", ""), &["misbehave"]));
-    let mut host = Host::new(&config, &["misbehave"]).unwrap();
-    host.start().unwrap();
-    host.send("work", "ok").unwrap();
-    host.wait_settled(&["work"]).unwrap();
+    let names = all.iter().map(|(name, ..)| name.as_str());
+    let host = fixture::host_beside(names, "5s");
     let before = host.memory_kib("VmHWM").unwrap();
     let began = Instant::now();
     for (name, content, _) in &all {

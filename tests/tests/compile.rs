@@ -50,20 +50,8 @@ const NICE: usize = 19;
 
 #[test]
 fn bombs_for_the_compiler_are_refused_with_the_limit_they_hit_while_others_go_on() {
-    let queues: String = BOMBS
-        .iter()
-        .map(|(name, ..)| format!("[queue.{name}]\nhandler = \"{name}.wasm\"\n"))
-        .collect();
-    let config = format!(
-        "{}[host.sandbox]\ncompile_cpu = \"1s\"\n{queues}",
-        fixture::config("", "")
-    );
-    // Its own module is compiled under no such limits, or was by another test.
-    drop(fixture::host(&fixture::config("", ""), &["misbehave"]));
-    let mut host = Host::new(&config, &["misbehave"]).unwrap();
-    host.start().unwrap();
-    host.send("work", "ok").unwrap();
-    host.wait_settled(&["work"]).unwrap();
+    let names = BOMBS.iter().map(|(name, ..)| *name);
+    let host = fixture::host_beside(names, "1s");
     let before = host.memory_kib("VmHWM").unwrap();
 
     let began = Instant::now();

@@ -29,6 +29,23 @@ pub fn host(config: &str, modules: &[&str]) -> Host {
     host
 }
 
+/// A host whose `work` has handled its first message and that has a queue for each of these modules,
+/// none of which is there yet; compilers have so much time.
+pub fn host_beside<'a>(modules: impl Iterator<Item = &'a str>, compile_cpu: &str) -> Host {
+    let queues: String = modules
+        .map(|name| format!("[queue.{name}]\nhandler = \"{name}.wasm\"\n"))
+        .collect();
+    let plain = config("", "");
+    let with_queues = format!("{plain}[host.sandbox]\ncompile_cpu = \"{compile_cpu}\"\n{queues}");
+    // Its own module is compiled under no such limits, or was by another test.
+    drop(host(&plain, &["misbehave"]));
+    let mut host = Host::new(&with_queues, &["misbehave"]).unwrap();
+    host.start().unwrap();
+    host.send("work", "ok").unwrap();
+    host.wait_settled(&["work"]).unwrap();
+    host
+}
+
 /// A module that behaves like this one and has another hash: a custom section says which it is.
 pub fn variant(module: &[u8], name: &str) -> Vec<u8> {
     let length = u8::try_from(name.len()).unwrap();

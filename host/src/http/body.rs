@@ -14,13 +14,8 @@ use crate::api::{Code, Problem};
 /// Reads the body of a request, at most `limit` bytes.
 pub async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
     let (head, body) = request.into_parts();
-    if let Some(length) = content_length(&head.headers)
-        && length > limit
-    {
-        // A client that waits for leave to send, or sends much more, is refused unread.
-        if head.headers.contains_key(EXPECT) || length > limit.saturating_add(MAX_DRAINED) {
-            return Err(too_large(limit));
-        }
+    if refused_unread(&head.headers, limit as u64).is_some() {
+        return Err(too_large(limit));
     }
     match tokio::time::timeout(BODY_TIMEOUT, collect(body, limit)).await {
         Ok(read) => read,
@@ -42,13 +37,39 @@ pub async fn read_json<T: DeserializeOwned>(request: Request, limit: usize) -> R
         .map_err(|error| Problem::bad_request(format!("the body is not as it should be: {error}")))
 }
 
-pub(super) fn content_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// The length of a body beyond the limit that is not even read: its client waits for leave to send, or
+/// would send much more.
+pub(super) fn refused_unread(headers: &HeaderMap, limit: u64) -> Option<u64> {
+    let length: u64 = headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    let drained = limit.saturating_add(MAX_DRAINED as u64);
+    (length > limit && (headers.contains_key(EXPECT) || length > drained)).then_some(length)
+}
+
+/// Chunks in memory. Most bodies are one, which is then not copied.
+#[derive(Default)]
+pub(super) struct Held {
+    first: Option<Bytes>,
+    rest: BytesMut,
+}
+
+impl Held {
+    pub fn add(&mut self, chunk: Bytes) {
+        match self.first.take() {
+            None if self.rest.is_empty() => self.first = Some(chunk),
+            earlier => {
+                self.rest.extend(earlier);
+                self.rest.extend_from_slice(&chunk);
+            }
+        }
+    }
+
+    pub fn bytes(self) -> Bytes {
+        self.first.unwrap_or_else(|| self.rest.freeze())
+    }
 }
 
 async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let mut first = None;
-    let mut rest = BytesMut::new();
+    let mut held = Held::default();
     let mut size = 0;
     while let Some(frame) = body.frame().await {
         let frame =
@@ -63,19 +84,12 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
         if size > limit {
             continue;
         }
-        // Most bodies are one chunk, which is then not copied.
-        match first.take() {
-            None if rest.is_empty() => first = Some(chunk),
-            earlier => {
-                rest.extend(earlier);
-                rest.extend_from_slice(&chunk);
-            }
-        }
+        held.add(chunk);
     }
     if size > limit {
         return Err(too_large(limit));
     }
-    Ok(first.unwrap_or_else(|| rest.freeze()))
+    Ok(held.bytes())
 }
 
 fn too_large(limit: usize) -> Problem {

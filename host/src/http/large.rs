@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use gristmill_queue::QueueName;
 use gristmill_store::SendError;
 use http_body_util::BodyExt as _;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::body::content_length;
+use super::body::{Held, refused_unread};
 use super::limits::{BODY_TIMEOUT, MAX_DRAINED, MIN_BODY_RATE, PIECES_AHEAD};
 use crate::api::body::{OpenBody, StoredBody, too_large};
 use crate::api::{Api, Code, Problem};
@@ -39,11 +39,7 @@ pub async fn take(api: &Api, queue: &QueueName, request: Request) -> Result<Take
         Some(limit) => too_large(queue, size, limit),
         None => SendError::UnknownQueue(queue.clone()).into(),
     };
-    // A client that waits for leave to send, or sends much more, is refused unread.
-    if let Some(length) = content_length(&head.headers).map(|length| length as u64)
-        && length > most
-        && (head.headers.contains_key(EXPECT) || length > most.saturating_add(MAX_DRAINED as u64))
-    {
+    if let Some(length) = refused_unread(&head.headers, most) {
         return Err(refusal(length));
     }
     let mut intake = Intake {
@@ -169,29 +165,6 @@ impl Intake {
 /// Within which time so many bytes have to be there.
 fn allowed(size: u64) -> Duration {
     BODY_TIMEOUT + Duration::from_secs(size / MIN_BODY_RATE)
-}
-
-/// Chunks in memory. Most bodies are one, which is not copied.
-#[derive(Default)]
-struct Held {
-    first: Option<Bytes>,
-    rest: BytesMut,
-}
-
-impl Held {
-    fn add(&mut self, chunk: Bytes) {
-        match self.first.take() {
-            None if self.rest.is_empty() => self.first = Some(chunk),
-            earlier => {
-                self.rest.extend(earlier);
-                self.rest.extend_from_slice(&chunk);
-            }
-        }
-    }
-
-    fn bytes(self) -> Bytes {
-        self.first.unwrap_or_else(|| self.rest.freeze())
-    }
 }
 
 /// Answers with a body, as it was sent.

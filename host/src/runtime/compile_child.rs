@@ -11,6 +11,7 @@ use wasmtime::Engine;
 
 use super::compile::{CompileError, failed};
 use super::engine;
+use crate::parent;
 
 /// The hidden verb that makes the binary a compiler.
 pub(super) const VERB: &str = "__compile";
@@ -46,14 +47,22 @@ fn compile_child() -> Result<(), CompileError> {
     let mut arguments = std::env::args()
         .skip_while(|argument| argument != VERB)
         .skip(1);
-    let mut number = || arguments.next().and_then(|argument| argument.parse().ok());
+    let mut number = || {
+        arguments
+            .next()
+            .and_then(|argument| argument.parse::<u64>().ok())
+    };
     let (Some(cpu), Some(memory), Some(host)) = (number(), number(), number()) else {
         let text = format!(
             "usage: {VERB} <cpu seconds> <bytes of memory> <process>; gristmill calls this itself"
         );
         return Err(CompileError::Failed(text));
     };
-    die_with(host)?;
+    // Nobody would wait for this process if the host were gone, nor keep it from running beside the
+    // one that the next host starts.
+    let gone = "the host that asked for this is gone";
+    parent::follow(i32::try_from(host).unwrap_or(0), Signal::KILL, gone)
+        .map_err(|error| failed("the compiler cannot tie itself to the host", error))?;
     limit(Resource::Core, 0, 0)?;
     // At the first a signal comes that tells why; another that kills would look like anybody's.
     limit(Resource::Cpu, cpu, cpu.saturating_add(5))?;
@@ -77,20 +86,6 @@ fn compile_child() -> Result<(), CompileError> {
     io::stdout()
         .write_all(&code)
         .map_err(|error| failed("the code cannot be written", error))
-}
-
-/// Nobody would wait for this process if the host were gone, nor keep it from running beside the
-/// one that the next host starts.
-fn die_with(host: u64) -> Result<(), CompileError> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| failed("the compiler cannot tie itself to the host", error))?;
-    let parent = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get());
-    if parent.and_then(|parent| u64::try_from(parent).ok()) == Some(host) {
-        return Ok(());
-    }
-    Err(CompileError::Failed(
-        "the host that asked for this is gone".to_owned(),
-    ))
 }
 
 fn limit(resource: Resource, most: u64, at_last: u64) -> Result<(), CompileError> {
