@@ -13,6 +13,7 @@ pub mod queues;
 pub mod reload;
 pub mod runtime;
 pub mod server;
+pub mod sqs;
 pub mod supervise;
 
 /// The allocator of everything that links the host: messages are made on one thread and freed on

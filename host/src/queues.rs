@@ -5,6 +5,7 @@
 
 mod backup;
 mod large;
+mod made;
 mod replies;
 
 use std::sync::Arc;
@@ -16,16 +17,19 @@ use gristmill_queue::message::Due;
 use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
-    Declaration, Drift, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates,
+    Drift, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates,
     RedriveOrder, RedriveUnderWay, Redriven, ReturnableGroup, SendError, Sent, Sink, Slots, Store,
-    TopicDeclaration, TopicView,
+    TopicView,
 };
 use tokio::sync::watch;
+
+pub use made::{Known, Made, MakeError, read_made};
 
 /// All queues of a host.
 #[derive(Clone)]
 pub struct Queues {
     store: Store,
+    catalogue: Arc<made::Catalogue>,
     /// No reply comes any more.
     stopping: Arc<watch::Sender<bool>>,
 }
@@ -36,6 +40,7 @@ impl Queues {
     pub fn new(store: Store) -> Self {
         Queues {
             store,
+            catalogue: Arc::default(),
             stopping: Arc::new(watch::Sender::new(false)),
         }
     }
@@ -300,18 +305,6 @@ impl Queues {
     /// When there is no such queue.
     pub async fn resume(&self, queue: QueueName) -> Result<(), AdminError> {
         self.store.set_paused(queue, false).await
-    }
-
-    /// Declares exactly these queues and topics.
-    ///
-    /// # Errors
-    /// When the store closed meanwhile.
-    pub async fn declare(
-        &self,
-        queues: Vec<Declaration>,
-        topics: Vec<TopicDeclaration>,
-    ) -> Result<(), AdminError> {
-        self.store.declare(queues, topics).await
     }
 
     /// Delivers the messages of a queue to `sink`, at most as many at once as `slots` says.

@@ -16,7 +16,7 @@ use crate::cron::Crontab;
 use crate::dispatch::Dispatcher;
 use crate::drift;
 use crate::http;
-use crate::queues::Queues;
+use crate::queues::{Queues, read_made};
 use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
 use crate::runtime::{CompileLimits, CompileMode, Runtime, RuntimeError, RuntimeOptions};
 
@@ -61,6 +61,7 @@ pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
         queues: declarations(config),
         inline_bytes: config.host.inline_limit,
         topics: topic_declarations(config),
+        read_made: Some(read_made()),
         disk_reserve: config.host.disk_reserve,
         on_fatal: Some(Box::new(|error| {
             eprintln!("error: {error}; whether what was under way was done is not known");

@@ -24,6 +24,7 @@ mod flow;
 mod groups;
 mod pool;
 mod queue;
+mod rename;
 mod row;
 #[cfg(test)]
 mod tests;

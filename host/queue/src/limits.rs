@@ -36,6 +36,12 @@ pub const MAX_COPIES: usize = 20_000;
 pub const MAX_COPY_BYTES: u64 = 256 * 1024 * 1024;
 /// The queue of the replies that somebody waits for. It belongs to the host.
 pub const REPLIES: &str = "gristmill-replies";
+/// The names of queues that are deleted, and not empty yet or not taken for a new one, begin so.
+pub const DELETED: &str = "gristmill-deleted-";
+/// The most queues that can be made while the host runs.
+pub const MAX_MADE: usize = 10_000;
+/// The most bytes that are kept of the definition of one of them.
+pub const MAX_DEFINITION: usize = 64 * 1024;
 /// The most bytes kept of the reason a handler gives for a failure.
 pub const MAX_REASON: usize = 4 * 1024;
 /// How often a message may be postponed; once more is death.

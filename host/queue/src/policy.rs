@@ -88,6 +88,8 @@ pub struct QueuePolicy {
     pub on_full: OnFull,
     /// The most bytes of one body.
     pub max_body: u64,
+    /// How long messages that name no delay wait.
+    pub delay: Duration,
     /// The time-to-live of messages that name none.
     pub default_ttl: Option<Duration>,
     /// What happens to a message that expires.
@@ -115,6 +117,7 @@ impl Default for QueuePolicy {
             max_bytes: None,
             on_full: OnFull::default(),
             max_body: limits::DEFAULT_MAX_BODY,
+            delay: Duration::ZERO,
             default_ttl: None,
             on_expiry: OnExpiry::default(),
             on_group_failure: OnGroupFailure::default(),

@@ -15,6 +15,7 @@ use toml::Spanned;
 use super::check_batch;
 use super::check_cron;
 use super::check_handler::HandlerChecks;
+use super::check_sqs;
 use super::check_topic::Destinations;
 use super::defaults::{self, Setting};
 use super::problem::{Place, Problems};
@@ -74,11 +75,13 @@ pub fn build(
     let handlers = checks.handlers(raw.handlers, &raw.handler_defaults);
     check_batch::check_memory(&batches, &handlers, problems);
     let cron = check_cron::entries(raw.cron, &destinations, problems);
+    let sqs = check_sqs::build(&raw.sqs, problems);
     Config {
         host,
         queues,
         topics,
         handlers,
+        sqs,
         cron: Arc::new(cron),
         warnings: Vec::new(),
         source: source.to_owned(),
@@ -266,6 +269,7 @@ fn build_queue(
         max_messages: value(&raw.max_messages),
         max_bytes: value(&raw.max_bytes).map(|size| size.as_u64()),
         max_body: max_body(&raw),
+        delay: or_default(&raw.delay, &defaults::DELAY),
         default_ttl: value(&raw.ttl),
         on_full: value(&raw.on_full).unwrap_or_default(),
         on_expiry: value(&raw.on_expiry).unwrap_or_default(),

@@ -174,6 +174,8 @@ pub const MAX_AGE: Bounds<Duration> = Bounds {
     min: secs(1),
     max: CENTURY,
 };
+/// How long messages wait that name no delay; 0 s to 100 years.
+pub const DELAY: Setting<Duration> = setting(Duration::ZERO, Duration::ZERO, CENTURY);
 /// The time-to-live of messages that name none; 1 ms to 100 years. No default: they do not expire.
 pub const TTL: Bounds<Duration> = Bounds {
     min: limits::TTL_RANGE.0,
@@ -200,6 +202,13 @@ pub const MAX_MESSAGE_SIZE: Setting<ByteSize> = setting(
 pub const DEAD_RETENTION: Setting<Duration> = setting(days(14), secs(1), CENTURY);
 /// How long a dedup id is remembered, from acceptance on; 20 s to 7 d.
 pub const DEDUP_WINDOW: Setting<Duration> = setting(minutes(5), secs(20), days(7));
+
+// ---- [sqs]
+
+/// Who is said to own the queues.
+pub const SQS_ACCOUNT: &str = "000000000000";
+/// Where they are said to be.
+pub const SQS_REGION: &str = "us-east-1";
 
 // ---- [cron.NAME]
 

@@ -54,9 +54,12 @@ impl ConfigChange {
 /// What changes from `old` to `new`. Places in the file and warnings make no difference.
 #[must_use]
 pub fn diff(old: &Config, new: &Config) -> ConfigChange {
-    let (needs_restart, host) = changed_host_keys(&old.host, &new.host)
+    let (mut needs_restart, host): (Vec<String>, _) = changed_host_keys(&old.host, &new.host)
         .into_iter()
         .partition(|key| needs_restart(key));
+    if old.sqs != new.sqs {
+        needs_restart.push("sqs".to_owned());
+    }
     let (queues_added, queues_removed, queues_changed) = compare(&old.queues, &new.queues);
     let (topics_added, topics_removed, topics_changed) = compare(&old.topics, &new.topics);
     let (handlers_added, handlers_removed, handlers_changed) =

@@ -74,6 +74,7 @@ impl Lines {
             max_bytes,
             on_full,
             max_body,
+            delay,
             default_ttl,
             on_expiry,
             on_group_failure,
@@ -105,6 +106,7 @@ impl Lines {
         self.add("max_bytes", max_bytes);
         self.add("on_full", on_full);
         self.add("max_body", max_body);
+        self.add("delay", &delay.as_nanos());
         self.add("default_ttl", &default_ttl.map(|ttl| ttl.as_nanos()));
         self.add("on_expiry", on_expiry);
         self.add("on_group_failure", on_group_failure);

@@ -22,6 +22,8 @@ pub enum Table {
     Handler,
     /// `[cron.NAME]`
     Cron,
+    /// `[sqs]`
+    Sqs,
 }
 
 impl Table {
@@ -36,6 +38,7 @@ impl Table {
             Self::Topic => "topic.NAME.",
             Self::Handler => "handler.NAME.",
             Self::Cron => "cron.NAME.",
+            Self::Sqs => "sqs.",
         }
     }
 }
@@ -130,7 +133,7 @@ const fn own(key: KeyDoc) -> KeyDoc {
 }
 
 use super::defaults;
-use Table::{Backoff, Cron, Handler, Host, Queue, Sandbox, Topic};
+use Table::{Backoff, Cron, Handler, Host, Queue, Sandbox, Sqs, Topic};
 
 #[rustfmt::skip]
 static KEYS: &[KeyDoc] = &[
@@ -198,6 +201,8 @@ static KEYS: &[KeyDoc] = &[
         "How long a failed message waits: min(cap, base * factor^(k-1)) after the k-th failure, spread by the jitter."),
     optional(Queue, "max_age", r#""1h""#, "1s to 36500d",
         "A message older than this is not tried again after a failure. No limit unless given."),
+    key(Queue, "delay", r#""0s""#, "0s to 36500d",
+        "How long a message that names no delay of its own waits before it is due."),
     optional(Queue, "ttl", r#""1d""#, "1ms to 36500d",
         "When a message that names no time-to-live of its own expires, counted from acceptance. Never unless given."),
     key(Queue, "on_expiry", r#""dead-letter""#, r#""dead-letter" or "drop""#,
@@ -310,6 +315,17 @@ static KEYS: &[KeyDoc] = &[
         "How urgent they are: higher first, ignored inside a group.")),
     own(optional(Cron, "ttl", r#""12h""#, "1ms to 36500d",
         "When each of them expires, counted from its tick being sent. As the queue says unless given.")),
+
+    own(at_start(optional(Sqs, "listen", r#""127.0.0.1:9324""#, "an address with a port",
+        "Where the host speaks the API of Amazon SQS: see docs/sqs.md. Nowhere unless given."))),
+    own(at_start(optional(Sqs, "public_url", r#""http://queue:9324""#, "a URL without a path",
+        "What the URLs of queues begin with, if clients reach the host under another name than they ask for. The address that was asked unless given."))),
+    own(at_start(key(Sqs, "account", r#""000000000000""#, "twelve digits",
+        "Who is said to own the queues, in URLs and ARNs."))),
+    own(at_start(key(Sqs, "region", r#""us-east-1""#, "small letters, digits and hyphens",
+        "Where they are said to be, in ARNs; a request that is signed for another region is told that one."))),
+    own(at_start(key(Sqs, "limits", r#""relaxed""#, r#""strict" or "relaxed""#,
+        "Whether the waiting periods of AWS are kept: 60 seconds between two purges of a queue, and before a deleted queue can be made again, and messages are retained for 60 seconds at least."))),
 ];
 
 /// A name as it stands in a key: with quotes if it needs them.

@@ -12,11 +12,13 @@ mod check_cron;
 mod check_dead;
 mod check_flow;
 mod check_handler;
+mod check_sqs;
 mod check_topic;
 pub mod defaults;
 mod diff;
 mod fingerprint;
 pub mod keys;
+pub mod made;
 pub mod markdown;
 pub mod problem;
 mod quantity;
@@ -31,6 +33,7 @@ mod tests;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +66,8 @@ pub struct Config {
     pub topics: BTreeMap<QueueName, TopicConfig>,
     /// The handlers, by name: those that a queue names, and those that have a table.
     pub handlers: BTreeMap<String, HandlerSpec>,
+    /// The SQS endpoint, if there is to be one.
+    pub sqs: Option<SqsConfig>,
     /// The entries of the crontab, by name.
     pub cron: Arc<CronConfigs>,
     /// What is probably not as it was meant.
@@ -71,6 +76,37 @@ pub struct Config {
     pub source: PathBuf,
     /// The files that secrets were read from.
     pub secret_files: Vec<PathBuf>,
+}
+
+/// The endpoint that speaks the API of Amazon SQS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqsConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What URLs of queues begin with; the address that the client has asked unless given.
+    pub public_url: Option<String>,
+    /// Who is said to own the queues: twelve digits.
+    pub account: String,
+    /// Where they are said to be, unless a request is signed for elsewhere.
+    pub region: String,
+    /// Whether the waiting periods of AWS are kept.
+    pub limits: SqsLimits,
+}
+
+/// Whether the waiting periods of AWS are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqsLimits {
+    /// They are.
+    Strict,
+    /// They are not: whoever purges or deletes need not wait.
+    Relaxed,
+}
+
+impl SqsLimits {
+    const WORDS: [(&str, SqsLimits); 2] = [
+        ("strict", SqsLimits::Strict),
+        ("relaxed", SqsLimits::Relaxed),
+    ];
 }
 
 /// The host itself.

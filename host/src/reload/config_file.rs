@@ -183,6 +183,9 @@ fn in_force(old: &Config, mut new: Config, needs_restart: &[String]) -> Config {
     hold("host.sandbox.readable", &mut || {
         readable.clone_from(&was_in.readable)
     });
+    if fixed("sqs") {
+        new.sqs.clone_from(&old.sqs);
+    }
     if fixed("host.handlers") {
         for spec in new.handlers.values_mut() {
             if let Some(file) = spec.path.file_name() {

@@ -120,6 +120,15 @@ impl Blobs {
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
+    /// Takes note of what one queue takes; nothing, if it is gone.
+    pub fn declare_one(&self, queue: &QueueName, limit: Option<u64>) {
+        let mut limits = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+        match limit {
+            Some(limit) => drop(limits.insert(queue.clone(), limit)),
+            None => drop(limits.remove(queue)),
+        }
+    }
+
     pub fn limit(&self, queue: &QueueName) -> Option<u64> {
         let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
         limits.get(queue).copied()

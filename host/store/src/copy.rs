@@ -11,7 +11,7 @@ use redb::{
 };
 
 use crate::tables::{
-    BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MESSAGE, META,
+    BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MADE, MESSAGE, META,
     QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::writer::group;
@@ -82,6 +82,7 @@ impl Copying {
         self.table(from, HELD, watch)?;
         self.table(from, REDRIVE, watch)?;
         self.table(from, CRON, watch)?;
+        self.table(from, MADE, watch)?;
         self.table(from, STATE, watch)?;
         self.table(from, QUARANTINE, watch)?;
         Ok(self.done)
@@ -137,7 +138,7 @@ impl Copying {
 }
 
 /// The tables that are copied.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "meta",
     "queue",
     "index",
@@ -151,6 +152,7 @@ const TABLES: [&str; 15] = [
     "held",
     "redrive",
     "cron",
+    "made",
     "state",
     "quarantine",
 ];
@@ -181,6 +183,7 @@ pub(crate) fn make_tables(database: &Database) -> Result<(), redb::Error> {
     transaction.open_table(DEDUP)?;
     transaction.open_table(DEDUP_EXPIRY)?;
     transaction.open_table(CRON)?;
+    transaction.open_table(MADE)?;
     transaction.commit()?;
     Ok(())
 }

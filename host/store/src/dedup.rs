@@ -97,6 +97,27 @@ pub(crate) fn insert(
     Ok(())
 }
 
+/// Forgets ids of a queue, at most `most` of them. Says how many there were. What tells when they end stays
+/// behind, and then finds nothing.
+pub(crate) fn forget_queue(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    queue: QueueId,
+    most: usize,
+) -> Result<usize, StorageError> {
+    let (mut first, mut last) = ([0; 20], [u8::MAX; 20]);
+    for edge in [&mut first, &mut last] {
+        edge[..4].copy_from_slice(&queue.0.to_be_bytes());
+    }
+    let mut keys = Vec::new();
+    for entry in table.range(first.as_slice()..=last.as_slice())?.take(most) {
+        keys.push(entry?.0.value().to_vec());
+    }
+    for key in &keys {
+        table.remove(key.as_slice())?;
+    }
+    Ok(keys.len())
+}
+
 /// Forgets ids whose window has ended, at most `most` of them. Says how many there were.
 pub(crate) fn forget(
     table: &mut Table<'_, &'static [u8], &'static [u8]>,

@@ -200,6 +200,15 @@ pub enum AdminError {
     /// A queue is not declared, so it takes nothing.
     #[error("queue {0} is not declared: declare it, or name another")]
     Undeclared(QueueName),
+    /// The queue was not made at run time.
+    #[error("queue {0} was not made while the host ran: change it in the configuration")]
+    NotMade(QueueName),
+    /// There is a topic of that name.
+    #[error("{0} is the name of a topic: give the queue another")]
+    IsTopic(QueueName),
+    /// There are as many queues as can be.
+    #[error("there are {} queues that were made at run time, which is the most: delete one first", limits::MAX_MADE)]
+    TooManyMade,
     /// There is no such redrive.
     #[error("no redrive {0} is under way: it is done, was cancelled, or never began")]
     UnknownRedrive(u64),

@@ -26,6 +26,7 @@ mod inbox;
 mod inflight;
 mod large;
 mod lock;
+mod made;
 mod offline;
 mod open;
 mod ops;
@@ -54,6 +55,7 @@ pub use destination::{DestinationError, move_copy};
 pub use error::{AdminError, Fatal, OpenError, SendError};
 pub use filter::DeadFilter;
 pub use held::{Halted, HaltedGroup};
+pub use made::ReadMade;
 pub use offline::{
     BodiesReport, CheckReport, CompactError, Compacted, Problem, Progress, Salvage, SalvageError,
     Salvaged, SalvagedTable, TableReport, check_store, compact_store, salvage_store,

@@ -25,7 +25,7 @@ use crate::reserve::Reserve;
 use crate::store::{Options, Recovery};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
-    MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
+    MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::verify;
 use crate::writer::group::{self, decode_clock};
@@ -167,6 +167,7 @@ fn open_sound(
         moved: Vec::new(),
         topics: Default::default(),
         replies: Default::default(),
+        made: Default::default(),
         on_fatal: options.on_fatal.take(),
         next_housekeeping: Timestamp::ZERO,
         todo: Vec::new(),
@@ -313,6 +314,7 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
         transaction.open_table(DEDUP_EXPIRY)?;
         transaction.open_table(REDRIVE)?;
         transaction.open_table(CRON)?;
+        transaction.open_table(MADE)?;
         transaction.open_table(BLOB)?;
         transaction.open_table(QUEUE)?;
         transaction.open_table(QUARANTINE)?;

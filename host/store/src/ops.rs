@@ -231,6 +231,15 @@ pub(crate) enum Op {
         topics: Vec<TopicDeclaration>,
         reply: Reply<()>,
     },
+    Make(Box<Make>),
+    Unmake {
+        name: QueueName,
+        reply: Reply<Result<(), AdminError>>,
+    },
+    /// Removes what is left of a queue that is deleted.
+    Clear {
+        queue: QueueId,
+    },
     Attach {
         queue: QueueName,
         slots: Slots,
@@ -298,6 +307,14 @@ pub(crate) enum Op {
     Close {
         reply: Reply<()>,
     },
+}
+
+/// A queue that is made at run time, or changed.
+pub(crate) struct Make {
+    pub declaration: Declaration,
+    /// What is kept of it, in words of those who made it.
+    pub definition: String,
+    pub reply: Reply<Result<(), AdminError>>,
 }
 
 /// How a message stands, unless it is dead or gone.
@@ -384,6 +401,7 @@ impl Op {
     pub fn bytes(&self) -> usize {
         match self {
             Op::Send { batch, .. } => batch.iter().map(|sent| weight(&sent.message)).sum(),
+            Op::Make(make) => make.definition.len(),
             Op::RedriveEdited(edited) => weight(&edited.message),
             Op::Request { outgoing, .. } => weight(&outgoing.message),
             Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),

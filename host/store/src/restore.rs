@@ -32,6 +32,10 @@ impl Writer {
         for (name, _, paused, dead) in self.read_queues().map_err(fail)? {
             self.board.add_queue(name, paused, dead);
         }
+        let mut queues = options.queues.clone();
+        let made = self.restore_made(options.read_made.as_ref()).map_err(fail)?;
+        let file: HashSet<QueueName> = queues.iter().map(|one| one.name.clone()).collect();
+        queues.extend(made.into_iter().filter(|one| !file.contains(&one.name)));
         let damaged = self.restore_held().map_err(fail)?;
         let database = Arc::clone(&self.database);
         let transaction = group::begin(&database)?;
@@ -40,7 +44,7 @@ impl Writer {
             self.distrust(key, &mut group)?;
         }
         let (reply, _) = tokio::sync::oneshot::channel();
-        self.declare(&options.queues, options.topics.clone(), reply, &mut group)?;
+        self.declare(&queues, options.topics.clone(), reply, &mut group)?;
         self.answers.clear();
         let now = self.last_now;
         let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;

@@ -18,6 +18,7 @@ use crate::error::{AdminError, OpenError, SendError};
 use crate::filter::DeadFilter;
 use crate::inbox::{Inbox, Refused};
 use crate::lock;
+use crate::made::ReadMade;
 use crate::open::{self, Opened};
 use crate::ops::{
     Declaration, Fired, Firing, HaltedGroups, Op, Purge, PurgeStates, ResumeGroups, Sink, Slots,
@@ -34,6 +35,9 @@ pub struct Options {
     pub clock: Clock,
     /// The queues to declare.
     pub queues: Vec<Declaration>,
+    /// What is declared of the queues that were made at run time, from their definitions. Those of which it
+    /// says nothing are not declared.
+    pub read_made: Option<ReadMade>,
     /// The topics to declare.
     pub topics: Vec<TopicDeclaration>,
     /// Bytes of the file that are kept in memory.
@@ -65,6 +69,7 @@ impl Default for Options {
         Options {
             clock: Clock::System,
             queues: Vec::new(),
+            read_made: None,
             topics: Vec::new(),
             cache_bytes: 64 * 1024 * 1024,
             hot_bytes: 32 * 1024 * 1024,

@@ -14,6 +14,7 @@
 //! | `dedup_expiry` | until when, queue, hash | nothing |
 //! | `cron` | name of the entry | its schedule, up to when its ticks are done, the last that fired ([`cron`](crate::cron)) |
 //! | `blob` | sequence | which file has its large body ([`blob`](crate::blob)) |
+//! | `made` | name | the definition of a queue that was made while a host ran ([`made`](crate::made)) |
 //! | `queue` | name | number and whether it is paused |
 //! | `quarantine` | sequence | a record that failed its checksum, as it was found |
 //! | `meta` | name | format version, salt, boot number |
@@ -47,6 +48,7 @@ pub(crate) const DEDUP_EXPIRY: TableDefinition<'_, (u64, &[u8]), ()> =
 pub(crate) const REDRIVE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("redrive");
 pub(crate) const CRON: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cron");
 pub(crate) const BLOB: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blob");
+pub(crate) const MADE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("made");
 pub(crate) const QUEUE: TableDefinition<'_, &str, (u32, bool)> = TableDefinition::new("queue");
 pub(crate) const QUARANTINE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("quarantine");
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");

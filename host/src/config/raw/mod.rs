@@ -6,6 +6,7 @@
 mod cron;
 mod handler;
 mod queue;
+mod sqs;
 mod topic;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use toml::de::DeTable;
 pub use cron::RawCron;
 pub use handler::RawHandler;
 pub use queue::{RawBackoff, RawQueue};
+pub use sqs::RawSqs;
 pub use topic::{RawTopic, filter_key};
 
 use super::keys::{self, Table};
@@ -35,17 +37,23 @@ pub struct RawConfig {
     pub handlers: Vec<(Spanned<String>, RawHandler)>,
     pub topics: Vec<(Spanned<String>, RawTopic)>,
     pub cron: Vec<(Spanned<String>, RawCron)>,
+    pub sqs: RawSqs,
 }
 
 impl RawConfig {
     /// Reads the file's tables.
     pub fn read(file: &DeTable<'_>, problems: &mut Problems<'_>) -> Self {
         let root = Section::root(file);
-        let tables = ["host", "defaults", "queue", "topic", "handler", "cron"];
+        let tables = [
+            "host", "defaults", "queue", "topic", "handler", "cron", "sqs",
+        ];
         root.only(&tables, problems);
         let mut raw = RawConfig::default();
         if let Some(host) = root.table("host", problems) {
             raw.host = RawHost::read(&host, problems);
+        }
+        if let Some(sqs) = root.table("sqs", problems) {
+            raw.sqs = RawSqs::read(&sqs, problems);
         }
         if let Some(shared) = root.table("defaults", problems) {
             shared.only(&["queue", "handler"], problems);

@@ -12,7 +12,7 @@ use super::{Known, number, pair};
 use crate::blob;
 use crate::tables::{CLOCK_KEY, FORMAT};
 use crate::writer::group::decode_clock;
-use crate::{OpenError, cron, dead, dedup, held, record, redrive, row, state};
+use crate::{OpenError, cron, dead, dedup, held, made, record, redrive, row, state};
 
 /// What is known of a message while tables are compared.
 #[derive(Clone, Copy, Default)]
@@ -119,6 +119,7 @@ impl<'f> Checker<'f> {
             "held" => self.held(found),
             "redrive" => self.redrive(found),
             "cron" => cron_row(found),
+            "made" => made_row(found),
             "state" => state_row(found),
             _ => Ok(()),
         };
@@ -368,6 +369,15 @@ fn cron_row(found: Pair<'_>) -> Result<(), Box<Problem>> {
     }
     let what = "how far the cron entry has come is damaged: it starts anew";
     Err(Box::new(Problem::of("cron", name, what, HARMLESS)))
+}
+
+fn made_row(found: Pair<'_>) -> Result<(), Box<Problem>> {
+    let name = std::str::from_utf8(found.key).unwrap_or("");
+    if made::decode(name, found.value).is_ok() {
+        return Ok(());
+    }
+    let what = "the definition of a queue that was made at run time is damaged: its messages wait until it is made again";
+    Err(Box::new(Problem::of("made", name, what, HARMLESS)))
 }
 
 fn state_row(found: Pair<'_>) -> Result<(), Box<Problem>> {

@@ -9,7 +9,7 @@ use crate::blob;
 use crate::copy::{self, Copying};
 use crate::dedup::First;
 use crate::tables::{
-    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
+    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX, MADE,
     MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::writer::group::encode_clock;
@@ -32,6 +32,7 @@ pub(super) enum Put {
     State(Bytes, Bytes),
     Dedup([u8; 20], First),
     Cron(String, Bytes),
+    Made(String, Bytes),
 }
 
 impl Put {
@@ -73,7 +74,7 @@ impl Put {
 
     fn size(&self) -> usize {
         let size = match self {
-            Put::Numbered(_, _, value) | Put::Paired(_, _, value) | Put::Cron(_, value) => {
+            Put::Numbered(_, _, value) | Put::Paired(_, _, value) | Put::Cron(_, value) | Put::Made(_, value) => {
                 value.len()
             }
             Put::State(key, value) => key.len() + value.len(),
@@ -98,6 +99,10 @@ impl Put {
                 let mut table = into.open_table(DEDUP)?;
                 let mut expiry = into.open_table(DEDUP_EXPIRY)?;
                 crate::dedup::insert(&mut table, &mut expiry, &key, first)?;
+            }
+            Put::Made(name, value) => {
+                let mut table = into.open_table(MADE)?;
+                table.insert(name.as_str(), value.as_slice())?;
             }
             Put::Cron(name, value) => {
                 let mut table = into.open_table(CRON)?;

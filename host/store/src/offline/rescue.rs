@@ -18,7 +18,7 @@ use crate::dedup::First;
 use crate::open::FILE;
 use crate::tables::CLOCK_KEY;
 use crate::writer::group::decode_clock;
-use crate::{cron, dead, dedup, held, redrive, row, state};
+use crate::{cron, dead, dedup, held, made, redrive, row, state};
 
 mod elsewhere;
 mod finish;
@@ -342,6 +342,13 @@ impl Rescue {
                 // An old mark would let its ticks fire again; without one the entry starts anew.
                 found.sound.then_some(())?;
                 Some(Put::Cron(name.to_owned(), found.value.to_vec()))
+            }
+            "made" => {
+                let name = std::str::from_utf8(found.key).ok()?;
+                made::decode(name, found.value).ok()?;
+                // An old definition could bring back a queue that was deleted.
+                found.sound.then_some(())?;
+                Some(Put::Made(name.to_owned(), found.value.to_vec()))
             }
             "state" => {
                 if !state::is_sound(found.key, found.value) {

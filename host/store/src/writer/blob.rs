@@ -90,6 +90,11 @@ impl Large {
         &self.blobs.reserve
     }
 
+    /// Takes note of what one queue takes; nothing, if it is gone.
+    pub fn declare_one(&self, queue: &QueueName, limit: Option<u64>) {
+        self.blobs.declare_one(queue, limit);
+    }
+
     /// Takes note of what the queues take.
     pub fn declare(&self, queues: &[Declaration], topics: &[TopicDeclaration]) {
         self.blobs.declare(queues, topics);

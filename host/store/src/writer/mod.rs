@@ -14,6 +14,7 @@ mod grant;
 pub(crate) mod group;
 pub(crate) mod held;
 mod hot;
+mod made;
 pub(crate) mod redrive;
 mod replies;
 mod revive;
@@ -47,6 +48,7 @@ use bury::Moved;
 use group::Group;
 use held::Rest;
 pub(crate) use hot::Hot;
+pub(crate) use made::Made;
 use redrive::Running;
 use replies::Replies;
 pub(crate) use send::group_hash;
@@ -80,6 +82,7 @@ pub(crate) struct Writer {
     pub moved: Vec<Moved>,
     pub topics: Topics,
     pub replies: Replies,
+    pub made: Made,
     pub on_fatal: Option<OnFatal>,
     pub last_now: Timestamp,
     /// The time in the last commit.
@@ -305,6 +308,9 @@ impl Writer {
                 topics,
                 reply,
             } => self.declare(&queues, topics, reply, group),
+            Op::Make(make) => self.make(*make, group),
+            Op::Unmake { name, reply } => self.unmake(name, reply, group, now),
+            Op::Clear { queue } => self.clear(queue, group, now),
             Op::SetPaused {
                 queue,
                 paused,
@@ -323,6 +329,7 @@ impl Writer {
                 let views = self
                     .board
                     .ids()
+                    .filter(|&queue| !self.is_deleted(queue))
                     .map(|queue| self.board.view(queue, now))
                     .collect();
                 self.answer(reply, views);
@@ -357,6 +364,7 @@ impl Writer {
         }
         // What is more than one group should bear is left for the next.
         let more = group.forget_dedup(now)?;
+        self.go_on_clearing();
         self.next_housekeeping = if more { now } else { now.after(HOUSEKEEPING) };
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use gristmill_queue::Timestamp;
+use gristmill_queue::{QueueName, Timestamp};
 use gristmill_queue::board::QueueId;
 use gristmill_queue::rate::Bucket;
 use redb::ReadableTable;
@@ -107,6 +107,30 @@ impl Writer {
         for number in due {
             if let Some(running) = self.redrives.remove(&number) {
                 self.step(running, group, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the redrives of a queue, or into it, that is deleted.
+    pub(super) fn end_redrives_of(
+        &mut self,
+        queue: &QueueName,
+        group: &mut Group<'_>,
+    ) -> Result<(), Fatal> {
+        let touches = |one: &RedriveUnderWay| {
+            one.queue == *queue || one.order.to == Destination::Queue(queue.clone())
+        };
+        let ended = self.redrives.iter().filter(|(_, one)| touches(&one.redrive));
+        let ended: Vec<u64> = ended.map(|(&number, _)| number).collect();
+        for number in ended {
+            if let Some(running) = self.redrives.remove(&number) {
+                if running.written {
+                    group.remove_redrive(number)?;
+                }
+                if let Some(reply) = running.reply {
+                    self.answer(reply, Ok(Redriven::Done(running.redrive.done)));
+                }
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gristmill_queue::board::{QueueId, Removal, Row};
 use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::key::KeyHash;
+use gristmill_queue::message::Due;
 use gristmill_queue::policy::Dedup;
 use gristmill_queue::ready::Place;
 use gristmill_queue::{Counters, Envelope, Message, MessageId, NewMessage, Timestamp};
@@ -237,7 +238,10 @@ impl Writer {
         now: Timestamp,
     ) -> Result<MessageId, Fatal> {
         let id = id.unwrap_or_else(|| self.ids.mint(now));
-        let due = message.due_at(now);
+        let due = match message.due {
+            Due::Now => now.after(self.board.policy(queue).delay),
+            Due::After(_) | Due::At(_) => message.due_at(now),
+        };
         // A queue's own time-to-live counts from when the message is due: a delay must not eat it.
         let default_expiry = self
             .board

@@ -1,0 +1,31 @@
+//! What was typed about the SQS endpoint.
+
+use super::only_keys_of;
+use crate::config::SqsLimits;
+use crate::config::keys::Table;
+use crate::config::problem::Problems;
+use crate::config::section::{Given, Section};
+
+/// `[sqs]`
+#[derive(Default)]
+pub struct RawSqs {
+    pub listen: Given<String>,
+    pub public_url: Given<String>,
+    pub account: Given<String>,
+    pub region: Given<String>,
+    pub limits: Given<SqsLimits>,
+}
+
+impl RawSqs {
+    /// Reads the table.
+    pub fn read(sqs: &Section<'_, '_>, problems: &mut Problems<'_>) -> Self {
+        only_keys_of(Table::Sqs, sqs, &[], problems);
+        RawSqs {
+            listen: sqs.text("listen", problems),
+            public_url: sqs.text("public_url", problems),
+            account: sqs.text("account", problems),
+            region: sqs.text("region", problems),
+            limits: sqs.choice("limits", &SqsLimits::WORDS, problems),
+        }
+    }
+}
