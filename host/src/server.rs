@@ -4,20 +4,23 @@
 //! handlers → crontab → listen. Stop: tick no more → listen no more → lease no more → let handlers and open
 //! requests finish → drop the rest → last commit → close. A second signal goes on to dropping at once. At any moment the process may be killed instead; that loses nothing.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gristmill_store::{OpenError, Options, Recovery, Store};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::Api;
-use crate::config::{Config, SandboxConfig};
+use crate::config::{Config, SandboxConfig, SqsConfig};
 use crate::cron::Crontab;
 use crate::dispatch::Dispatcher;
 use crate::drift;
 use crate::http;
 use crate::queues::{Queues, read_made};
 use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
+use crate::sqs::Sqs;
 use crate::runtime::{CompileLimits, CompileMode, Runtime, RuntimeError, RuntimeOptions};
 
 /// The process exits with this when the store failed: what was under way is unknown (`EX_IOERR`).
@@ -44,6 +47,16 @@ pub enum ServeError {
     /// The socket cannot be made.
     #[error(transparent)]
     Socket(#[from] http::BindError),
+    /// The address of the SQS endpoint is not to be had.
+    #[error(
+        "the SQS endpoint cannot listen at {address}: {source}; stop what listens there, or set another sqs.listen"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Threads or signals are not to be had.
     #[error("the host cannot start: {0}")]
     System(std::io::Error),
@@ -164,6 +177,7 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
         }
     };
     let listener = http::bind(&config.host.data_dir)?;
+    let sqs_listener = listen_for_sqs(config).await?;
     let crontab = Crontab::new(queues.clone());
     let declared = handlers.clone();
     let entries = move || declared.config().map(|config| Arc::clone(&config.cron));
@@ -175,6 +189,14 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
     let mut served = tokio::spawn(http::serve_until(listener, api, async {
         let _ = stopped.await;
     }));
+    let mut sqs_served = sqs_listener.map(|(listener, sqs)| {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let sqs = Sqs::new(queues.clone(), sqs);
+        let served = tokio::spawn(http::serve_sqs_until(listener, sqs, async {
+            let _ = stopped.await;
+        }));
+        (served, stop)
+    });
     tracing::info!("serving {} queues; stop with Ctrl-C", config.queues.len());
     while let Signal::Reload = signals.next().await {
         reloader.reload_config().await;
@@ -192,6 +214,7 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
     comparing.abort();
     reloader.stop();
     drop(stop_serving);
+    let sqs_served = sqs_served.take().map(|(served, _stop)| served);
     let began = Instant::now();
     wind_up(&dispatcher, guests, patience, signals).await?;
     queues.end_waits();
@@ -201,11 +224,32 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
         ended = tokio::time::timeout(patience, &mut served) => ended.is_ok(),
         () = signals.stop() => false,
     };
+    if let Some(mut served) = sqs_served
+        && tokio::time::timeout(patience, &mut served).await.is_err()
+    {
+        served.abort();
+    }
     if !ended {
         tracing::warn!("requests over the socket were still open; they are cut off");
         served.abort();
     }
     Ok(())
+}
+
+/// Takes the address of the SQS endpoint, if there is to be one.
+async fn listen_for_sqs(config: &Config) -> Result<Option<(TcpListener, SqsConfig)>, ServeError> {
+    let Some(mut sqs) = config.sqs.clone() else {
+        return Ok(None);
+    };
+    let fail = |source| ServeError::Listen {
+        address: sqs.listen,
+        source,
+    };
+    let listener = TcpListener::bind(sqs.listen).await.map_err(fail)?;
+    // Port 0 is any that is free.
+    sqs.listen = listener.local_addr().map_err(fail)?;
+    tracing::info!("the SQS endpoint listens at http://{}", sqs.listen);
+    Ok(Some((listener, sqs)))
 }
 
 /// Leases nothing more, lets running deliveries finish, and drops those that do not. Asked once more, it

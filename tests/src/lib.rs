@@ -6,6 +6,7 @@
 
 mod ask;
 mod build;
+pub mod clients;
 mod history;
 mod host;
 mod queue;

@@ -29,6 +29,7 @@ mod refusals;
 mod reload;
 mod semantics;
 mod shutdown;
+mod sqs;
 mod store;
 mod storm;
 mod supervise;

@@ -24,6 +24,10 @@ pub enum Code {
     TooSlow,
     /// There is no such queue.
     QueueNotFound,
+    /// The configuration declares the queue, so it is changed there only.
+    QueueFromFile,
+    /// There are as many queues as there can be.
+    TooManyQueues,
     /// There is no such message.
     MessageNotFound,
     /// There is no such entry of the crontab.
@@ -91,6 +95,12 @@ impl Code {
             Code::TooLarge => ("too-large", 413, "The request is too large"),
             Code::TooSlow => ("too-slow", 408, "The request did not arrive in time"),
             Code::QueueNotFound => ("queue-not-found", 404, "There is no such queue"),
+            Code::QueueFromFile => (
+                "queue-from-file",
+                409,
+                "The configuration declares the queue",
+            ),
+            Code::TooManyQueues => ("too-many-queues", 409, "There are too many queues"),
             Code::MessageNotFound => ("message-not-found", 404, "There is no such message"),
             Code::CronNotFound => ("cron-not-found", 404, "There is no such cron entry"),
             Code::RedriveNotFound => ("redrive-not-found", 404, "There is no such redrive"),
@@ -196,6 +206,9 @@ impl From<AdminError> for Problem {
             ),
             AdminError::UnknownMessage(_) => Problem::new(Code::MessageNotFound, error.to_string()),
             AdminError::Undeclared(_) => Problem::new(Code::QueueNotFound, error.to_string()),
+            AdminError::NotMade(_) => Problem::new(Code::QueueFromFile, error.to_string()),
+            AdminError::IsTopic(_) => Problem::bad_request(error.to_string()),
+            AdminError::TooManyMade => Problem::new(Code::TooManyQueues, error.to_string()),
             AdminError::UnknownRedrive(_) => Problem::new(Code::RedriveNotFound, error.to_string()),
             AdminError::Invalid { problem, .. } => {
                 let code = match problem {

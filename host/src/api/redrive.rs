@@ -20,6 +20,9 @@ pub struct RedriveIn {
     pub to: Option<String>,
     /// The queue takes what dies in others: each message goes back to where it died.
     pub to_source: bool,
+    /// The queue takes what dies in others, and all that waits in it goes on to the queue of `to`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub onward: bool,
     /// How fast, such as `50/s`; as fast as can be unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<String>,
@@ -51,6 +54,9 @@ pub struct RedriveView {
     pub to: Option<String>,
     /// Each goes back to where it died.
     pub to_source: bool,
+    /// All that waits in the queue goes there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub onward: bool,
     /// How fast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<String>,
@@ -96,13 +102,14 @@ impl RedriveIn {
     #[must_use]
     pub fn of(order: &RedriveOrder, dry_run: bool) -> Self {
         let to = match &order.to {
-            Destination::Queue(queue) => Some(queue.to_string()),
+            Destination::Queue(queue) | Destination::Onward(queue) => Some(queue.to_string()),
             Destination::Home | Destination::Source => None,
         };
         RedriveIn {
             filter: (&order.filter).into(),
             to,
             to_source: order.to == Destination::Source,
+            onward: matches!(order.to, Destination::Onward(_)),
             rate: order.rate.map(show_rate),
             dry_run,
         }
@@ -114,6 +121,9 @@ impl TryFrom<RedriveIn> for RedriveOrder {
 
     fn try_from(asked: RedriveIn) -> Result<Self, Problem> {
         let to = match (asked.to, asked.to_source) {
+            (Some(queue), false) if asked.onward => Destination::Onward(
+                QueueName::new(&queue).map_err(|error| Problem::bad_request(error.to_string()))?,
+            ),
             (None, false) => Destination::Home,
             (None, true) => Destination::Source,
             (Some(queue), false) => Destination::Queue(
@@ -142,6 +152,7 @@ impl From<RedriveUnderWay> for RedriveView {
             filter: asked.filter,
             to: asked.to,
             to_source: asked.to_source,
+            onward: asked.onward,
             rate: asked.rate,
             started_at_ms: one.started_at.unix_ms(),
             done: one.done,

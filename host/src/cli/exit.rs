@@ -123,6 +123,8 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::MessageDead
         | Code::DiskFull
         | Code::DiskReserve
+        | Code::QueueFromFile
+        | Code::TooManyQueues
         | Code::Unmatched => Exit::Conflict,
         Code::OutcomeUnknown | Code::StoreFailed => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,

@@ -36,6 +36,10 @@ pub fn build(raw: &RawSqs, problems: &mut Problems<'_>) -> Option<SqsConfig> {
         refuse(&raw.listen, "sqs.listen", what, problems);
         return None;
     };
+    if !address.ip().is_loopback() {
+        let what = "is reached from other machines, but requests are not authenticated: use an address of this machine only, and a proxy in front of it";
+        refuse(&raw.listen, "sqs.listen", what, problems);
+    }
     Some(SqsConfig {
         listen: address,
         public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),

@@ -7,7 +7,7 @@ use super::keys::{self, KeyDoc, Table};
 use super::value;
 
 /// The tables in the order in which they are best read, with what each is for.
-const TABLES: [(Table, &str, &str); 7] = [
+const TABLES: [(Table, &str, &str); 8] = [
     (Table::Host, "[host]", "The host itself."),
     (
         Table::Sandbox,
@@ -38,6 +38,11 @@ const TABLES: [(Table, &str, &str); 7] = [
         Table::Cron,
         "[cron.NAME]",
         "A message that is sent on a schedule.",
+    ),
+    (
+        Table::Sqs,
+        "[sqs]",
+        "The endpoint that speaks the API of Amazon SQS. [SQS](sqs.md) tells more.",
     ),
 ];
 

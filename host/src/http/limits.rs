@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 /// The most bytes of a batch, as JSON.
 pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// The most bytes of a request to the SQS endpoint: a full batch, with what its encoding adds.
+pub const MAX_SQS_REQUEST: usize = 8 * 1024 * 1024;
 /// The most bytes of any other request.
 pub const MAX_REQUEST: usize = 1024 * 1024;
 /// How many bytes beyond a limit are read and thrown away, so that a client which does not listen
@@ -22,6 +24,11 @@ pub const MIN_BODY_RATE: u64 = 1024 * 1024;
 pub const PIECES_AHEAD: usize = 2;
 /// The most connections at once; more have to wait.
 pub const MAX_CONNECTIONS: usize = 256;
+/// The most connections to the SQS endpoint at once, each of which may wait for messages; more have to
+/// wait.
+pub const MAX_SQS_CONNECTIONS: usize = 4096;
+/// An idle connection to the SQS endpoint is closed after this time: clients there keep theirs for long.
+pub const SQS_IDLE: Duration = Duration::from_secs(65);
 /// How long open requests may take when the server stops.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again when the system refuses, for want of descriptors.

@@ -15,6 +15,7 @@ mod large;
 pub mod limits;
 mod routes;
 mod server;
+mod sqs;
 
 #[cfg(test)]
 mod tests;
@@ -23,3 +24,4 @@ pub use crate::api::Api;
 pub use client::{Client, ConnectError};
 pub use routes::router;
 pub use server::{BindError, SOCKET, bind, serve, serve_until};
+pub use sqs::{serve_sqs_until, sqs_router};

@@ -21,6 +21,8 @@ pub enum Destination {
     Queue(QueueName),
     /// Out of a queue that takes what dies in others, each back to where it died.
     Source,
+    /// Out of a queue that takes what dies in others, all into another one, also what did not die.
+    Onward(QueueName),
 }
 
 /// What is to be redriven.
@@ -201,6 +203,10 @@ pub(crate) fn encode(redrive: &RedriveUnderWay) -> Vec<u8> {
         Destination::Home => {}
         Destination::Queue(queue) => to.text(tag::TO, Some(queue.as_str())),
         Destination::Source => to.number(tag::SOURCE, 1),
+        Destination::Onward(queue) => {
+            to.text(tag::TO, Some(queue.as_str()));
+            to.number(tag::SOURCE, 1);
+        }
     }
     if let Some((count, per)) = redrive.order.rate {
         to.number(tag::RATE_COUNT, u64::from(count));
@@ -227,7 +233,12 @@ pub(crate) fn decode(number: u64, bytes: &[u8]) -> Result<RedriveUnderWay, Malfo
             tag::QUEUE => queue = Some(named(value)?),
             tag::FILTER => order.filter = DeadFilter::decode(value)?,
             tag::TO => order.to = Destination::Queue(named(value)?),
-            tag::SOURCE => order.to = Destination::Source,
+            tag::SOURCE => {
+                order.to = match order.to {
+                    Destination::Queue(queue) => Destination::Onward(queue),
+                    _ => Destination::Source,
+                }
+            }
             tag::RATE_COUNT => count = Some(tlv::small(value)?),
             tag::RATE_MS => per = Some(Duration::from_millis(tlv::number(value)?)),
             tag::STARTED_AT => started_at = tlv::number(value)?,
@@ -273,6 +284,7 @@ mod tests {
                 Some((50, Duration::from_secs(1))),
             ),
             (Destination::Source, Some((1, Duration::from_secs(86_400)))),
+            (Destination::Onward(name("third")), None),
         ] {
             let redrive = RedriveUnderWay {
                 number: 12,

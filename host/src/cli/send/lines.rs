@@ -268,6 +268,8 @@ fn is_definite(code: Code) -> bool {
         | Code::Unreachable
         | Code::CronNotFound
         | Code::RedriveNotFound
+        | Code::QueueFromFile
+        | Code::TooManyQueues
         | Code::MessageInFlight
         | Code::MessageDead
         | Code::ReplyNotFound

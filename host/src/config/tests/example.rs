@@ -51,7 +51,7 @@ fn every_key_in_the_example_is_read() {
         // One of them by itself, or with those it needs, changes the configuration: it is not merely
         // tolerated.
         let needed =
-            |other: &KeyDoc| needs(key).contains(&other.name) && other.table == Table::Queue;
+            |other: &KeyDoc| needs(key).contains(&other.name) && other.table == key.table;
         let base = good(&uncommented(needed));
         let text = uncommented(|other| needed(other) || other.path() == key.path());
         let config = read(&text).unwrap_or_else(|errors| panic!("{}\n{errors}", key.path()));
@@ -65,13 +65,14 @@ fn every_key_in_the_example_is_read() {
     }
 }
 
-/// The keys of a queue without which a key does nothing.
+/// The keys of the same table without which a key does nothing.
 fn needs(key: &KeyDoc) -> &'static [&'static str] {
     match key.name {
         "burst" => &["rate"],
         "batch_wait" | "batch_bytes" => &["batch_size"],
         "concurrency_per_key" | "rate_per_key" => &["key"],
         "burst_per_key" => &["key", "rate_per_key"],
+        "public_url" => &["listen"],
         _ => &[],
     }
 }
@@ -149,6 +150,7 @@ fn uncommented(wanted: impl Fn(&KeyDoc) -> bool) -> String {
             "[topic.events]" => Some(Table::Topic),
             "[handler.orders]" => Some(Table::Handler),
             "[cron.nightly]" => Some(Table::Cron),
+            "[sqs]" => Some(Table::Sqs),
             _ if line.starts_with('[') => None,
             _ => table,
         };
@@ -178,6 +180,7 @@ fn every_key_stands_in_the_example_and_no_other() {
         ("topic.events", Table::Topic),
         ("handler.orders", Table::Handler),
         ("cron.nightly", Table::Cron),
+        ("sqs", Table::Sqs),
     ] {
         let mut entries = file.get_ref();
         for step in path.split('.') {
@@ -250,6 +253,12 @@ fn make_example() -> String {
         "[cron.nightly]",
         "A message that is sent on a schedule.",
         Table::Cron,
+    );
+    section(
+        &mut text,
+        "[sqs]",
+        "The endpoint that speaks the API of Amazon SQS.",
+        Table::Sqs,
     );
     text
 }

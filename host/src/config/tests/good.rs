@@ -70,6 +70,7 @@ fn every_key_reaches_its_place() {
         max_attempts = 3
         backoff = { base = "2s", factor = 1.5, cap = "1h", jitter = "full" }
         max_age = "1h 30m"
+        delay = "3s"
         ttl = "1d"
         on_expiry = "drop"
         on_group_failure = "halt"
@@ -139,6 +140,7 @@ fn every_key_reaches_its_place() {
         max_bytes: Some(1 << 30),
         on_full: OnFull::DropOldest,
         max_body: 1 << 20,
+        delay: Duration::from_secs(3),
         default_ttl: Some(Duration::from_secs(86_400)),
         on_expiry: OnExpiry::Drop,
         on_group_failure: OnGroupFailure::Halt,

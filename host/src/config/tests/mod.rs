@@ -12,6 +12,7 @@ mod example;
 mod good;
 mod limits;
 mod mutation;
+mod sqs;
 
 use std::io;
 use std::path::Path;

@@ -77,7 +77,7 @@ pub fn answers_nothing(action: &str, members: &Map<String, Value>) -> bool {
 }
 
 /// What an action answers that has nothing to say.
-fn nothing() -> Map<String, Value> {
+pub fn nothing() -> Map<String, Value> {
     Map::new()
 }
 

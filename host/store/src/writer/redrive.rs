@@ -65,7 +65,7 @@ impl Writer {
             reply,
         } = redrive;
         let to = match &order.to {
-            Destination::Queue(to) => Some(to),
+            Destination::Queue(to) | Destination::Onward(to) => Some(to),
             Destination::Home | Destination::Source => None,
         };
         let undeclared = to.filter(|to| {
@@ -119,7 +119,11 @@ impl Writer {
         group: &mut Group<'_>,
     ) -> Result<(), Fatal> {
         let touches = |one: &RedriveUnderWay| {
-            one.queue == *queue || one.order.to == Destination::Queue(queue.clone())
+            let to = match &one.order.to {
+                Destination::Queue(to) | Destination::Onward(to) => Some(to),
+                Destination::Home | Destination::Source => None,
+            };
+            one.queue == *queue || to == Some(queue)
         };
         let ended = self.redrives.iter().filter(|(_, one)| touches(&one.redrive));
         let ended: Vec<u64> = ended.map(|(&number, _)| number).collect();
@@ -150,7 +154,9 @@ impl Writer {
         let number = running.redrive.number;
         running.next = now;
         let finished = match running.redrive.order.to {
-            Destination::Source => self.return_some(&mut running, group, now)?,
+            Destination::Source | Destination::Onward(_) => {
+                self.return_some(&mut running, group, now)?
+            }
             Destination::Home | Destination::Queue(_) => {
                 self.redrive_some(&mut running, group, now)?
             }
@@ -191,7 +197,7 @@ impl Writer {
         };
         let to = match &redrive.order.to {
             Destination::Queue(to) => self.board.find(to.as_str()),
-            Destination::Home | Destination::Source => Some(queue),
+            Destination::Home | Destination::Source | Destination::Onward(_) => Some(queue),
         };
         let Some(to) = to.filter(|&to| to == queue || self.board.is_declared(to)) else {
             tracing::error!(redrive = redrive.number, queue = %redrive.queue, "the queue to which dead letters were redriven is no longer declared: the rest stays dead");
@@ -249,7 +255,11 @@ impl Writer {
                     running.next = bucket.opens_at();
                     return Ok(false);
                 }
-                let went = self.return_one(&row, message, group, now)?;
+                let onto = match &redrive.order.to {
+                    Destination::Onward(to) => Some(to.clone()),
+                    _ => None,
+                };
+                let went = self.return_one(&row, message, onto, group, now)?;
                 (redrive.done, taken) = (redrive.done + u64::from(went), taken + 1);
             }
             redrive.after = sequence;

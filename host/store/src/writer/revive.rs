@@ -7,7 +7,7 @@ use gristmill_queue::board::{QueueId, Removal, Row};
 use gristmill_queue::provenance::Provenance;
 use gristmill_queue::ready::Place;
 use gristmill_queue::settle::Counters;
-use gristmill_queue::{Message, Timestamp};
+use gristmill_queue::{Message, QueueName, Timestamp};
 use redb::ReadableTable;
 
 use super::Writer;
@@ -17,7 +17,8 @@ use super::settle::has_history;
 use crate::dead::{self, DeadLetter};
 use crate::error::{AdminError, Fatal};
 use crate::record;
-use crate::redrive::{Edited, RedriveUnderWay};
+use crate::filter::DeadFilter;
+use crate::redrive::{Destination, Edited, RedriveUnderWay};
 
 /// A dead letter with the record of its message, as it stands.
 struct Letter {
@@ -150,33 +151,41 @@ impl Writer {
             return Ok(None);
         };
         let message = self.sound_message(&row, group)?.filter(|message| {
-            Provenance::of(&message.envelope).is_some_and(|died| {
-                let filter = &redrive.order.filter;
-                filter.means_returned(sequence, &died, &message.envelope)
-            })
+            let filter = &redrive.order.filter;
+            match Provenance::of(&message.envelope) {
+                Some(died) => filter.means_returned(sequence, &died, &message.envelope),
+                None => {
+                    let all = *filter == DeadFilter::default();
+                    all && matches!(redrive.order.to, Destination::Onward(_))
+                }
+            }
         });
         Ok(message.map(|message| (row, message)))
     }
 
-    /// Takes a message back to the queue in which it died. Says whether that queue is declared.
+    /// Takes a message back to the queue in which it died, or onto that one. Says whether that queue is
+    /// declared.
     pub(super) fn return_one(
         &mut self,
         row: &Row,
         mut message: Message,
+        onto: Option<QueueName>,
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<bool, Fatal> {
-        let Some(died) = Provenance::of(&message.envelope) else {
+        let died = Provenance::of(&message.envelope);
+        let ttl = died.as_ref().and_then(|died| died.ttl);
+        let Some(onto) = onto.or_else(|| died.map(|died| died.queue)) else {
             return Ok(false);
         };
-        let to = self.board.find(died.queue.as_str());
+        let to = self.board.find(onto.as_str());
         let Some(to) = to.filter(|&to| self.board.is_declared(to) && to != row.queue) else {
             return Ok(false);
         };
         let sequence = row.place.sequence;
         Provenance::strip(&mut message.envelope);
-        message.queue = died.queue;
-        (message.enqueued_at, message.expires_at) = (now, died.ttl.map(|ttl| now.after(ttl)));
+        message.queue = onto;
+        (message.enqueued_at, message.expires_at) = (now, ttl.map(|ttl| now.after(ttl)));
         self.let_go(sequence);
         group.remove_message(sequence, has_history(row))?;
         self.board.remove(row, Removal::Returned, now);
@@ -185,7 +194,7 @@ impl Writer {
                 redriven: row.counters.redriven.saturating_add(1),
                 ..Counters::default()
             },
-            ..self.revived(to, &message, died.ttl, row.place.ordinal, now)
+            ..self.revived(to, &message, ttl, row.place.ordinal, now)
         };
         group.insert_message(&back, record::encode(&message));
         self.board.accept(&back, now);

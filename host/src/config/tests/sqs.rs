@@ -1,0 +1,66 @@
+//! The SQS endpoint: what it may be told, and what is said when it cannot be so.
+
+use super::{good, told};
+use crate::config::{SqsConfig, SqsLimits, diff};
+
+#[test]
+fn the_endpoint_is_there_if_it_listens() {
+    assert_eq!(good("").sqs, None);
+    assert_eq!(good("[sqs]\nlimits = \"strict\"\n").sqs, None);
+    let least = good("[sqs]\nlisten = \"127.0.0.1:9324\"\n");
+    let sqs = SqsConfig {
+        listen: "127.0.0.1:9324".parse().unwrap(),
+        public_url: None,
+        account: "000000000000".into(),
+        region: "us-east-1".into(),
+        limits: SqsLimits::Relaxed,
+    };
+    assert_eq!(least.sqs, Some(sqs.clone()));
+    let all = good(
+        "[sqs]\nlisten = \"[::1]:1\"\npublic_url = \"https://queue.example/\"\naccount = \"123456789012\"\nregion = \"eu-central-1\"\nlimits = \"strict\"\n",
+    );
+    let told = SqsConfig {
+        listen: "[::1]:1".parse().unwrap(),
+        public_url: Some("https://queue.example".into()),
+        account: "123456789012".into(),
+        region: "eu-central-1".into(),
+        limits: SqsLimits::Strict,
+    };
+    assert_eq!(all.sqs, Some(told));
+    assert_eq!(diff(&least, &all).needs_restart, ["sqs"]);
+}
+
+#[test]
+fn what_it_cannot_be_is_said() {
+    told(
+        r##"[sqs]
+listen = "9324"
+public_url = "queue.example"
+account = "12"
+region = "Frankfurt"
+"##,
+        r##"error: `sqs.listen` is not an address with a port, such as "127.0.0.1:9324": "9324"
+ --> etc/gristmill.toml:2:10
+  |
+2 | listen = "9324"
+  |          ^^^^^^
+
+error: `sqs.public_url` is not what a URL begins with, such as "http://queue:9324": "queue.example"
+ --> etc/gristmill.toml:3:14
+  |
+3 | public_url = "queue.example"
+  |              ^^^^^^^^^^^^^^^
+
+error: `sqs.account` is not twelve digits: "12"
+ --> etc/gristmill.toml:4:11
+  |
+4 | account = "12"
+  |           ^^^^
+
+error: `sqs.region` is not a region: use small letters, digits and hyphens: "Frankfurt"
+ --> etc/gristmill.toml:5:10
+  |
+5 | region = "Frankfurt"
+  |          ^^^^^^^^^^^"##,
+    );
+}

@@ -1,0 +1,146 @@
+//! Programs that are not ours, set up once for a test run: Python and JavaScript with what they need.
+//!
+//! They go into `target/clients`. On a machine without Python or npm, or without their registries, the
+//! tests that need them say so and are left out; with `CI=1` or `GRISTMILL_CLIENTS=required` that is a failure.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::workspace;
+
+/// One set-up at a time in this process.
+static SETTING_UP: Mutex<()> = Mutex::new(());
+
+/// The folder of the scripts, and of what they need to have installed.
+#[must_use]
+pub fn scripts() -> PathBuf {
+    workspace().join("tests").join("clients")
+}
+
+/// Python with the packages of a file in [`scripts`]; `None`, and a line that says why, if it is not to be
+/// had here.
+///
+/// # Errors
+/// When it has to be there, and is not.
+pub fn python(requirements: &str) -> Result<Option<PathBuf>> {
+    available("Python", || {
+        let wanted = scripts().join(requirements);
+        let stem = wanted.file_stem().context("a file of requirements")?;
+        set_up(stem.into(), &[&wanted], |folder| {
+            run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+            let mut pip = Command::new(folder.join("bin/pip"));
+            pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+            run(pip.arg(&wanted))
+        })
+    })
+    .map(|folder| folder.map(|folder| folder.join("bin")))
+}
+
+/// The folder with the packages of `package.json`; `None`, and a line that says why, if Node is not to be
+/// had here.
+///
+/// # Errors
+/// When it has to be there, and is not.
+pub fn node() -> Result<Option<PathBuf>> {
+    available("Node", || {
+        let files = ["package.json", "package-lock.json"].map(|name| scripts().join(name));
+        let [manifest, lock] = &files;
+        set_up("node".into(), &[manifest, lock], |folder| {
+            run(Command::new("node").arg("--version"))?;
+            fs::create_dir_all(folder)?;
+            for file in &files {
+                let name = file.file_name().context("a file of npm")?;
+                fs::copy(file, folder.join(name))?;
+            }
+            let mut npm = Command::new("npm");
+            npm.args(["ci", "--no-audit", "--no-fund", "--silent"]);
+            run(npm.current_dir(folder))
+        })
+    })
+}
+
+/// Runs a client to its end, and returns what it wrote.
+///
+/// # Errors
+/// When it fails; with what it wrote.
+pub fn finish(command: &mut Command) -> Result<String> {
+    let output = output(command)?;
+    let written = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{} ended with {}:\n{written}{}",
+        command.get_program().display(),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(written)
+}
+
+fn available(
+    what: &str,
+    find: impl FnOnce() -> Result<PathBuf>,
+) -> Result<Option<PathBuf>> {
+    match find() {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_required() => Err(error.context(format!("{what} has to be there"))),
+        Err(error) => {
+            println!("SKIP: clients in {what} are left out: {error:#}");
+            Ok(None)
+        }
+    }
+}
+
+fn is_required() -> bool {
+    let set = |name: &str, value: &str| std::env::var(name).is_ok_and(|is| is == value);
+    set("CI", "1") || set("CI", "true") || set("GRISTMILL_CLIENTS", "required")
+}
+
+/// Sets a folder up unless that was done for the same files. Processes take turns.
+fn set_up(
+    name: OsString,
+    files: &[&Path],
+    install: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let _one = SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner);
+    let root = workspace().join("target").join("clients");
+    fs::create_dir_all(&root)?;
+    let lock = File::create(root.join("lock"))?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    let folder = root.join(name);
+    let mut wanted = Vec::new();
+    for file in files {
+        wanted.extend(fs::read(file).with_context(|| file.display().to_string())?);
+    }
+    let done = folder.join("installed");
+    if fs::read(&done).is_ok_and(|installed| installed == wanted) {
+        return Ok(folder);
+    }
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    install(&folder)?;
+    fs::write(done, wanted)?;
+    Ok(folder)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    finish(command).map(drop)
+}
+
+fn output(command: &mut Command) -> Result<Output> {
+    let program = command.get_program().to_owned();
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) => Ok(output),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!("{} is not installed", program.display())
+        }
+        Err(error) => Err(error).with_context(|| program.display().to_string()),
+    }
+}
