@@ -6,6 +6,8 @@
 mod backup;
 mod large;
 mod made;
+mod pull;
+pub mod receipt;
 mod replies;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use gristmill_store::{
 use tokio::sync::watch;
 
 pub use made::{Known, Made, MakeError, read_made};
+pub use receipt::Receipt;
 
 /// All queues of a host.
 #[derive(Clone)]

@@ -26,6 +26,7 @@ use crate::api::{
 mod backup;
 mod dead;
 mod made;
+mod pull;
 
 /// How many messages a look into a queue returns unless it says otherwise.
 const DEFAULT_PEEK: usize = 10;
@@ -41,6 +42,7 @@ pub fn router(api: Api) -> Router {
         .merge(dead::router())
         .merge(backup::router())
         .merge(made::router())
+        .merge(pull::router())
         .route("/v1/queues/{queue}/groups/halted", get(halted_groups))
         .route("/v1/queues/{queue}/groups/resume", post(resume_groups))
         .route("/v1/queues/{queue}/pause", post(pause))

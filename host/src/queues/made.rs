@@ -274,6 +274,15 @@ impl Queues {
         Ok(())
     }
 
+    /// Removes all messages of a queue, also those that pull consumers hold, and forgets its dedup ids. Says
+    /// how many.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn empty(&self, name: QueueName) -> Result<u64, AdminError> {
+        self.store.empty(name).await
+    }
+
     /// Deletes a queue that was made, with all that is in it: durable when this returns, and its name is
     /// free.
     ///

@@ -11,7 +11,7 @@ use redb::{
 };
 
 use crate::tables::{
-    BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MADE, MESSAGE, META,
+    BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE, MADE, MESSAGE, META,
     QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::writer::group;
@@ -80,6 +80,7 @@ impl Copying {
         self.table(from, DEDUP, watch)?;
         self.table(from, DEDUP_EXPIRY, watch)?;
         self.table(from, HELD, watch)?;
+        self.table(from, LEASE, watch)?;
         self.table(from, REDRIVE, watch)?;
         self.table(from, CRON, watch)?;
         self.table(from, MADE, watch)?;
@@ -138,7 +139,7 @@ impl Copying {
 }
 
 /// The tables that are copied.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "meta",
     "queue",
     "index",
@@ -150,6 +151,7 @@ const TABLES: [&str; 16] = [
     "dedup",
     "dedup_expiry",
     "held",
+    "lease",
     "redrive",
     "cron",
     "made",
@@ -174,7 +176,9 @@ pub(crate) fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     transaction.open_table(META)?;
     transaction.open_table(QUEUE)?;
-    for table in [MESSAGE, INDEX, HISTORY, DEAD, REDRIVE, BLOB, QUARANTINE] {
+    for table in [
+        MESSAGE, INDEX, HISTORY, LEASE, DEAD, REDRIVE, BLOB, QUARANTINE,
+    ] {
         transaction.open_table(table)?;
     }
     transaction.open_table(DEAD_INDEX)?;

@@ -8,7 +8,8 @@ use redb::{ReadableTable, StorageError};
 use tokio::sync::oneshot;
 
 use crate::error::guarded;
-use crate::ops::{Make, Op};
+use crate::filter::DeadFilter;
+use crate::ops::{Make, Op, Purge, PurgeStates};
 use crate::tables::MADE;
 use crate::tlv::Malformed;
 use crate::{AdminError, Declaration, Store, check};
@@ -77,6 +78,32 @@ impl Store {
     /// When it was not made at run time.
     pub async fn unmake(&self, name: QueueName) -> Result<(), AdminError> {
         self.ask(|reply| Op::Unmake { name, reply }).await?
+    }
+
+    /// Removes all messages of a queue, also those that pull consumers hold, and forgets its dedup ids. What
+    /// handlers run goes on, and dead letters stay. Says how many.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn empty(&self, queue: QueueName) -> Result<u64, AdminError> {
+        let states = PurgeStates {
+            ready: true,
+            scheduled: true,
+            dead: false,
+        };
+        self.ask(|reply| {
+            Op::Purge(Purge {
+                queue,
+                states,
+                filter: DeadFilter::default(),
+                done: 0,
+                dead_after: 0,
+                whole: true,
+                before: None,
+                reply,
+            })
+        })
+        .await?
     }
 
     /// The definitions of all queues that were made at run time.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -90,6 +91,8 @@ pub struct Recovery {
     pub boot: u64,
     /// Messages that wait.
     pub waiting: u64,
+    /// Messages that pull consumers hold, as they did before.
+    pub pulled: u64,
     /// Messages that were being handled when the host died.
     pub suspects: u64,
     /// Records in quarantine.
@@ -111,6 +114,9 @@ pub(crate) struct Shared {
     ids: Arc<IdSource>,
     clock: RunningClock,
     pub blobs: Arc<Blobs>,
+    /// How often pull consumers have asked for messages.
+    pub receives: AtomicU64,
+    pub receipt_key: [u8; 32],
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held by the one backup that is under way.
     pub backup: Mutex<()>,
@@ -133,13 +139,15 @@ impl Store {
         #[cfg(feature = "seeded-bugs")]
         crate::writer::seeded::plant();
         let lock = lock::lock(folder)?;
-        let (writer, blobs, recovery) = open::open(folder, lock, &mut options)?;
+        let (writer, blobs, receipt_key, recovery) = open::open(folder, lock, &mut options)?;
         let shared = Arc::new(Shared {
             database: Mutex::new(Some(Arc::clone(&writer.database))),
             inbox: Arc::clone(&writer.inbox),
             ids: Arc::clone(&writer.ids),
             clock: writer.clock.clone(),
             blobs,
+            receives: AtomicU64::new(0),
+            receipt_key,
             writer: Mutex::new(None),
             backup: Mutex::new(()),
         });
@@ -247,6 +255,7 @@ impl Store {
                 filter,
                 done: 0,
                 dead_after: 0,
+                whole: false,
                 before: None,
                 reply,
             })

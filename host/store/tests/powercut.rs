@@ -28,6 +28,8 @@ mod model {
     pub mod large;
     pub mod parcel;
     pub mod policy;
+    pub mod pull;
+    pub mod pulling;
     pub mod redrives;
     pub mod reference;
     pub mod replies;

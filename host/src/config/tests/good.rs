@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gristmill_queue::key::KeySource;
-use gristmill_queue::policy::{KeyPolicy, OnExpiry, OnFull, OnGroupFailure};
+use gristmill_queue::policy::{KeyPolicy, OnExpiry, OnFull, OnGroupFailure, PullPolicy};
 use gristmill_queue::rate::Rate;
 use gristmill_queue::retry::{Jitter, RetryPolicy};
 use gristmill_queue::{QueueName, QueuePolicy};
@@ -62,6 +62,9 @@ fn every_key_reaches_its_place() {
         [queue.orders]
         handler = "orders-v1.2.wasm"
         concurrency = 5
+        pull = true
+        visibility_timeout = "2m"
+        max_pulled = 6
         rate = "300/min"
         burst = 7
         key = "tenant"
@@ -130,6 +133,11 @@ fn every_key_reaches_its_place() {
             max_age: Some(Duration::from_secs(5400)),
         },
         concurrency: 5,
+        pull: PullPolicy {
+            allowed: Some(true),
+            visibility: Duration::from_secs(120),
+            max_in_flight: 6,
+        },
         rate: Some(Rate::new(300, Duration::from_secs(60), Some(7))),
         key: Some(KeyPolicy {
             source: KeySource::Attribute("tenant".to_owned()),
@@ -209,6 +217,7 @@ fn defaults_are_for_all_and_each_may_differ() {
     );
     let (a, b) = (&queue(&config, "a").policy, &queue(&config, "b").policy);
     assert_eq!((a.concurrency, b.concurrency), (8, 9));
+    assert_eq!(a.pull.allowed, Some(false), "it is for its handler");
     assert_eq!(a.retry.cap, Duration::from_secs(3600));
     assert_eq!(b.retry.cap, Duration::from_secs(7200));
     assert_eq!(

@@ -9,8 +9,8 @@ use crate::blob;
 use crate::copy::{self, Copying};
 use crate::dedup::First;
 use crate::tables::{
-    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX, MADE,
-    MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
+    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
+    LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::writer::group::encode_clock;
 
@@ -58,6 +58,10 @@ impl Put {
 
     pub fn held(key: (u32, u64), held: &[u8]) -> Self {
         Put::Paired(HELD, key, held.to_vec())
+    }
+
+    pub fn lease(sequence: u64, lease: &[u8]) -> Self {
+        Put::Numbered(LEASE, sequence, lease.to_vec())
     }
 
     pub fn redrive(number: u64, redrive: &[u8]) -> Self {

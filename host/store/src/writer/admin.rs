@@ -140,6 +140,10 @@ impl Writer {
         if purge.states.ready || purge.states.scheduled {
             removed += self.purge_waiting(queue, &purge, before, group, now)?;
         }
+        if purge.whole && removed < CHUNK {
+            removed += self.drop_pulled(queue, before, group, now)?;
+            more |= group.forget_dedup_of(queue)?;
+        }
         if purge.states.dead && removed < CHUNK {
             more |= self.purge_dead(queue, &mut purge, group)?;
         }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use gristmill_queue::board::{QueueId, Removal};
-use gristmill_queue::{QueueName, QueuePolicy, Timestamp, limits};
+use gristmill_queue::{Fence, Outcome, QueueName, QueuePolicy, Timestamp, limits};
 use redb::ReadableDatabase;
 
 use super::Writer;
@@ -97,6 +97,7 @@ impl Writer {
         };
         group.put_made(name.as_str(), None)?;
         self.detach(&name);
+        self.refuse_receivers(queue, &name);
         self.end_redrives_of(&name, group)?;
         // Nothing that ends from now on dies into another queue.
         self.board.declare(queue, QueuePolicy::default());
@@ -137,6 +138,7 @@ impl Writer {
             return Ok(());
         }
         let released = self.release_groups(queue, group, now)?;
+        let pulled = self.drop_pulled(queue, u64::MAX, group, now)?;
         let waiting: Vec<u64> = self.board.waiting(queue).take(CHUNK).collect();
         for &sequence in &waiting {
             self.let_go(sequence);
@@ -159,13 +161,34 @@ impl Writer {
             }
         }
         let ids = group.forget_dedup_of(queue)?;
-        if released == CHUNK || waiting.len() == CHUNK || !dead.letters.is_empty() || ids {
+        let full = [released, pulled, waiting.len()].contains(&CHUNK);
+        if full || !dead.letters.is_empty() || ids {
             self.todo.push(Op::Clear { queue });
         } else if self.board.holds_nothing(queue) {
             self.made.clearing.remove(&queue);
             self.made.free.push(queue);
         }
         Ok(())
+    }
+
+    /// Ends leases of pull consumers of a queue, and their messages with them: those that were accepted
+    /// before that one. Says how many.
+    pub(super) fn drop_pulled(
+        &mut self,
+        queue: QueueId,
+        before: u64,
+        group: &mut Group<'_>,
+        now: Timestamp,
+    ) -> Result<usize, Fatal> {
+        let held = self.board.all_pulled();
+        let its = held.filter(|(_, row)| row.queue == queue && row.place.ordinal < before);
+        let fences: Vec<Fence> = its.map(|(fence, _)| fence).take(CHUNK).collect();
+        for &fence in &fences {
+            if let Ok((row, terms)) = self.board.pulled(fence) {
+                self.end_pulled(fence, &row, &terms, &Outcome::Done, group, now)?;
+            }
+        }
+        Ok(fences.len())
     }
 
     /// Lets groups that deliver nothing be like others, so that nothing of them is kept. Says how many.

@@ -7,6 +7,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::pulling::{Pulling, pulling, visibility};
+
 /// The queues that scripts use. One more, [`GATE`], belongs to the rig.
 pub const QUEUES: [&str; 3] = ["a", "b", "c"];
 /// The topics that scripts use.
@@ -101,6 +103,10 @@ pub enum Op {
     EndBatch(usize, Vec<End>, Option<usize>),
     /// Ends it with what a handler has done since it began.
     Stale(usize),
+    /// A pull consumer asks for so many, of a group several or not, for so long.
+    Receive(usize, u32, bool, Option<u64>),
+    /// It settles the n-th lease that is held; or, stale or not, the n-th that ever was.
+    Pulled(usize, Pulling, bool),
     Pause(usize, bool),
     Purge {
         queue: usize,
@@ -226,6 +232,10 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (0..4usize, vec(end(), 1..4), option::weighted(0.1, 0..20usize))
             .prop_map(|(n, ends, stale)| Op::EndBatch(n, ends, stale)),
         1 => (0..20usize).prop_map(Op::Stale),
+        9 => (queue(), 1..5u32, any::<bool>(), option::weighted(0.8, visibility()))
+            .prop_map(|(queue, max, batch, lasts)| Op::Receive(queue, max, batch, lasts)),
+        10 => (0..6usize, pulling(), prop::bool::weighted(0.1))
+            .prop_map(|(n, pulling, stale)| Op::Pulled(n, pulling, stale)),
         1 => (queue(), any::<bool>()).prop_map(|(queue, paused)| Op::Pause(queue, paused)),
         1 => (queue(), any::<bool>(), any::<bool>(), any::<bool>(), which()).prop_map(
             |(queue, ready, scheduled, dead, which)| Op::Purge { queue, ready, scheduled, dead, which }
@@ -303,7 +313,7 @@ fn pass() -> impl Strategy<Value = u64> {
     ]
 }
 
-fn delay() -> impl Strategy<Value = u64> {
+pub fn delay() -> impl Strategy<Value = u64> {
     prop_oneof![4 => Just(0u64), 1 => Just(1), 1 => Just(1000), 1 => Just(3000), 1 => Just(60_000)]
 }
 
@@ -360,6 +370,7 @@ fn end() -> impl Strategy<Value = End> {
         Just(HandedBack::DestinationFull),
         Just(HandedBack::ReusedInstance),
         Just(HandedBack::BatchFailed),
+        Just(HandedBack::Released),
     ];
     prop_oneof![
         8 => Just(End::Done),

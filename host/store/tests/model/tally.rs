@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub struct Tally(BTreeMap<&'static str, u64>);
 
 /// What has to happen in a run, however short.
-const ALL: [&str; 16] = [
+const ALL: [&str; 20] = [
     "attempts",
     "copies",
     "copies by handlers",
@@ -30,6 +30,10 @@ const ALL: [&str; 16] = [
     "letters back to their source",
     "letters edited",
     "redrives that a restart interrupts",
+    "messages received",
+    "messages received with their group",
+    "leases that end",
+    "leases over a restart",
 ];
 
 impl Tally {
