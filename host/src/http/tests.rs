@@ -3,6 +3,7 @@
 mod dead;
 mod groups;
 mod large;
+mod made;
 mod one;
 mod pull;
 mod redrive;
