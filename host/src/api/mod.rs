@@ -36,7 +36,9 @@ use tokio::sync::Semaphore;
 
 pub use backup::{BackupOrder, BackupView};
 pub use cron::CronView;
-pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
+pub use dead::{
+    DeadGroupView, DeadItem, DeadLetterView, DeadOrder, DeadPage, DeadSearch, FilterView,
+};
 pub use group::{HaltedGroupView, HaltedPage, ResumeOrder};
 pub use handler::{BatchesView, HandlerStatus, HandlerView, VersionView};
 pub use made::{MadeView, OneQueue};
@@ -82,33 +84,6 @@ pub struct Items<T> {
 pub struct Count {
     /// How many.
     pub count: u64,
-}
-
-/// What is to be done with dead letters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DeadOrder {
-    /// Which ones.
-    pub filter: FilterView,
-    /// Only count them.
-    pub dry_run: bool,
-}
-
-/// Which dead letters are to be shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DeadSearch {
-    /// Which ones.
-    pub filter: FilterView,
-    /// The messages that wait in the queue and died in another, instead of its own dead; for groups
-    /// only.
-    pub to_source: bool,
-    /// The `next` of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-    /// How many at most.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
 }
 
 /// What of a queue is to be purged.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use gristmill_queue::board::QueueView;
 use gristmill_queue::{QueueName, QueuePolicy, Timestamp, limits};
 use gristmill_store::{AdminError, Declaration, ReadMade, TopicDeclaration};
 use serde::{Deserialize, Serialize};
@@ -145,6 +146,14 @@ impl Queues {
             into == Some(target)
         });
         names.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// One queue: depths, rates and what keeps it from delivering; nothing, if there is none.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn view(&self, name: &QueueName) -> Result<Option<QueueView>, AdminError> {
+        self.store.view(name.clone()).await
     }
 
     /// Declares exactly these queues and topics, beside the queues that were made.

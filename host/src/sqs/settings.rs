@@ -226,7 +226,9 @@ pub fn change(
 #[must_use]
 pub fn all(name: &QueueName, known: &Known, place: &Place) -> Attributes {
     let mut all = of_policy(&known.policy, place);
-    let mut set = |name: &str, value: String| all.entry(name.to_owned()).or_insert(value);
+    let mut set = |name: &str, value: String| {
+        all.entry(name.to_owned()).or_insert(value);
+    };
     let (mut created, mut changed) = (0, 0);
     let mut kept = &Attributes::new();
     if let Some(made) = &known.made {

@@ -33,6 +33,7 @@ mod offline;
 mod open;
 mod ops;
 mod pull;
+mod purge;
 mod read;
 mod read_dead;
 mod record;

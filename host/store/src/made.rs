@@ -3,13 +3,13 @@
 //! A row is the text of the definition and a checksum, under the name of the queue. What the text means is
 //! for the host to say.
 
+use gristmill_queue::board::QueueView;
 use gristmill_queue::{QueueName, QueuePolicy};
 use redb::{ReadableTable, StorageError};
 use tokio::sync::oneshot;
 
 use crate::error::guarded;
-use crate::filter::DeadFilter;
-use crate::ops::{Make, Op, Purge, PurgeStates};
+use crate::ops::{Make, Op};
 use crate::tables::MADE;
 use crate::tlv::Malformed;
 use crate::{AdminError, Declaration, Store, check};
@@ -80,30 +80,12 @@ impl Store {
         self.ask(|reply| Op::Unmake { name, reply }).await?
     }
 
-    /// Removes all messages of a queue, also those that pull consumers hold, and forgets its dedup ids. What
-    /// handlers run goes on, and dead letters stay. Says how many.
+    /// One queue as it is now; nothing, if there is none.
     ///
     /// # Errors
-    /// When there is no such queue.
-    pub async fn empty(&self, queue: QueueName) -> Result<u64, AdminError> {
-        let states = PurgeStates {
-            ready: true,
-            scheduled: true,
-            dead: false,
-        };
-        self.ask(|reply| {
-            Op::Purge(Purge {
-                queue,
-                states,
-                filter: DeadFilter::default(),
-                done: 0,
-                dead_after: 0,
-                whole: true,
-                before: None,
-                reply,
-            })
-        })
-        .await?
+    /// When the store closed meanwhile.
+    pub async fn view(&self, queue: QueueName) -> Result<Option<QueueView>, AdminError> {
+        self.ask(|reply| Op::View { queue, reply }).await
     }
 
     /// The definitions of all queues that were made at run time.

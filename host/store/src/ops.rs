@@ -266,6 +266,11 @@ pub(crate) enum Op {
         paused: bool,
         reply: Reply<Result<(), AdminError>>,
     },
+    /// One queue as it is now.
+    View {
+        queue: QueueName,
+        reply: Reply<Option<QueueView>>,
+    },
     Views {
         reply: Reply<Vec<QueueView>>,
     },

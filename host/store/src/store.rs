@@ -16,13 +16,12 @@ use crate::blob::{Blobs, Watch};
 use crate::clock::{Clock, Drift, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
-use crate::filter::DeadFilter;
 use crate::inbox::{Inbox, Refused};
 use crate::lock;
 use crate::made::ReadMade;
 use crate::open::{self, Opened};
 use crate::ops::{
-    Declaration, Fired, Firing, HaltedGroups, Op, Purge, PurgeStates, ResumeGroups, Sink, Slots,
+    Declaration, Fired, Firing, HaltedGroups, Op, ResumeGroups, Sink, Slots,
     Standing,
 };
 use crate::reserve::{DiskReserve, SpaceSource};
@@ -234,31 +233,6 @@ impl Store {
             queue,
             limit,
             reply,
-        })
-        .await?
-    }
-
-    /// Removes waiting messages or dead letters. What is in flight stays. Says how many.
-    ///
-    /// # Errors
-    /// When there is no such queue.
-    pub async fn purge(
-        &self,
-        queue: QueueName,
-        states: PurgeStates,
-        filter: DeadFilter,
-    ) -> Result<u64, AdminError> {
-        self.ask(|reply| {
-            Op::Purge(Purge {
-                queue,
-                states,
-                filter,
-                done: 0,
-                dead_after: 0,
-                whole: false,
-                before: None,
-                reply,
-            })
         })
         .await?
     }

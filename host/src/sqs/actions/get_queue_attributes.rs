@@ -37,8 +37,7 @@ async fn count(
     name: &QueueName,
     attributes: &mut Attributes,
 ) -> Result<(), SqsError> {
-    let views = ask.sqs.queues.list().await?;
-    let view = views.into_iter().find(|view| view.name == *name);
+    let view = ask.sqs.queues.view(name).await?;
     let depths = view.ok_or_else(SqsError::no_queue)?.depths;
     let [visible, in_flight, delayed] = COUNTERS;
     for (counter, count) in [

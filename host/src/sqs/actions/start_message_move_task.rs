@@ -47,8 +47,7 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
             "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
         ));
     }
-    let views = ask.sqs.queues.list().await?;
-    let view = views.into_iter().find(|view| view.name == source);
+    let view = ask.sqs.queues.view(&source).await?;
     let to_move = view.map_or(0, |view| view.depths.ready + view.depths.scheduled);
     let order = RedriveOrder {
         to: destination

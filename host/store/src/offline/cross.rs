@@ -6,13 +6,14 @@ use std::path::Path;
 
 use gristmill_queue::{BlobRef, MessageId, QueueName};
 
+use super::by_name;
 use super::report::{CheckReport, HARMLESS, PUT_ASIDE, Problem, RESCUE, TableReport};
 use super::walk::Pair;
 use super::{Known, number, pair};
 use crate::blob;
 use crate::tables::{CLOCK_KEY, FORMAT};
 use crate::writer::group::decode_clock;
-use crate::{OpenError, cron, dead, dedup, held, lease, made, record, redrive, row, state};
+use crate::{OpenError, dead, dedup, held, lease, record, redrive, row};
 
 /// What is known of a message while tables are compared.
 #[derive(Clone, Copy, Default)]
@@ -119,9 +120,9 @@ impl<'f> Checker<'f> {
             "held" => self.held(found),
             "lease" => self.lease(found),
             "redrive" => self.redrive(found),
-            "cron" => cron_row(found),
-            "made" => made_row(found),
-            "state" => state_row(found),
+            "cron" => by_name::cron_row(found),
+            "made" => by_name::made_row(found),
+            "state" => by_name::state_row(found),
             _ => Ok(()),
         };
         match wrong {
@@ -372,31 +373,4 @@ impl<'f> Checker<'f> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn cron_row(found: Pair<'_>) -> Result<(), Box<Problem>> {
-    let name = std::str::from_utf8(found.key).unwrap_or("");
-    if cron::decode(name, found.value).is_ok() {
-        return Ok(());
-    }
-    let what = "how far the cron entry has come is damaged: it starts anew";
-    Err(Box::new(Problem::of("cron", name, what, HARMLESS)))
-}
-
-fn made_row(found: Pair<'_>) -> Result<(), Box<Problem>> {
-    let name = std::str::from_utf8(found.key).unwrap_or("");
-    if made::decode(name, found.value).is_ok() {
-        return Ok(());
-    }
-    let what = "the definition of a queue that was made at run time is damaged: its messages wait until it is made again";
-    Err(Box::new(Problem::of("made", name, what, HARMLESS)))
-}
-
-fn state_row(found: Pair<'_>) -> Result<(), Box<Problem>> {
-    if state::is_sound(found.key, found.value) {
-        return Ok(());
-    }
-    let key = String::from_utf8_lossy(found.key).replace('\0', " ");
-    let what = "a value of a handler is damaged";
-    Err(Box::new(Problem::of("state", key, what, RESCUE)))
 }

@@ -7,6 +7,7 @@
 
 mod agree;
 mod bodies;
+mod by_name;
 mod check;
 pub(crate) mod compact;
 mod cross;

@@ -14,14 +14,15 @@ use crate::check;
 use crate::dedup;
 use crate::error::Fatal;
 use crate::held::{self, HeldGroup};
-use crate::made;
 use crate::redrive::{self, RedriveUnderWay};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE,
-    MADE, MESSAGE, QUARANTINE, QUEUE, REDRIVE, STATE,
+    MESSAGE, QUARANTINE, REDRIVE, STATE,
 };
 use crate::tlv::Malformed;
 use crate::{dead, row};
+
+mod queues;
 
 /// Says what was being done when redb failed.
 pub(crate) fn fatal<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> Fatal {
@@ -307,74 +308,6 @@ impl<'t> Group<'t> {
             .remove(number)
             .map_err(fatal("forgetting a redrive"))?;
         Ok(())
-    }
-
-    /// Writes a queue's number and whether it is paused.
-    pub fn put_queue(&mut self, name: &str, number: u32, paused: bool) -> Result<(), Fatal> {
-        self.changed = true;
-        let mut queues = self
-            .transaction
-            .open_table(QUEUE)
-            .map_err(fatal("opening table queue"))?;
-        queues
-            .insert(name, (number, paused))
-            .map_err(fatal("writing a queue"))?;
-        Ok(())
-    }
-
-    /// Writes the definition of a queue that is made at run time; none, if it is deleted. Says whether it
-    /// was there.
-    pub fn put_made(&mut self, name: &str, definition: Option<&str>) -> Result<bool, Fatal> {
-        self.changed = true;
-        let mut made = self
-            .transaction
-            .open_table(MADE)
-            .map_err(fatal("opening table made"))?;
-        let before = match definition {
-            Some(definition) => {
-                let row = made::encode(name, definition);
-                made.insert(name, row.as_slice())
-            }
-            None => made.remove(name),
-        };
-        let before = before.map_err(fatal("writing a definition"))?;
-        Ok(before.is_some())
-    }
-
-    /// Forgets the name of a queue.
-    pub fn remove_queue(&mut self, name: &str) -> Result<(), Fatal> {
-        self.changed = true;
-        let mut queues = self
-            .transaction
-            .open_table(QUEUE)
-            .map_err(fatal("opening table queue"))?;
-        queues
-            .remove(name)
-            .map_err(fatal("forgetting the name of a queue"))?;
-        Ok(())
-    }
-
-    /// Forgets some of the dedup ids of a queue, whether or not their window has ended. Says whether
-    /// there may be more.
-    pub fn forget_dedup_of(&mut self, queue: QueueId) -> Result<bool, Fatal> {
-        let table = table(&mut self.dedup, self.transaction, DEDUP)?;
-        let count = dedup::forget_queue(table, queue, FORGET_DEDUP)
-            .map_err(fatal("forgetting dedup ids"))?;
-        self.changed |= count > 0;
-        Ok(count == FORGET_DEDUP)
-    }
-
-    /// The groups of a queue that deliver nothing, at most `most` of them, by their hashes.
-    pub fn held_of(&mut self, queue: QueueId, most: usize) -> Result<Vec<u64>, Fatal> {
-        let table = table(&mut self.held, self.transaction, HELD)?;
-        let doing = "listing held groups";
-        let range = (queue.0, 0)..=(queue.0, u64::MAX);
-        let rows = table.range(range).map_err(fatal(doing))?;
-        let hash = |row: Result<(redb::AccessGuard<'_, held::Key>, _), _>| {
-            row.map(|(key, _): (_, redb::AccessGuard<'_, Bytes>)| key.value().1)
-                .map_err(fatal::<redb::StorageError>(doing))
-        };
-        rows.take(most).map(hash).collect()
     }
 
     /// Keeps a record that failed its checksum aside, as it was found.

@@ -345,6 +345,12 @@ impl Writer {
                 self.answer(reply, ());
                 Ok(())
             }
+            Op::View { queue, reply } => {
+                let queue = self.board.find(queue.as_str());
+                let view = queue.map(|queue| self.board.view(queue, now));
+                self.answer(reply, view);
+                Ok(())
+            }
             Op::Views { reply } => {
                 let views = self
                     .board
