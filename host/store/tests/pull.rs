@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use gristmill_queue::message::Due;
 use gristmill_queue::policy::OnGroupFailure;
-use gristmill_queue::{MessageId, NewMessage, QueuePolicy, Reason, limits};
+use gristmill_queue::{MessageId, NewMessage, QueueName, QueuePolicy, Reason, limits};
 use gristmill_store::{
     AdminError, DeadFilter, Found, GroupOrder, PullError, Pulled, Receive, ReceiveError, Received,
 };
@@ -133,7 +133,7 @@ fn a_lease_that_ends_is_a_failed_attempt_and_the_last_of_them_is_death() {
     let letter = host.store().dead_letter(&queue, dead[0].sequence).unwrap();
     let reasons: Vec<Reason> = letter.attempts.iter().map(|one| one.reason).collect();
     assert_eq!(reasons, [Reason::LeaseExpired; 3]);
-    assert_eq!(letter.attempts[1].started_at, second.lease_ends);
+    assert_eq!(letter.attempts[1].started_at, first.lease_ends);
     assert_eq!(letter.attempts[0].usage.wall, seconds(30));
     assert_eq!(host.totals(Q).failed, 3);
     let (_, leases) = leases_in(host);
@@ -339,7 +339,7 @@ fn who_may_not_receive_is_told_why() {
     let received = host.receive_one(Q);
     assert_eq!(bodies(std::slice::from_ref(&received)), ["a"]);
     let elsewhere = host
-        .runtime_of(|store| store.settle_pulled("nobody".parse().unwrap(), Vec::new()))
+        .runtime_of(|store| store.settle_pulled(QueueName::new("nobody").unwrap(), Vec::new()))
         .unwrap_err();
     assert!(matches!(elsewhere, AdminError::UnknownQueue(_)));
 }

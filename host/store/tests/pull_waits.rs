@@ -41,6 +41,8 @@ fn wait(max: u32, wait: u64) -> Receive {
 
 fn send(host: &Host, body: &str) {
     host.send(Q, body).unwrap();
+    // Who waits is answered after who has sent.
+    host.tick();
 }
 
 fn some(texts: &[&str]) -> Option<Vec<String>> {
@@ -67,6 +69,7 @@ fn one_answer_has_all_that_is_there_up_to_what_was_asked_for() {
     let mut second = host.receiving(wait(9, 20));
     let batch = ["a", "b", "c"].map(|body| stage::send(Q, body));
     host.send_all(batch.into()).unwrap();
+    host.tick();
     assert_eq!(first.bodies(), some(&["a", "b"]));
     assert_eq!(second.bodies(), some(&["c"]));
 }
@@ -117,6 +120,7 @@ fn who_waits_is_woken_by_what_is_due_released_lapses_or_is_resumed() {
     let mut receiving = host.receiving(wait(1, 20));
     assert_eq!(receiving.bodies(), None, "it is paused");
     host.resume(Q);
+    host.tick();
     assert_eq!(receiving.bodies(), some(&["more"]));
 }
 

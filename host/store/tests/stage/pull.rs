@@ -106,6 +106,9 @@ impl Host {
     ) -> Vec<Result<(), PullError>> {
         let queue = QueueName::new(queue).unwrap();
         let settled = self.store.settle_pulled(queue, verdicts);
-        self.runtime.block_on(settled).unwrap()
+        let settled = self.runtime.block_on(settled).unwrap();
+        // Who waits is answered after who has settled.
+        self.tick();
+        settled
     }
 }
