@@ -270,6 +270,9 @@ fn is_definite(code: Code) -> bool {
         | Code::RedriveNotFound
         | Code::QueueFromFile
         | Code::TooManyQueues
+        | Code::NotPull
+        | Code::LeaseLost
+        | Code::ReceiptInvalid
         | Code::MessageInFlight
         | Code::MessageDead
         | Code::ReplyNotFound

@@ -2,6 +2,7 @@
 //! are deleted.
 
 use gristmill_queue::board::QueueId;
+use redb::ReadableTable;
 
 use super::{FORGET_DEDUP, Group, fatal, table};
 use crate::error::Fatal;
