@@ -73,6 +73,8 @@ impl Params {
     pub fn list(&self, name: &str) -> Result<Vec<&str>, SqsError> {
         match self.get(name) {
             None => Ok(Vec::new()),
+            // How forms write an empty list.
+            Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
             Some(Value::String(text)) => Ok(vec![text]),
             Some(Value::Array(items)) => items
                 .iter()
@@ -96,6 +98,7 @@ impl Params {
     pub fn entries(&self, name: &str) -> Result<Vec<Params>, SqsError> {
         match self.get(name) {
             None => Ok(Vec::new()),
+            Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
             Some(Value::Array(items)) => items
                 .iter()
                 .map(|item| match item {
@@ -115,6 +118,7 @@ impl Params {
         let members = match self.get(name) {
             None => return Ok(None),
             Some(Value::Object(members)) => members,
+            Some(Value::String(text)) if text.is_empty() => return Ok(Some(BTreeMap::new())),
             Some(_) => return Err(other_type(name, "a map")),
         };
         let pair = |(key, value): (&String, &Value)| match value {
