@@ -130,7 +130,8 @@ fn a_lease_that_ends_is_a_failed_attempt_and_the_last_of_them_is_death() {
     let dead = host.store().dead(&queue, &DeadFilter::default(), 0, 9);
     let dead = dead.unwrap();
     assert_eq!(dead[0].reason, Reason::LeaseExpired);
-    let letter = host.store().dead_letter(&queue, dead[0].sequence).unwrap();
+    let letter = host.store().dead_letter(&queue, dead[0].sequence);
+    let letter = letter.unwrap().unwrap();
     let reasons: Vec<Reason> = letter.attempts.iter().map(|one| one.reason).collect();
     assert_eq!(reasons, [Reason::LeaseExpired; 3]);
     assert_eq!(letter.attempts[1].started_at, first.lease_ends);
