@@ -19,9 +19,8 @@ use gristmill_queue::message::Due;
 use gristmill_queue::{IdSource, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{
     Accepted, AdminError, CronEntry, CronMark, DeadFilter, DeadGroup, DeadLetter, DeadSummary,
-    Drift, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates,
-    RedriveOrder, RedriveUnderWay, Redriven, ReturnableGroup, SendError, Sent, Sink, Slots, Store,
-    TopicView,
+    Drift, Fired, Firing, Found, HaltedGroup, Outgoing, Peeked, PurgeStates, RedriveOrder,
+    RedriveUnderWay, Redriven, ReturnableGroup, SendError, Sent, Sink, Slots, Store, TopicView,
 };
 use tokio::sync::watch;
 

@@ -20,8 +20,8 @@ use crate::drift;
 use crate::http;
 use crate::queues::{Queues, read_made};
 use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
-use crate::sqs::Sqs;
 use crate::runtime::{CompileLimits, CompileMode, Runtime, RuntimeError, RuntimeOptions};
+use crate::sqs::Sqs;
 
 /// The process exits with this when the store failed: what was under way is unknown (`EX_IOERR`).
 pub const EXIT_STORE_FAILED: i32 = 74;

@@ -35,7 +35,12 @@ pub fn python(requirements: &str) -> Result<Option<PathBuf>> {
         set_up(stem.into(), &[&wanted], |folder| {
             run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
             let mut pip = Command::new(folder.join("bin/pip"));
-            pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+            pip.args([
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--requirement",
+            ]);
             run(pip.arg(&wanted))
         })
     })
@@ -82,10 +87,7 @@ pub fn finish(command: &mut Command) -> Result<String> {
     Ok(written)
 }
 
-fn available(
-    what: &str,
-    find: impl FnOnce() -> Result<PathBuf>,
-) -> Result<Option<PathBuf>> {
+fn available(what: &str, find: impl FnOnce() -> Result<PathBuf>) -> Result<Option<PathBuf>> {
     match find() {
         Ok(found) => Ok(Some(found)),
         Err(error) if is_required() => Err(error.context(format!("{what} has to be there"))),

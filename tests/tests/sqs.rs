@@ -128,7 +128,11 @@ fn queues_made_over_sqs_survive_a_kill_and_are_seen_by_all() {
     assert_eq!(status, 200, "{made}");
     let url = element(&made, "QueueUrl").unwrap();
     assert!(url.ends_with("/000000000000/made"), "{url}");
-    let (status, _) = ask(&host, "SendMessage", &[("QueueUrl", "made"), ("MessageBody", "one")]);
+    let (status, _) = ask(
+        &host,
+        "SendMessage",
+        &[("QueueUrl", "made"), ("MessageBody", "one")],
+    );
     assert_eq!(status, 200);
     let one = host.run(&["send", "made", "two"]).unwrap();
     assert_eq!(one.code, 0, "{one:?}");
@@ -137,7 +141,11 @@ fn queues_made_over_sqs_survive_a_kill_and_are_seen_by_all() {
     let queues = host.run(&["queues"]).unwrap();
     assert!(queues.stdout.contains("made"), "{}", queues.stdout);
     let peeked = host.run(&["peek", "made"]).unwrap();
-    assert!(peeked.stdout.contains("one") && peeked.stdout.contains("two"), "{}", peeked.stdout);
+    assert!(
+        peeked.stdout.contains("one") && peeked.stdout.contains("two"),
+        "{}",
+        peeked.stdout
+    );
     let parameters = [("QueueUrl", "made"), ("MaxNumberOfMessages", "10")];
     let (_, got) = ask(&host, "ReceiveMessage", &parameters);
     assert_eq!(got.matches("<Message>").count(), 2, "{got}");

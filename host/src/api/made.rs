@@ -85,7 +85,12 @@ impl Api {
         };
         let made = self.service().edit_made(name, edit).await?;
         let made = made.as_deref().map(MadeView::from);
-        let unknown = || Problem::new(Code::OutcomeUnknown, format!("whether queue {name} was made is not known: ask for it"));
+        let unknown = || {
+            Problem::new(
+                Code::OutcomeUnknown,
+                format!("whether queue {name} was made is not known: ask for it"),
+            )
+        };
         Ok((fresh, made.ok_or_else(unknown)?))
     }
 

@@ -15,7 +15,12 @@ use super::{SqsConfig, SqsLimits, defaults};
 pub fn build(raw: &RawSqs, problems: &mut Problems<'_>) -> Option<SqsConfig> {
     let account = text(&raw.account, defaults::SQS_ACCOUNT);
     if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
-        refuse(&raw.account, "sqs.account", "is not twelve digits", problems);
+        refuse(
+            &raw.account,
+            "sqs.account",
+            "is not twelve digits",
+            problems,
+        );
     }
     let region = text(&raw.region, defaults::SQS_REGION);
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -66,7 +71,9 @@ fn is_base(url: &str) -> bool {
     rest.is_some_and(|rest| {
         !rest.is_empty()
             && rest.len() <= 255
-            && rest.chars().all(|c| c.is_ascii_graphic() && !"?#\"<>&".contains(c))
+            && rest
+                .chars()
+                .all(|c| c.is_ascii_graphic() && !"?#\"<>&".contains(c))
     })
 }
 

@@ -31,9 +31,9 @@ pub fn policy(name: &QueueName, definition: &Map<String, Value>) -> Result<Queue
     let mut table = definition.clone();
     let dead_letter = match table.remove("dead_letter") {
         None | Some(Value::Null) => None,
-        Some(Value::String(target)) => Some(
-            QueueName::new(&target).map_err(|error| format!("`dead_letter`: {error}"))?,
-        ),
+        Some(Value::String(target)) => {
+            Some(QueueName::new(&target).map_err(|error| format!("`dead_letter`: {error}"))?)
+        }
         Some(_) => return Err("`dead_letter` must be the name of a queue".to_owned()),
     };
     table.retain(|_, value| !value.is_null());

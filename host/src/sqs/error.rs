@@ -83,37 +83,136 @@ impl Kind {
     fn row(self) -> (&'static str, &'static str, &'static str, u16) {
         use Kind::*;
         match self {
-            QueueDoesNotExist => (SQS, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", 400),
+            QueueDoesNotExist => (
+                SQS,
+                "QueueDoesNotExist",
+                "AWS.SimpleQueueService.NonExistentQueue",
+                400,
+            ),
             QueueNameExists => (SQS, "QueueNameExists", "QueueAlreadyExists", 400),
-            QueueDeletedRecently => (SQS, "QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently", 400),
-            PurgeQueueInProgress => (SQS, "PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress", 403),
+            QueueDeletedRecently => (
+                SQS,
+                "QueueDeletedRecently",
+                "AWS.SimpleQueueService.QueueDeletedRecently",
+                400,
+            ),
+            PurgeQueueInProgress => (
+                SQS,
+                "PurgeQueueInProgress",
+                "AWS.SimpleQueueService.PurgeQueueInProgress",
+                403,
+            ),
             InvalidAttributeName => (SQS, "InvalidAttributeName", "InvalidAttributeName", 400),
             InvalidAttributeValue => (SQS, "InvalidAttributeValue", "InvalidAttributeValue", 400),
-            InvalidParameterValue => (SQS, "InvalidParameterValueException", "InvalidParameterValue", 400),
-            MissingParameter => (FRONT, "MissingRequiredParameterException", "MissingParameter", 400),
-            EmptyBatchRequest => (SQS, "EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", 400),
-            TooManyEntriesInBatchRequest => (SQS, "TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400),
-            BatchEntryIdsNotDistinct => (SQS, "BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct", 400),
-            InvalidBatchEntryId => (SQS, "InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId", 400),
-            BatchRequestTooLong => (SQS, "BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", 400),
-            ReceiptHandleIsInvalid => (SQS, "ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 400),
-            MessageNotInflight => (SQS, "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", 400),
-            InvalidMessageContents => (SQS, "InvalidMessageContents", "InvalidMessageContents", 400),
+            InvalidParameterValue => (
+                SQS,
+                "InvalidParameterValueException",
+                "InvalidParameterValue",
+                400,
+            ),
+            MissingParameter => (
+                FRONT,
+                "MissingRequiredParameterException",
+                "MissingParameter",
+                400,
+            ),
+            EmptyBatchRequest => (
+                SQS,
+                "EmptyBatchRequest",
+                "AWS.SimpleQueueService.EmptyBatchRequest",
+                400,
+            ),
+            TooManyEntriesInBatchRequest => (
+                SQS,
+                "TooManyEntriesInBatchRequest",
+                "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+                400,
+            ),
+            BatchEntryIdsNotDistinct => (
+                SQS,
+                "BatchEntryIdsNotDistinct",
+                "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+                400,
+            ),
+            InvalidBatchEntryId => (
+                SQS,
+                "InvalidBatchEntryId",
+                "AWS.SimpleQueueService.InvalidBatchEntryId",
+                400,
+            ),
+            BatchRequestTooLong => (
+                SQS,
+                "BatchRequestTooLong",
+                "AWS.SimpleQueueService.BatchRequestTooLong",
+                400,
+            ),
+            ReceiptHandleIsInvalid => {
+                (SQS, "ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 400)
+            }
+            MessageNotInflight => (
+                SQS,
+                "MessageNotInflight",
+                "AWS.SimpleQueueService.MessageNotInflight",
+                400,
+            ),
+            InvalidMessageContents => {
+                (SQS, "InvalidMessageContents", "InvalidMessageContents", 400)
+            }
             OverLimit => (SQS, "OverLimit", "OverLimit", 403),
-            UnsupportedOperation => (SQS, "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", 400),
-            ResourceNotFound => (SQS, "ResourceNotFoundException", "ResourceNotFoundException", 404),
-            InvalidParameterCombination => (SQS, "InvalidParameterCombination", "InvalidParameterCombination", 400),
+            UnsupportedOperation => (
+                SQS,
+                "UnsupportedOperation",
+                "AWS.SimpleQueueService.UnsupportedOperation",
+                400,
+            ),
+            ResourceNotFound => (
+                SQS,
+                "ResourceNotFoundException",
+                "ResourceNotFoundException",
+                404,
+            ),
+            InvalidParameterCombination => (
+                SQS,
+                "InvalidParameterCombination",
+                "InvalidParameterCombination",
+                400,
+            ),
             InvalidAction => (FRONT, "InvalidAction", "InvalidAction", 400),
             MissingAction => (FRONT, "MissingAction", "MissingAction", 400),
-            UnknownOperation => (FRONT, "UnknownOperationException", "UnknownOperationException", 404),
+            UnknownOperation => (
+                FRONT,
+                "UnknownOperationException",
+                "UnknownOperationException",
+                404,
+            ),
             Serialization => (FRONT, "SerializationException", "MalformedInput", 400),
             RequestThrottled => (SQS, "RequestThrottled", "RequestThrottled", 403),
             AccessDenied => (FRONT, "AccessDeniedException", "AccessDenied", 403),
-            MissingAuthenticationToken => (FRONT, "MissingAuthenticationTokenException", "MissingAuthenticationToken", 403),
-            InvalidClientTokenId => (FRONT, "UnrecognizedClientException", "InvalidClientTokenId", 403),
-            SignatureDoesNotMatch => (FRONT, "InvalidSignatureException", "SignatureDoesNotMatch", 403),
+            MissingAuthenticationToken => (
+                FRONT,
+                "MissingAuthenticationTokenException",
+                "MissingAuthenticationToken",
+                403,
+            ),
+            InvalidClientTokenId => (
+                FRONT,
+                "UnrecognizedClientException",
+                "InvalidClientTokenId",
+                403,
+            ),
+            SignatureDoesNotMatch => (
+                FRONT,
+                "InvalidSignatureException",
+                "SignatureDoesNotMatch",
+                403,
+            ),
             RequestTooLarge => (FRONT, "RequestEntityTooLarge", "RequestEntityTooLarge", 413),
-            ServiceUnavailable => (FRONT, "ServiceUnavailableException", "ServiceUnavailable", 503),
+            ServiceUnavailable => (
+                FRONT,
+                "ServiceUnavailableException",
+                "ServiceUnavailable",
+                503,
+            ),
             InternalError => (FRONT, "InternalFailure", "InternalFailure", 500),
         }
     }

@@ -102,7 +102,10 @@ impl Target<'_> {
         attribute::put(&attributes, &mut envelope);
         carry_trace(&attributes, &mut envelope);
         let (due, dedup_id) = if self.fifo() {
-            (self.fifo_due(given)?, self.order(given, body, &mut envelope)?)
+            (
+                self.fifo_due(given)?,
+                self.order(given, body, &mut envelope)?,
+            )
         } else {
             (self.due(given)?, self.fair_group(given, &mut envelope)?)
         };
@@ -182,7 +185,11 @@ impl Target<'_> {
     fn fifo_due(&self, given: &Params) -> Result<Due, SqsError> {
         match given.integer("DelaySeconds")? {
             None | Some(0) => Ok(Due::Now),
-            Some(delay) => Err(SqsError::value(&delay.to_string(), "DelaySeconds", OTHER_TYPE)),
+            Some(delay) => Err(SqsError::value(
+                &delay.to_string(),
+                "DelaySeconds",
+                OTHER_TYPE,
+            )),
         }
     }
 
@@ -210,8 +217,7 @@ impl Target<'_> {
                 ));
             }
         };
-        let of_group =
-            settings::given(self.known, "DeduplicationScope", "queue") == "messageGroup";
+        let of_group = settings::given(self.known, "DeduplicationScope", "queue") == "messageGroup";
         let scoped = if of_group {
             format!("sqs:{}:{group}:{id}", group.len())
         } else {
@@ -241,8 +247,7 @@ impl Target<'_> {
     }
 }
 
-const OTHER_TYPE: &str =
-    "The request include parameter that is not valid for this queue type";
+const OTHER_TYPE: &str = "The request include parameter that is not valid for this queue type";
 
 /// A trace that instrumented clients send as attributes is that of the message.
 fn carry_trace(attributes: &[MessageAttribute], envelope: &mut Envelope) {
@@ -301,11 +306,7 @@ fn readable(body: &[u8]) -> String {
     }
 }
 
-fn system_attributes(
-    received: &Received,
-    wanted: &Wanted<'_>,
-    place: &Place,
-) -> Map<String, Json> {
+fn system_attributes(received: &Received, wanted: &Wanted<'_>, place: &Place) -> Map<String, Json> {
     let envelope = &received.message.envelope;
     let died = Provenance::of(envelope);
     let earlier = died.as_ref().map_or(0, |died| died.attempts);
@@ -338,7 +339,12 @@ fn system_attributes(
             died.map(|died| place.arn(&died.queue)),
         ),
     ];
-    let asked = |name: &str| wanted.system.iter().any(|one| *one == "All" || *one == name);
+    let asked = |name: &str| {
+        wanted
+            .system
+            .iter()
+            .any(|one| *one == "All" || *one == name)
+    };
     all.into_iter()
         .filter(|(name, _)| asked(name))
         .filter_map(|(name, value)| Some((name.to_owned(), value?.into())))

@@ -189,7 +189,9 @@ pub fn read_handle(handle: &str) -> Result<(Option<u64>, String), SqsError> {
     let bytes = STANDARD.decode(handle).map_err(|_| refused())?;
     let parsed: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|_| refused())?;
     let member = |name: &str| parsed.get(name).and_then(Value::as_str);
-    let (id, source) = member("taskId").zip(member("sourceArn")).ok_or_else(refused)?;
+    let (id, source) = member("taskId")
+        .zip(member("sourceArn"))
+        .ok_or_else(refused)?;
     let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect();
     let number = (digits.len() == 32)
         .then(|| {
@@ -198,5 +200,8 @@ pub fn read_handle(handle: &str) -> Result<(Option<u64>, String), SqsError> {
             Some((high << 48) | low)
         })
         .flatten();
-    Ok((number.filter(|number| task_id(*number) == id), source.to_owned()))
+    Ok((
+        number.filter(|number| task_id(*number) == id),
+        source.to_owned(),
+    ))
 }

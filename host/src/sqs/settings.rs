@@ -99,11 +99,7 @@ pub fn is_attribute(name: &str) -> bool {
 ///
 /// # Errors
 /// When one is not there, not of such a queue, or cannot have its value.
-pub fn check(
-    given: &Attributes,
-    fifo: bool,
-    limits: SqsLimits,
-) -> Result<Attributes, SqsError> {
+pub fn check(given: &Attributes, fifo: bool, limits: SqsLimits) -> Result<Attributes, SqsError> {
     let mut checked = Attributes::new();
     for (name, value) in given {
         let Some((_, shape)) = SETTABLE.iter().find(|(known, _)| known == name) else {
@@ -263,7 +259,9 @@ fn of_policy(policy: &QueuePolicy, place: &Place) -> Attributes {
     let mut set = |name: &str, value: String| all.insert(name.to_owned(), value);
     set("VisibilityTimeout", seconds(policy.pull.visibility));
     set("DelaySeconds", seconds(policy.delay));
-    let retention = policy.default_ttl.map_or(MAX_RETENTION, |ttl| ttl.as_secs());
+    let retention = policy
+        .default_ttl
+        .map_or(MAX_RETENTION, |ttl| ttl.as_secs());
     set("MessageRetentionPeriod", retention.to_string());
     set("MaximumMessageSize", largest(policy).to_string());
     if let Some(target) = &policy.dead_letter {

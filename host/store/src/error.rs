@@ -207,7 +207,10 @@ pub enum AdminError {
     #[error("{0} is the name of a topic: give the queue another")]
     IsTopic(QueueName),
     /// There are as many queues as can be.
-    #[error("there are {} queues that were made at run time, which is the most: delete one first", limits::MAX_MADE)]
+    #[error(
+        "there are {} queues that were made at run time, which is the most: delete one first",
+        limits::MAX_MADE
+    )]
     TooManyMade,
     /// There is no such redrive.
     #[error("no redrive {0} is under way: it is done, was cancelled, or never began")]

@@ -35,7 +35,9 @@ impl Writer {
             self.board.add_queue(name, paused, dead);
         }
         let mut queues = options.queues.clone();
-        let made = self.restore_made(options.read_made.as_ref()).map_err(fail)?;
+        let made = self
+            .restore_made(options.read_made.as_ref())
+            .map_err(fail)?;
         let file: HashSet<QueueName> = queues.iter().map(|one| one.name.clone()).collect();
         queues.extend(made.into_iter().filter(|one| !file.contains(&one.name)));
         let damaged = self.restore_held().map_err(fail)?;

@@ -21,8 +21,7 @@ use crate::lock;
 use crate::made::ReadMade;
 use crate::open::{self, Opened};
 use crate::ops::{
-    Declaration, Fired, Firing, HaltedGroups, Op, ResumeGroups, Sink, Slots,
-    Standing,
+    Declaration, Fired, Firing, HaltedGroups, Op, ResumeGroups, Sink, Slots, Standing,
 };
 use crate::reserve::{DiskReserve, SpaceSource};
 use crate::state::HandlerState;

@@ -64,7 +64,9 @@ async fn send(store: &Store, queue: &str, dedup_id: Option<&str>) -> Result<bool
 /// Names of the queues that are there, and how many messages are ready in each.
 async fn depths(store: &Store) -> Vec<(String, u64)> {
     let views = store.views().await.unwrap();
-    let own = views.iter().filter(|view| view.name.as_str() != limits::REPLIES);
+    let own = views
+        .iter()
+        .filter(|view| view.name.as_str() != limits::REPLIES);
     let mut depths: Vec<_> = own
         .map(|view| (view.name.to_string(), view.depths.ready))
         .collect();
@@ -91,11 +93,17 @@ fn a_queue_is_made_survives_and_is_changed() {
 
         let store = open(folder.path());
         assert_eq!(store.made().unwrap(), [(name("made"), "file".to_owned())]);
-        assert_eq!(store.body_limit(&name("made")), Some(limits::DEFAULT_MAX_BODY));
+        assert_eq!(
+            store.body_limit(&name("made")),
+            Some(limits::DEFAULT_MAX_BODY)
+        );
         assert!(send(&store, "made", Some("a")).await.unwrap());
         make(&store, "made", "other").await.unwrap();
         assert_eq!(store.made().unwrap(), [(name("made"), "other".to_owned())]);
-        assert_eq!(depths(&store).await, [("file".into(), 0), ("made".into(), 1)]);
+        assert_eq!(
+            depths(&store).await,
+            [("file".into(), 0), ("made".into(), 1)]
+        );
         store.close().await;
     });
 }
@@ -110,7 +118,10 @@ fn a_deleted_queue_takes_everything_with_it() {
             send(&store, "made", Some(&i.to_string())).await.unwrap();
         }
         store.unmake(name("made")).await.unwrap();
-        assert!(matches!(send(&store, "made", None).await, Err(SendError::UnknownQueue(_))));
+        assert!(matches!(
+            send(&store, "made", None).await,
+            Err(SendError::UnknownQueue(_))
+        ));
         assert_eq!(store.body_limit(&name("made")), None);
         assert_eq!(depths(&store).await, [("file".into(), 0)]);
         // Its name is free at once, and what it remembered is forgotten.
@@ -125,7 +136,10 @@ fn a_deleted_queue_takes_everything_with_it() {
 
         let store = open(folder.path());
         settle(&store).await;
-        assert_eq!(depths(&store).await, [("file".into(), 0), ("made".into(), 1)]);
+        assert_eq!(
+            depths(&store).await,
+            [("file".into(), 0), ("made".into(), 1)]
+        );
         store.close().await;
     });
 }
@@ -145,7 +159,8 @@ fn numbers_of_deleted_queues_are_used_again_by_empty_ones_only() {
         store.close().await;
         let database = redb::Database::open(folder.path().join("store.redb")).unwrap();
         let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
-        let table: redb::TableDefinition<'_, &str, (u32, bool)> = redb::TableDefinition::new("queue");
+        let table: redb::TableDefinition<'_, &str, (u32, bool)> =
+            redb::TableDefinition::new("queue");
         let queues = transaction.open_table(table).unwrap();
         let count = redb::ReadableTableMetadata::len(&queues).unwrap();
         // The one of the file, and one that came and went; that of replies is the host's to declare.

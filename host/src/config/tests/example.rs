@@ -50,8 +50,7 @@ fn every_key_in_the_example_is_read() {
     for key in reference().iter().filter(|key| key.default.is_none()) {
         // One of them by itself, or with those it needs, changes the configuration: it is not merely
         // tolerated.
-        let needed =
-            |other: &KeyDoc| needs(key).contains(&other.name) && other.table == key.table;
+        let needed = |other: &KeyDoc| needs(key).contains(&other.name) && other.table == key.table;
         let base = good(&uncommented(needed));
         let text = uncommented(|other| needed(other) || other.path() == key.path());
         let config = read(&text).unwrap_or_else(|errors| panic!("{}\n{errors}", key.path()));

@@ -1,5 +1,5 @@
-use hyper::{Method, Request};
 use http_body_util::Full;
+use hyper::{Method, Request};
 
 use super::{Json, Stage, name};
 use crate::api::Code;
@@ -23,17 +23,42 @@ async fn a_queue_is_made_looked_at_changed_and_deleted() {
     let stage = Stage::new().await;
     let missing = stage.queue(Method::GET, "").await.unwrap_err();
     assert_eq!(missing.code, Code::QueueNotFound);
-    let made = stage.queue(Method::PUT, r#"{"ttl": "4d", "max_message_size": "4B"}"#).await.unwrap();
+    let made = stage
+        .queue(Method::PUT, r#"{"ttl": "4d", "max_message_size": "4B"}"#)
+        .await
+        .unwrap();
     assert_eq!(made["definition"]["ttl"], "4d");
     let message = || vec![gristmill_queue::NewMessage::with_body("four")];
-    stage.client.send_all(&name("letters"), message()).await.unwrap();
+    stage
+        .client
+        .send_all(&name("letters"), message())
+        .await
+        .unwrap();
     let shown = stage.queue(Method::GET, "").await.unwrap();
-    assert_eq!((&shown["ready"], &shown["declared"]), (&1.into(), &true.into()));
+    assert_eq!(
+        (&shown["ready"], &shown["declared"]),
+        (&1.into(), &true.into())
+    );
     assert_eq!(shown["made"]["definition"]["ttl"], "4d");
-    stage.queue(Method::PUT, r#"{"max_message_size": "3B"}"#).await.unwrap();
-    let refused = stage.client.send_all(&name("letters"), message()).await.unwrap_err();
+    stage
+        .queue(Method::PUT, r#"{"max_message_size": "3B"}"#)
+        .await
+        .unwrap();
+    let refused = stage
+        .client
+        .send_all(&name("letters"), message())
+        .await
+        .unwrap_err();
     assert_eq!(refused.code, Code::TooLarge);
-    for bad in [r#"{"ttl": "soon"}"#, r#"{"colour": 1}"#, r#"{"handler": "x.wasm"}"#, r#"{"dead_letter": "letters"}"#, r#"{"dead_letter": "none"}"#, "[]", "{"] {
+    for bad in [
+        r#"{"ttl": "soon"}"#,
+        r#"{"colour": 1}"#,
+        r#"{"handler": "x.wasm"}"#,
+        r#"{"dead_letter": "letters"}"#,
+        r#"{"dead_letter": "none"}"#,
+        "[]",
+        "{",
+    ] {
         let refused = stage.queue(Method::PUT, bad).await.unwrap_err();
         assert_eq!(refused.code, Code::BadRequest, "{bad}");
     }
@@ -50,12 +75,19 @@ async fn a_queue_of_the_file_is_changed_there_only() {
         name: name("letters"),
         policy: gristmill_queue::QueuePolicy::default(),
     };
-    stage.queues.declare(vec![declared], Vec::new()).await.unwrap();
+    stage
+        .queues
+        .declare(vec![declared], Vec::new())
+        .await
+        .unwrap();
     for method in [Method::PUT, Method::DELETE] {
         let refused = stage.queue(method, "{}").await.unwrap_err();
         assert_eq!(refused.code, Code::QueueFromFile);
     }
-    assert_eq!(stage.queue(Method::GET, "").await.unwrap().get("made"), None);
+    assert_eq!(
+        stage.queue(Method::GET, "").await.unwrap().get("made"),
+        None
+    );
     stage.end().await;
 }
 
@@ -64,12 +96,20 @@ async fn the_file_takes_a_made_queue_over_and_lets_it_go_again() {
     let stage = Stage::new().await;
     stage.queue(Method::PUT, r#"{"ttl": "4d"}"#).await.unwrap();
     let message = vec![gristmill_queue::NewMessage::with_body("x")];
-    stage.client.send_all(&name("letters"), message).await.unwrap();
+    stage
+        .client
+        .send_all(&name("letters"), message)
+        .await
+        .unwrap();
     let declared = gristmill_store::Declaration {
         name: name("letters"),
         policy: gristmill_queue::QueuePolicy::default(),
     };
-    stage.queues.declare(vec![declared], Vec::new()).await.unwrap();
+    stage
+        .queues
+        .declare(vec![declared], Vec::new())
+        .await
+        .unwrap();
     let shown = stage.queue(Method::GET, "").await.unwrap();
     assert_eq!((shown.get("made"), &shown["ready"]), (None, &1.into()));
     stage.queues.declare(Vec::new(), Vec::new()).await.unwrap();

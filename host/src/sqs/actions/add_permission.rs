@@ -32,7 +32,11 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
     }
     let label_fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if label.len() > 80 || !label.bytes().all(label_fits) {
-        return Err(SqsError::value(label, "Label", "It has 1 to 80 letters, digits, hyphens and underscores."));
+        return Err(SqsError::value(
+            label,
+            "Label",
+            "It has 1 to 80 letters, digits, hyphens and underscores.",
+        ));
     }
     let change = |made: &mut Made| add(made, ask, &name, label, &accounts, &actions);
     change_made(ask, &name, change).await?;
@@ -63,7 +67,10 @@ fn add(
     let Some(statements) = statements.as_array_mut() else {
         return Ok(());
     };
-    if statements.iter().any(|one| one.get("Sid") == Some(&json!(label))) {
+    if statements
+        .iter()
+        .any(|one| one.get("Sid") == Some(&json!(label)))
+    {
         let reason = "Already exists.";
         return Err(SqsError::value(label, "Label", reason));
     }

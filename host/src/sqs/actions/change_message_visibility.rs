@@ -7,10 +7,10 @@ use gristmill_store::Pulled;
 
 use super::nothing;
 use super::receive_message::check_visibility;
+use crate::sqs::Ask;
 use crate::sqs::error::{Answer, SqsError};
 use crate::sqs::handle::{self, Held};
 use crate::sqs::params::Params;
-use crate::sqs::Ask;
 
 pub async fn run(ask: &Ask<'_>) -> Answer {
     let (name, _) = ask.queue()?;
@@ -23,11 +23,7 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
 ///
 /// # Errors
 /// When the handle is none, or the time is out of range.
-pub fn order(
-    ask: &Ask<'_>,
-    queue: &QueueName,
-    given: &Params,
-) -> Result<(Held, Pulled), SqsError> {
+pub fn order(ask: &Ask<'_>, queue: &QueueName, given: &Params) -> Result<(Held, Pulled), SqsError> {
     let visibility = check_visibility(given.integer("VisibilityTimeout")?)?;
     let held = handle::read(ask, queue, given)?;
     let pulled = if visibility.is_zero() {

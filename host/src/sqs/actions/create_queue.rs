@@ -18,7 +18,11 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
     let fifo = check_type(text, given.remove("FifoQueue").as_deref())?;
     let name = QueueName::new(text).map_err(|_| SqsError::parameter(NAME))?;
     if is_own(&name) {
-        return Err(SqsError::value(text, "QueueName", "Names that begin with gristmill- are the host's own."));
+        return Err(SqsError::value(
+            text,
+            "QueueName",
+            "Names that begin with gristmill- are the host's own.",
+        ));
     }
     let limits = ask.sqs.config.limits;
     let attributes = settings::check(&given, fifo, limits)?;
@@ -92,7 +96,9 @@ fn is_same(attribute: &str, given: &str, is: Option<&String>) -> bool {
         let policy: serde_json::Value = serde_json::from_str(text).ok()?;
         let target = address::of_arn(policy.get("deadLetterTargetArn")?.as_str()?)?;
         let count = policy.get("maxReceiveCount")?;
-        let count = count.as_str().map_or_else(|| count.to_string(), str::to_owned);
+        let count = count
+            .as_str()
+            .map_or_else(|| count.to_string(), str::to_owned);
         Some((target, count))
     };
     parts(is) == parts(given)

@@ -73,7 +73,19 @@ pub async fn run(action: &str, ask: &Ask<'_>) -> Answer {
 
 /// Whether an action has no answer in the JSON protocol, not even an empty object.
 pub fn answers_nothing(action: &str, members: &Map<String, Value>) -> bool {
-    members.is_empty() && matches!(action, "AddPermission" | "RemovePermission" | "ChangeMessageVisibility" | "DeleteMessage" | "DeleteQueue" | "PurgeQueue" | "SetQueueAttributes" | "TagQueue" | "UntagQueue")
+    members.is_empty()
+        && matches!(
+            action,
+            "AddPermission"
+                | "RemovePermission"
+                | "ChangeMessageVisibility"
+                | "DeleteMessage"
+                | "DeleteQueue"
+                | "PurgeQueue"
+                | "SetQueueAttributes"
+                | "TagQueue"
+                | "UntagQueue"
+        )
 }
 
 /// What an action answers that has nothing to say.

@@ -47,10 +47,7 @@ pub fn of(
         answer.insert("NextToken".to_owned(), token.into());
     }
     if !page.is_empty() {
-        let urls: Vec<Value> = page
-            .iter()
-            .map(|name| ask.place.url(name).into())
-            .collect();
+        let urls: Vec<Value> = page.iter().map(|name| ask.place.url(name).into()).collect();
         answer.insert(member.to_owned(), urls.into());
     }
     Ok(answer)

@@ -32,14 +32,22 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
         max @ 1..=10 => u32::try_from(max).unwrap_or(1),
         other => {
             let reason = "Must be between 1 and 10, if provided.";
-            return Err(SqsError::value(&other.to_string(), "MaxNumberOfMessages", reason));
+            return Err(SqsError::value(
+                &other.to_string(),
+                "MaxNumberOfMessages",
+                reason,
+            ));
         }
     };
     let wait = match params.integer("WaitTimeSeconds")? {
         Some(wait @ 0..=20) => wait.unsigned_abs(),
         Some(other) => {
             let reason = "Must be >= 0 and <= 20, if provided.";
-            return Err(SqsError::value(&other.to_string(), "WaitTimeSeconds", reason));
+            return Err(SqsError::value(
+                &other.to_string(),
+                "WaitTimeSeconds",
+                reason,
+            ));
         }
         None => settings::given(&known, "ReceiveMessageWaitTimeSeconds", "0")
             .parse()
@@ -96,7 +104,11 @@ pub fn check_visibility(given: Option<i64>) -> Result<Duration, SqsError> {
         Some(other) => {
             let reason =
                 "VisibilityTimeout must be an integer between 0 and 43200, both inclusive.";
-            Err(SqsError::value(&other.to_string(), "VisibilityTimeout", reason))
+            Err(SqsError::value(
+                &other.to_string(),
+                "VisibilityTimeout",
+                reason,
+            ))
         }
         None => Err(SqsError::missing("VisibilityTimeout")),
     }

@@ -22,7 +22,12 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
         message,
     };
     let sent = ask.sqs.queues.send_all(vec![outgoing]).await?;
-    let unknown = || SqsError::new(Kind::ServiceUnavailable, "It is not known whether the message was accepted.");
+    let unknown = || {
+        SqsError::new(
+            Kind::ServiceUnavailable,
+            "It is not known whether the message was accepted.",
+        )
+    };
     let sent = sent.first().ok_or_else(unknown)?;
     Ok(composed.answer(sent.accepted.id, settings::is_fifo(&name)))
 }

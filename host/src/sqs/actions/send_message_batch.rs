@@ -45,10 +45,12 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
     if composed.is_empty() {
         return outcome.answer();
     }
-    let batch = composed.iter_mut().map(|(_, one): &mut (_, Composed)| Outgoing {
-        queue: name.clone(),
-        message: std::mem::take(&mut one.message),
-    });
+    let batch = composed
+        .iter_mut()
+        .map(|(_, one): &mut (_, Composed)| Outgoing {
+            queue: name.clone(),
+            message: std::mem::take(&mut one.message),
+        });
     let sent = ask.sqs.queues.send_all(batch.collect()).await?;
     for ((id, one), sent) in composed.into_iter().zip(sent) {
         outcome.note(id, Ok(one.answer(sent.accepted.id, fifo)));
@@ -58,8 +60,9 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
 
 /// The older words of one error, which AWS keeps for entries.
 fn of_entry(error: SqsError) -> SqsError {
-    let message = error
-        .message
-        .replace("One or more parameters are invalid.", "One or more parameters cannot be validated.");
+    let message = error.message.replace(
+        "One or more parameters are invalid.",
+        "One or more parameters cannot be validated.",
+    );
     SqsError { message, ..error }
 }

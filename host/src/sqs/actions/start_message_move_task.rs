@@ -85,9 +85,8 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
 pub fn queue(ask: &Ask<'_>, parameter: &str, arn: &str) -> Result<QueueName, SqsError> {
     let name = address::of_arn(arn).filter(|name| ask.is_there(name));
     name.ok_or_else(|| {
-        let message = format!(
-            "The resource that you specified for the {parameter} parameter doesn't exist."
-        );
+        let message =
+            format!("The resource that you specified for the {parameter} parameter doesn't exist.");
         SqsError::new(Kind::ResourceNotFound, message)
     })
 }

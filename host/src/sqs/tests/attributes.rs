@@ -73,14 +73,46 @@ fn what_breaks_a_limit_is_refused_by_name() {
         ("AWS.a", text.clone(), "reserved"),
         ("amazon.a", text.clone(), "reserved"),
         ("Gristmill-a", text, "reserved"),
-        ("a", json!({ "StringValue": "x" }), "non-empty message attribute type"),
-        ("a", json!({ "DataType": "Text", "StringValue": "x" }), "invalid message attribute type"),
-        ("a", json!({ "DataType": "String" }), "non-empty message attribute value"),
-        ("a", json!({ "DataType": "Binary", "StringValue": "x" }), "non-empty message attribute value"),
-        ("a", json!({ "DataType": "Binary", "BinaryValue": "%" }), "base64"),
-        ("a", json!({ "DataType": "Number", "StringValue": "NaN" }), "to a number"),
-        ("a", json!({ "DataType": "Number", "StringValue": "0x1" }), "to a number"),
-        ("a", json!({ "DataType": "String", "StringValue": "\u{1}" }), "Invalid binary character"),
+        (
+            "a",
+            json!({ "StringValue": "x" }),
+            "non-empty message attribute type",
+        ),
+        (
+            "a",
+            json!({ "DataType": "Text", "StringValue": "x" }),
+            "invalid message attribute type",
+        ),
+        (
+            "a",
+            json!({ "DataType": "String" }),
+            "non-empty message attribute value",
+        ),
+        (
+            "a",
+            json!({ "DataType": "Binary", "StringValue": "x" }),
+            "non-empty message attribute value",
+        ),
+        (
+            "a",
+            json!({ "DataType": "Binary", "BinaryValue": "%" }),
+            "base64",
+        ),
+        (
+            "a",
+            json!({ "DataType": "Number", "StringValue": "NaN" }),
+            "to a number",
+        ),
+        (
+            "a",
+            json!({ "DataType": "Number", "StringValue": "0x1" }),
+            "to a number",
+        ),
+        (
+            "a",
+            json!({ "DataType": "String", "StringValue": "\u{1}" }),
+            "Invalid binary character",
+        ),
         ("a", json!(5), "structures"),
     ];
     for (name, attribute, words) in table {

@@ -6,44 +6,115 @@ use crate::config::SqsLimits;
 use crate::sqs::wire::Incoming;
 
 const ACTIONS: [&str; 24] = [
-    "AddPermission", "CancelMessageMoveTask", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch",
-    "CreateQueue", "DeleteMessage", "DeleteMessageBatch", "DeleteQueue", "GetCallerIdentity",
-    "GetQueueAttributes", "GetQueueUrl", "ListDeadLetterSourceQueues", "ListMessageMoveTasks",
-    "ListQueueTags", "ListQueues", "PurgeQueue", "ReceiveMessage", "RemovePermission", "SendMessage",
-    "SendMessageBatch", "SetQueueAttributes", "StartMessageMoveTask", "TagQueue", "UntagQueue",
+    "AddPermission",
+    "CancelMessageMoveTask",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+    "CreateQueue",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "DeleteQueue",
+    "GetCallerIdentity",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "ListMessageMoveTasks",
+    "ListQueueTags",
+    "ListQueues",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "RemovePermission",
+    "SendMessage",
+    "SendMessageBatch",
+    "SetQueueAttributes",
+    "StartMessageMoveTask",
+    "TagQueue",
+    "UntagQueue",
 ];
 
 #[tokio::test]
 async fn what_is_no_request_is_refused_and_changes_nothing() {
     let stage = Stage::new(SqsLimits::Relaxed).await;
     let deep = "[".repeat(100_000);
-    let bodies = ["", "{", "[]", "5", "null", "\"x\"", "{\"a\":", "\u{feff}{}", deep.as_str()];
+    let bodies = [
+        "",
+        "{",
+        "[]",
+        "5",
+        "null",
+        "\"x\"",
+        "{\"a\":",
+        "\u{feff}{}",
+        deep.as_str(),
+    ];
     for action in ACTIONS {
         for body in bodies {
             let mut incoming = in_json(action, &json!({}));
             incoming.body = body.to_owned().into();
             let reply = stage.sqs.answer(&incoming).await;
             let harmless = ["GetCallerIdentity", "ListQueues"].contains(&action);
-            assert!(reply.status == 200 && harmless || (400..500).contains(&reply.status), "{action} {body:.20}: {reply:?}");
+            assert!(
+                reply.status == 200 && harmless || (400..500).contains(&reply.status),
+                "{action} {body:.20}: {reply:?}"
+            );
         }
     }
-    let names = ["", "../x", "a/b", "a\0", "a\u{202e}b", &"x".repeat(81), "a b", ".fifo", "ä", "a.fifo.fifo"];
+    let names = [
+        "",
+        "../x",
+        "a/b",
+        "a\0",
+        "a\u{202e}b",
+        &"x".repeat(81),
+        "a b",
+        ".fifo",
+        "ä",
+        "a.fifo.fifo",
+    ];
     for name in names {
         let reply = stage.ask("CreateQueue", json!({ "QueueName": name })).await;
         assert_eq!(reply.status, 400, "{name:?}");
         let fifo = json!({ "QueueName": name, "Attributes": { "FifoQueue": "true" } });
         assert_eq!(stage.ask("CreateQueue", fifo).await.status, 400, "{name:?}");
     }
-    for number in [json!(-1), json!(1e308), json!(u64::MAX), json!("99999999999999999999"), json!(true), json!([1]), json!("")] {
+    for number in [
+        json!(-1),
+        json!(1e308),
+        json!(u64::MAX),
+        json!("99999999999999999999"),
+        json!(true),
+        json!([1]),
+        json!(""),
+    ] {
         let attributes = json!({ "QueueName": "x", "Attributes": { "VisibilityTimeout": number } });
-        assert_eq!(stage.ask("CreateQueue", attributes).await.status, 400, "{number}");
+        assert_eq!(
+            stage.ask("CreateQueue", attributes).await.status,
+            400,
+            "{number}"
+        );
         let receive = json!({ "QueueUrl": "file", "MaxNumberOfMessages": number });
-        assert_eq!(stage.ask("ReceiveMessage", receive).await.status, 400, "{number}");
+        assert_eq!(
+            stage.ask("ReceiveMessage", receive).await.status,
+            400,
+            "{number}"
+        );
     }
     let many: String = (0..3000).map(|i| format!("&Tag.{i}.Key=k")).collect();
-    let reply = stage.sqs.answer(&in_form("/", &format!("Action=CreateQueue&QueueName=x{many}"))).await;
+    let reply = stage
+        .sqs
+        .answer(&in_form(
+            "/",
+            &format!("Action=CreateQueue&QueueName=x{many}"),
+        ))
+        .await;
     assert_eq!(reply.status, 400);
-    assert_eq!(stage.get("ListQueues", json!({})).await["QueueUrls"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        stage.get("ListQueues", json!({})).await["QueueUrls"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     stage.end().await;
 }
 
@@ -67,9 +138,26 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 const MEMBERS: [&str; 20] = [
-    "QueueUrl", "QueueName", "Attributes", "AttributeNames", "tags", "Tags", "TagKeys", "MessageBody",
-    "MessageAttributes", "MessageSystemAttributes", "DelaySeconds", "MessageGroupId", "Entries",
-    "ReceiptHandle", "VisibilityTimeout", "MaxNumberOfMessages", "SourceArn", "TaskHandle", "Label", "NextToken",
+    "QueueUrl",
+    "QueueName",
+    "Attributes",
+    "AttributeNames",
+    "tags",
+    "Tags",
+    "TagKeys",
+    "MessageBody",
+    "MessageAttributes",
+    "MessageSystemAttributes",
+    "DelaySeconds",
+    "MessageGroupId",
+    "Entries",
+    "ReceiptHandle",
+    "VisibilityTimeout",
+    "MaxNumberOfMessages",
+    "SourceArn",
+    "TaskHandle",
+    "Label",
+    "NextToken",
 ];
 
 proptest! {

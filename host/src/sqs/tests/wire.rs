@@ -10,7 +10,10 @@ use crate::sqs::xml;
 fn the_content_type_decides_and_nothing_else() {
     let table = [
         (Some("application/x-amz-json-1.0"), Protocol::Json),
-        (Some("Application/X-Amz-JSON-1.0; charset=utf-8"), Protocol::Json),
+        (
+            Some("Application/X-Amz-JSON-1.0; charset=utf-8"),
+            Protocol::Json,
+        ),
         (Some("application/x-www-form-urlencoded"), Protocol::Query),
         (Some("application/json"), Protocol::Query),
         (None, Protocol::Query),
@@ -58,7 +61,9 @@ fn a_form_becomes_what_json_would_have_said() {
         let call = in_form("/", form).call().unwrap();
         assert_eq!(call.members["Tags"], json!({ "team": "a" }));
     }
-    let call = in_form("/", "Action=GetQueueAttributes&AttributeName=All").call().unwrap();
+    let call = in_form("/", "Action=GetQueueAttributes&AttributeName=All")
+        .call()
+        .unwrap();
     assert_eq!(call.members["AttributeNames"], json!(["All"]));
     let form = "Action=AddPermission&AWSAccountId.1=1&ActionName.2=b&ActionName.1=a&TagKey.1=k";
     let call = in_form("/", form).call().unwrap();
@@ -80,7 +85,10 @@ fn an_address_may_have_the_parameters_too() {
         query: String::new(),
         ..incoming.clone()
     };
-    assert_eq!(bare.call().unwrap_err().kind.code(), "UnknownOperationException");
+    assert_eq!(
+        bare.call().unwrap_err().kind.code(),
+        "UnknownOperationException"
+    );
     let elsewhere = Incoming {
         query: "Action=CreateQueue&QueueName=x".into(),
         ..incoming
@@ -108,10 +116,15 @@ fn xml_says_what_json_says() {
     let empty = serde_json::Map::new();
     assert!(xml::answer("ReceiveMessage", &empty, "i").contains("<ReceiveMessageResult/>"));
     assert!(!xml::answer("DeleteMessage", &empty, "i").contains("Result"));
-    let batch = json!({ "Successful": [{ "Id": "a" }], "Failed": [{ "Id": "b", "SenderFault": true }] });
+    let batch =
+        json!({ "Successful": [{ "Id": "a" }], "Failed": [{ "Id": "b", "SenderFault": true }] });
     let written = xml::answer("SendMessageBatch", batch.as_object().unwrap(), "i");
-    assert!(written.contains("<SendMessageBatchResultEntry><Id>a</Id></SendMessageBatchResultEntry>"));
-    assert!(written.contains("<BatchResultErrorEntry><Id>b</Id><SenderFault>true</SenderFault></BatchResultErrorEntry>"));
+    assert!(
+        written.contains("<SendMessageBatchResultEntry><Id>a</Id></SendMessageBatchResultEntry>")
+    );
+    assert!(written.contains(
+        "<BatchResultErrorEntry><Id>b</Id><SenderFault>true</SenderFault></BatchResultErrorEntry>"
+    ));
     let error = xml::error(&SqsError::missing("<x>"), "i");
     assert!(error.contains("<Error><Type>Sender</Type><Code>MissingParameter</Code><Message>The request must contain the parameter &lt;x&gt;.</Message><Detail/></Error><RequestId>i</RequestId>"));
 }
@@ -124,18 +137,48 @@ async fn both_protocols_answer_alike() {
     let form = in_form("/", "Action=GetQueueUrl&QueueName=orders");
     let reply = stage.sqs.answer(&form).await;
     assert_eq!((reply.status, reply.content_type), (200, "text/xml"));
-    assert!(reply.body.contains(&format!("<QueueUrl>{url}</QueueUrl>")), "{}", reply.body);
-    let form = in_form("/000000000000/orders", "Action=GetQueueAttributes&AttributeName.1=DelaySeconds");
+    assert!(
+        reply.body.contains(&format!("<QueueUrl>{url}</QueueUrl>")),
+        "{}",
+        reply.body
+    );
+    let form = in_form(
+        "/000000000000/orders",
+        "Action=GetQueueAttributes&AttributeName.1=DelaySeconds",
+    );
     let reply = stage.sqs.answer(&form).await;
-    assert!(reply.body.contains("<Attribute><Name>DelaySeconds</Name><Value>3</Value></Attribute>"));
+    assert!(
+        reply
+            .body
+            .contains("<Attribute><Name>DelaySeconds</Name><Value>3</Value></Attribute>")
+    );
     let form = in_form("/000000000000/nowhere", "Action=PurgeQueue");
     let reply = stage.sqs.answer(&form).await;
     assert_eq!((reply.status, reply.query_error.clone()), (400, None));
-    assert!(reply.body.contains("<Code>AWS.SimpleQueueService.NonExistentQueue</Code>"));
+    assert!(
+        reply
+            .body
+            .contains("<Code>AWS.SimpleQueueService.NonExistentQueue</Code>")
+    );
     assert!(reply.body.contains("for this wsdl version."));
-    let reply = stage.sqs.answer(&in_json("PurgeQueue", &json!({ "QueueUrl": "http://x/1/nowhere" }))).await;
-    assert_eq!(reply.query_error.as_deref(), Some("AWS.SimpleQueueService.NonExistentQueue;Sender"));
-    assert_eq!(reply.body, r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}"#);
-    assert_ne!(reply.request_id, stage.ask("ListQueues", json!({})).await.request_id);
+    let reply = stage
+        .sqs
+        .answer(&in_json(
+            "PurgeQueue",
+            &json!({ "QueueUrl": "http://x/1/nowhere" }),
+        ))
+        .await;
+    assert_eq!(
+        reply.query_error.as_deref(),
+        Some("AWS.SimpleQueueService.NonExistentQueue;Sender")
+    );
+    assert_eq!(
+        reply.body,
+        r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}"#
+    );
+    assert_ne!(
+        reply.request_id,
+        stage.ask("ListQueues", json!({})).await.request_id
+    );
     stage.end().await;
 }

@@ -78,9 +78,10 @@ impl Put {
 
     fn size(&self) -> usize {
         let size = match self {
-            Put::Numbered(_, _, value) | Put::Paired(_, _, value) | Put::Cron(_, value) | Put::Made(_, value) => {
-                value.len()
-            }
+            Put::Numbered(_, _, value)
+            | Put::Paired(_, _, value)
+            | Put::Cron(_, value)
+            | Put::Made(_, value) => value.len(),
             Put::State(key, value) => key.len() + value.len(),
             Put::Dedup(..) => 64,
         };

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use gristmill_queue::{QueueName, Timestamp};
 use gristmill_queue::board::QueueId;
 use gristmill_queue::rate::Bucket;
+use gristmill_queue::{QueueName, Timestamp};
 use redb::ReadableTable;
 
 use super::Writer;
@@ -125,7 +125,10 @@ impl Writer {
             };
             one.queue == *queue || to == Some(queue)
         };
-        let ended = self.redrives.iter().filter(|(_, one)| touches(&one.redrive));
+        let ended = self
+            .redrives
+            .iter()
+            .filter(|(_, one)| touches(&one.redrive));
         let ended: Vec<u64> = ended.map(|(&number, _)| number).collect();
         for number in ended {
             if let Some(running) = self.redrives.remove(&number) {

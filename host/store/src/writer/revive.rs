@@ -16,8 +16,8 @@ use super::send::group_hash;
 use super::settle::has_history;
 use crate::dead::{self, DeadLetter};
 use crate::error::{AdminError, Fatal};
-use crate::record;
 use crate::filter::DeadFilter;
+use crate::record;
 use crate::redrive::{Destination, Edited, RedriveUnderWay};
 
 /// A dead letter with the record of its message, as it stands.
