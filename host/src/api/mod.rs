@@ -21,6 +21,7 @@ pub mod pull;
 pub mod queue;
 pub mod redrive;
 pub mod reply;
+pub mod search;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod topic;
@@ -36,9 +37,7 @@ use tokio::sync::Semaphore;
 
 pub use backup::{BackupOrder, BackupView};
 pub use cron::CronView;
-pub use dead::{
-    DeadGroupView, DeadItem, DeadLetterView, DeadOrder, DeadPage, DeadSearch, FilterView,
-};
+pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
 pub use group::{HaltedGroupView, HaltedPage, ResumeOrder};
 pub use handler::{BatchesView, HandlerStatus, HandlerView, VersionView};
 pub use made::{MadeView, OneQueue};
@@ -49,6 +48,7 @@ pub use pull::{LeaseView, ReceiveOrder, SettleOrder, SettledView};
 pub use queue::QueueView;
 pub use redrive::{Edited, RedriveIn, RedriveOut, RedriveView};
 pub use reply::{Pending, Replied, ReplyView};
+pub use search::{DeadOrder, DeadSearch};
 pub use topic::TopicView;
 pub use view::WaitingView;
 
