@@ -99,7 +99,10 @@ impl Receipt {
 
 /// The seal of these bytes for a queue, whose name ends where its length says.
 fn sealing(key: &[u8; 32], queue: &QueueName, sealed: &[u8]) -> Hmac<Sha256> {
-    let mut sealing = Hmac::<Sha256>::new(&(*key).into());
+    // A key that is shorter than a block counts as one with zeros behind it.
+    let mut block = [0; 64];
+    block[..key.len()].copy_from_slice(key);
+    let mut sealing = Hmac::<Sha256>::new(&block.into());
     let name = queue.as_str().as_bytes();
     sealing.update(&(name.len() as u64).to_be_bytes());
     sealing.update(name);

@@ -27,8 +27,8 @@ fn waiting() -> ReceiveOrder {
 impl Stage {
     async fn send(&self, bodies: &[&'static str]) {
         let messages = bodies.iter().map(|&body| NewMessage::with_body(body));
-        let sent = self.client.send_all(&name("orders"), messages.collect());
-        sent.await.unwrap();
+        let (orders, messages) = (name("orders"), messages.collect());
+        self.client.send_all(&orders, messages).await.unwrap();
     }
 
     async fn receive(&self, order: &ReceiveOrder) -> Vec<LeaseView> {
@@ -36,8 +36,8 @@ impl Stage {
     }
 
     async fn settle(&self, order: &SettleOrder) -> Vec<SettledView> {
-        let settled = self.client.settle_pulled(&name("orders"), order);
-        settled.await.unwrap()
+        let orders = name("orders");
+        self.client.settle_pulled(&orders, order).await.unwrap()
     }
 }
 
