@@ -4,7 +4,7 @@
 use std::process::{Command, ExitCode, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use gristmill_tests::workspace;
+use gristmill_tests::{measure_start, workspace};
 
 const HELP: &str = "\
 Tests the store for a long time, or tests its tests.
@@ -15,10 +15,13 @@ usage: cargo soak WHAT [OPTIONS]
   errors       every operation of the disk fails
   corruption   the file is damaged while it is closed
   model        random scripts, compared with a plain reference
+  start        a host with a large store is killed and started: how long until it is ready, and
+               until the first message is handled; for figures: cargo run --release
+               --package gristmill-tests --bin soak -- start
   bugs         plants one bug after the other, and demands that a test fails
 
-  --runs N     how many images (power), damages (corruption) or scripts (model) at least;
-               of the bugs: how many, beginning with the one whose turn it is by the seed
+  --runs N     how many images (power), damages (corruption) or scripts (model) at least,
+               or messages (start); of the bugs: how many, beginning with the one whose turn it is by the seed
   --seed N     where to begin [default: 1]
   --threads N  for power [default: 2]
   --only NAME  plants this bug only
@@ -126,6 +129,7 @@ fn soak(options: &Options) -> Result<()> {
                 ("GRISTMILL_MODEL_SEED", seed),
             ],
         ),
+        "start" => measure_start(options.runs.unwrap_or(1_000_000)),
         "bugs" => bugs(options),
         other => bail!("what is {other:?}?\n\n{HELP}"),
     }
