@@ -1,7 +1,7 @@
 //! What is left of a quiet queue's throughput while hostile handlers run beside it, four times as
 //! many at once as there are cores.
 //!
-//! `cargo bench -p gristmill --bench neighbours` prints a table. The handlers have to be built
+//! `cargo bench -p gristmill --bench neighbours` prints a table; words after `--` choose rows. The handlers have to be built
 //! before: `cargo build --target wasm32-wasip2 --profile handler --target-dir target/guests -p
 //! misbehave -p sink`.
 
@@ -64,7 +64,10 @@ fn main() {
     );
     let rig = Rig::new(many);
     let mut before = rig.rate();
-    for evil in EVILS {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let is_chosen = |evil: &&str| chosen.iter().any(|word| evil.contains(&**word));
+    let all = !EVILS.iter().any(|evil| is_chosen(&evil));
+    for evil in EVILS.into_iter().filter(|evil| all || is_chosen(evil)) {
         let ended = rig.evil_ended();
         rig.begin(evil, many);
         let beside = rig.rate();

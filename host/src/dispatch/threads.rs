@@ -1,12 +1,16 @@
 //! The threads that run handlers and nothing else, in two lanes.
 //!
 //! A delivery begins on the quick threads. One that has computed for longer than
-//! [`QUICK`](crate::runtime::QUICK) goes on on the patient ones, which have a lower priority: it takes
-//! what the others leave. So a few handlers that compute for seconds do not hold up those that need
-//! microseconds, and with nothing else to do they still have the whole machine.
+//! [`QUICK`](crate::runtime::QUICK) goes on on the patient ones. These have a lower priority, and for as
+//! long as quick deliveries come and go they rest after each turn: a scheduler that lets a thread finish
+//! its slice would else hold up each of the steps between a send and its ack. So a few handlers that
+//! compute for seconds do not hold up those that need microseconds, they always get a fifth of the
+//! machine, and all of it when there is nothing else to do.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,9 +18,11 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::runtime::took_long;
 
-/// How much nicer the patient threads are. Each step is a quarter of the CPU time or so: where both
-/// lanes want all of it, the patient one gets about a tenth.
+/// How much nicer the patient threads are.
 const NICENESS: i32 = 10;
+/// How long a patient thread rests after a turn, which takes about a millisecond, if quick deliveries
+/// ended since the last one.
+const REST: Duration = Duration::from_millis(4);
 /// How long the threads may take to stop after their deliveries were dropped.
 const STOP: Duration = Duration::from_secs(2);
 
@@ -25,6 +31,7 @@ const STOP: Duration = Duration::from_secs(2);
 pub struct Guests {
     quick: Handle,
     patient: Handle,
+    ended: Arc<AtomicU64>,
 }
 
 impl From<Handle> for Guests {
@@ -33,6 +40,7 @@ impl From<Handle> for Guests {
         Guests {
             quick: handle.clone(),
             patient: handle,
+            ended: Arc::default(),
         }
     }
 }
@@ -47,15 +55,17 @@ impl Guests {
     pub(super) fn spawn_delivery(&self, delivery: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(Quick {
             delivery: Some(Box::pin(delivery)),
-            patient: self.patient.clone(),
+            guests: self.clone(),
         });
     }
 }
 
+type Delivery = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A delivery for as long as it is quick.
 struct Quick {
-    delivery: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    patient: Handle,
+    delivery: Option<Delivery>,
+    guests: Guests,
 }
 
 impl Future for Quick {
@@ -66,15 +76,46 @@ impl Future for Quick {
             return Poll::Ready(());
         };
         if delivery.as_mut().poll(context).is_ready() {
+            self.guests.ended.fetch_add(1, Ordering::Relaxed);
             return Poll::Ready(());
         }
         if !took_long() {
             return Poll::Pending;
         }
         if let Some(delivery) = self.delivery.take() {
-            self.patient.spawn(delivery);
+            self.guests.patient.spawn(Patient {
+                delivery,
+                ended: Arc::clone(&self.guests.ended),
+                seen: 0,
+            });
         }
         Poll::Ready(())
+    }
+}
+
+/// A delivery that has computed for long.
+struct Patient {
+    delivery: Delivery,
+    ended: Arc<AtomicU64>,
+    /// How many quick ones had ended after its last turn.
+    seen: u64,
+}
+
+impl Future for Patient {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.delivery.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        if took_long() {
+            let ended = self.ended.load(Ordering::Relaxed);
+            if ended != std::mem::replace(&mut self.seen, ended) {
+                // The thread rests, and with it whatever else computes for long on it.
+                std::thread::sleep(REST);
+            }
+        }
+        Poll::Pending
     }
 }
 
@@ -124,6 +165,7 @@ impl GuestThreads {
         Guests {
             quick: handle(&self.quick),
             patient: handle(&self.patient),
+            ended: Arc::default(),
         }
     }
 
@@ -153,7 +195,7 @@ impl Drop for GuestThreads {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
     use crate::runtime::note_long;
