@@ -14,7 +14,7 @@ mod socket;
 mod start;
 
 pub use ask::Output;
-pub use build::{Guests, cargo, gristmill, guests, kept, workspace};
+pub use build::{Guests, cargo, commit, gristmill, guests, kept, workspace};
 pub use history::{Event, History, Violation};
 pub use host::Host;
 pub use queue::Queue;

@@ -54,6 +54,8 @@ bugs! {
     HandlersNotAdmitted = "handlers-not-admitted",
     /// A large body is not synced before its message is committed.
     BodyNotSynced = "body-not-synced",
+    /// A compacted file takes the old one's place before it is whole.
+    ReplacedTooEarly = "replaced-too-early",
 }
 
 #[cfg(feature = "seeded-bugs")]
