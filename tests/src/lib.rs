@@ -12,11 +12,13 @@ mod host;
 mod queue;
 mod rng;
 mod socket;
+mod start;
 
 pub use ask::Output;
-pub use build::{Guests, cargo, gristmill, guests, kept, workspace};
+pub use build::{Guests, cargo, commit, gristmill, guests, kept, workspace};
 pub use history::{Event, History, Violation};
 pub use host::Host;
 pub use queue::Queue;
 pub use rng::Rng;
 pub use socket::{Answer, Socket};
+pub use start::measure_start;

@@ -10,7 +10,9 @@
 
 mod bad_modules;
 mod batches;
+mod blackbox;
 mod canary;
+mod churn;
 mod compile;
 mod confine;
 mod cron;

@@ -58,6 +58,8 @@ bugs! {
     PullLeaseNotRecorded = "pull-lease-not-recorded",
     /// A pull consumer that lets its lease run out is not charged for it.
     LapseNotCounted = "lapse-not-counted",
+    /// A compacted file takes the old one's place before it is whole.
+    ReplacedTooEarly = "replaced-too-early",
 }
 
 #[cfg(feature = "seeded-bugs")]

@@ -144,12 +144,11 @@ enum Verb {
 /// Runs the command that the arguments of the process ask for.
 #[must_use]
 pub fn main() -> ExitCode {
-    // The host's own child reads its arguments itself, and before any thread starts.
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|verb| verb == "__compile")
-    {
-        return crate::runtime::compile_child_main();
+    // Children of our own read their arguments themselves, and before any thread starts.
+    match std::env::args_os().nth(1) {
+        Some(verb) if verb == "__compile" => return crate::runtime::compile_child_main(),
+        Some(verb) if verb == store::VERIFY => return store::verify_child_main(),
+        _ => {}
     }
     let cli = Cli::parse();
     let screen = Screen::new(cli.global.json, cli.global.quiet);

@@ -165,7 +165,7 @@ static KEYS: &[KeyDoc] = &[
     at_start(key(Sandbox, "compile_cpu", r#""2m""#, "1s to 1h",
         "CPU time for compiling one module.")),
     at_start(key(Sandbox, "compile_memory", r#""4GiB""#, "256MiB to 1TiB",
-        "Address space for compiling one module.")),
+        "Address space for compiling one module. The compiler uses a thread for each 256MiB of it, at most one for every four cores.")),
     key(Sandbox, "max_module_size", r#""64MiB""#, "1KiB to 1GiB",
         "Size of one module file. A larger one is not loaded."),
     at_start(key(Sandbox, "confine", r#""auto""#, r#""auto", "required" or "off""#,

@@ -1,5 +1,6 @@
 //! The router on a socket, over a store, driven by the client.
 
+mod backup;
 mod dead;
 mod groups;
 mod large;

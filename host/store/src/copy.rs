@@ -10,6 +10,7 @@ use redb::{
     TableHandle, Value, WriteTransaction,
 };
 
+use crate::store::Create;
 use crate::tables::{
     BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE, MADE, MESSAGE,
     META, QUARANTINE, QUEUE, REDRIVE, STATE,
@@ -39,6 +40,11 @@ pub(crate) struct Copying {
 impl Copying {
     /// Begins a new file, which must not be there.
     pub fn begin(to: &Path) -> Result<Self, redb::Error> {
+        Self::begin_on(to, Box::new(|builder, file| builder.create_file(file)))
+    }
+
+    /// The same on another disk than that of the file.
+    pub fn begin_on(to: &Path, create: Create) -> Result<Self, redb::Error> {
         use std::os::unix::fs::OpenOptionsExt;
         let file = std::fs::OpenOptions::new()
             .read(true)
@@ -46,11 +52,10 @@ impl Copying {
             .create_new(true)
             .mode(0o600)
             .open(to)?;
-        let database = Database::builder()
-            .set_cache_size(2 * BATCH)
-            .create_file(file)?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(2 * BATCH);
         Ok(Copying {
-            database,
+            database: create(&builder, file)?,
             done: 0,
             of: 0,
         })

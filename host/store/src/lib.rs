@@ -63,8 +63,9 @@ pub use filter::DeadFilter;
 pub use held::{Halted, HaltedGroup};
 pub use made::ReadMade;
 pub use offline::{
-    BodiesReport, CheckReport, CompactError, Compacted, Problem, Progress, Salvage, SalvageError,
-    Salvaged, SalvagedTable, TableReport, check_store, compact_store, salvage_store,
+    Beneath, BodiesReport, CheckReport, CompactError, Compacted, Problem, Progress, Salvage,
+    SalvageError, Salvaged, SalvagedTable, TableReport, Verifier, check_store, check_store_by,
+    compact_store, compact_store_on, salvage_store, verify_file,
 };
 pub use ops::{
     Accepted, Declaration, Evidence, Fired, Firing, Leased, Outgoing, PurgeStates, Settle,

@@ -15,6 +15,7 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 use crate::blob::{Blobs, FileStep};
 use crate::clock::RunningClock;
 use crate::copy::COPIED;
+use crate::destination;
 use crate::error::{OpenError, panicked};
 use crate::guarded::Guarded;
 use crate::inbox::Inbox;
@@ -96,6 +97,11 @@ fn open_sound(
         folder: folder.to_owned(),
         source,
     };
+    if destination::is_unfinished(folder) {
+        return Err(OpenError::Unfinished {
+            folder: folder.to_owned(),
+        });
+    }
     let fresh = !file.exists() && !is_planted(Bug::NamedTooEarly);
     // What a compaction that was interrupted has left only takes room.
     let _ = compact::remove(&folder.join(compact::NEW_FILE));

@@ -49,6 +49,9 @@ pub struct Options {
     pub disk_reserve: DiskReserve,
     /// Who is asked how much of it is free, instead of the file system.
     pub space: Option<SpaceSource>,
+    /// By how many bytes the file may grow, beside its own size, while it is backed up: pages that were
+    /// freed since the backup began are not used again before it ends.
+    pub backup_growth: u64,
     /// Called once if the store fails: the process has to exit, since what was under way is
     /// neither done nor undone for certain.
     pub on_fatal: Option<OnFatal>,
@@ -75,6 +78,7 @@ impl Default for Options {
             inline_bytes: limits::DEFAULT_INLINE,
             disk_reserve: DiskReserve::default(),
             space: None,
+            backup_growth: 4 * 1024 * 1024 * 1024,
             on_fatal: None,
             create: None,
             watch: None,
@@ -118,6 +122,7 @@ pub(crate) struct Shared {
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held by the one backup that is under way.
     pub backup: Mutex<()>,
+    pub backup_growth: u64,
 }
 
 impl Drop for Shared {
@@ -148,6 +153,7 @@ impl Store {
             receipt_key,
             writer: Mutex::new(None),
             backup: Mutex::new(()),
+            backup_growth: options.backup_growth,
         });
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())

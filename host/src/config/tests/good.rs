@@ -22,7 +22,14 @@ fn queue<'c>(config: &'c crate::config::Config, name: &str) -> &'c crate::config
 fn two_lines_are_enough_and_the_rest_is_what_the_core_and_the_sandbox_say() {
     let config = good("[queue.orders]\nhandler = \"orders.wasm\"\n");
     assert_eq!(config.warnings, []);
-    assert_eq!(queue(&config, "orders").policy, QueuePolicy::default());
+    let for_handler = QueuePolicy {
+        pull: PullPolicy {
+            allowed: Some(false),
+            ..PullPolicy::default()
+        },
+        ..QueuePolicy::default()
+    };
+    assert_eq!(queue(&config, "orders").policy, for_handler);
     assert_eq!(queue(&config, "orders").handler.as_deref(), Some("orders"));
     assert_eq!(queue(&config, "orders").origin, 1);
     let handler = &config.handlers["orders"];

@@ -30,8 +30,8 @@ use pages::Shape;
 use walk::Order;
 
 pub use bodies::BodiesReport;
-pub use check::check_store;
-pub use compact::{CompactError, Compacted, compact_store};
+pub use check::{Verifier, check_store, check_store_by, verify_file};
+pub use compact::{Beneath, CompactError, Compacted, compact_store, compact_store_on};
 pub use report::{CheckReport, Problem, TableReport};
 pub use salvage::{Salvage, SalvageError, Salvaged, SalvagedTable, salvage_store};
 

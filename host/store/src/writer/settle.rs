@@ -141,7 +141,7 @@ impl Writer {
     fn apply_effects(
         &mut self,
         of: Option<Fence>,
-        mut effects: Effects,
+        effects: Effects,
         evidence: &Evidence,
         group: &mut Group<'_>,
         now: Timestamp,
@@ -169,11 +169,11 @@ impl Writer {
             return Ok(Err(Outcome::HandedBack(HandedBack::DestinationFull)));
         }
         if let Some(fence) = of {
-            self.derive_dedup_ids(fence, &mut effects, &routes);
+            self.derive_dedup_ids(fence, &effects, &mut routes);
         }
         let copies = routes
             .iter()
-            .map(|route| (route.queue, &effects.sends[route.at].message));
+            .map(|route| (route, &effects.sends[route.at].message));
         let room = if is_planted(Bug::HandlersNotAdmitted) {
             Ok(())
         } else {
@@ -209,13 +209,12 @@ impl Writer {
     }
 
     /// Gives what a handler sends without a dedup id one that is the same whenever the handler runs
-    /// for this message, where a destination asks for it.
-    fn derive_dedup_ids(&self, fence: Fence, effects: &mut Effects, routes: &[Route]) {
+    /// for this message, in each destination that asks for it, and in no other.
+    fn derive_dedup_ids(&self, fence: Fence, effects: &Effects, routes: &mut [Route]) {
         for route in routes {
-            let message = &mut effects.sends[route.at].message;
-            if message.dedup_id.is_none() && self.board.policy(route.queue).dedup == Dedup::Derived
-            {
-                message.dedup_id = Some(format!("{}/{}", self.message_id(fence), route.at));
+            let asked = self.board.policy(route.queue).dedup == Dedup::Derived;
+            if asked && effects.sends[route.at].message.dedup_id.is_none() {
+                route.derived = Some(format!("{}/{}", self.message_id(fence), route.at));
             }
         }
     }

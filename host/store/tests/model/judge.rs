@@ -176,7 +176,10 @@ impl World {
         let mut first = refusals.into_iter().filter(|one| *one != Refusal::Invalid);
         if let Some(refusal) = first.next() {
             return Err(match refusal {
-                Refusal::Full => back(1000, false),
+                Refusal::Full => {
+                    self.reference.tally.note("acks that wait for room");
+                    back(1000, false)
+                }
                 _ => self.not_sent(&batch),
             });
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use gristmill_queue::retry::Jitter;
 use gristmill_queue::{Fence, Reason};
 use gristmill_store::{AdminError, GroupOrder, PullError, Pulled, Receive, ReceiveError, Received};
 
@@ -201,10 +202,12 @@ impl World {
             return Asked::Nothing;
         };
         let error = "failure four".to_owned();
+        // A queue that is not declared any more has the default policy, whose back-off is drawn.
+        let draws = self.reference.queues[queue].policy.retry.jitter != Jitter::None;
         let pulled = match *pulling {
             Pulling::Ack => Pulled::Ack,
             Pulling::Retry(delay) => Pulled::Retry {
-                delay: delay.map(Duration::from_millis),
+                delay: delay.or(draws.then_some(0)).map(Duration::from_millis),
                 error,
             },
             Pulling::Reject => Pulled::Reject { error },

@@ -213,6 +213,7 @@ fn step() -> impl Strategy<Value = Step> {
         30 => op().prop_map(Step::One),
         6 => vec(op(), 2..6).prop_map(Step::Together),
         16 => (0..4usize, vec(act(), 1..5)).prop_map(|(n, acts)| Step::Act(n, acts)),
+        3 => (0..4usize, queue(), vec(sending(), 4..7)).prop_map(flood),
         12 => pass().prop_map(Step::Pass),
         3 => (queue(), 1..4u32, option::weighted(0.3, 1..4u32))
             .prop_map(|(queue, slots, shared)| Step::Attach(queue, slots, shared)),
@@ -359,6 +360,18 @@ fn act() -> impl Strategy<Value = Act> {
         5 => sending().prop_map(Act::Send),
         6 => size().prop_map(Act::Reply),
     ]
+}
+
+/// A handler sends much to one queue, which may have no room for it.
+fn flood((n, queue, sends): (usize, usize, Vec<Sending>)) -> Step {
+    let to_it = |sending| {
+        Act::Send(Sending {
+            to: queue,
+            dedup: None,
+            ..sending
+        })
+    };
+    Step::Act(n, sends.into_iter().map(to_it).collect())
 }
 
 fn end() -> impl Strategy<Value = End> {

@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 pub struct Tally(BTreeMap<&'static str, u64>);
 
 /// What has to happen in a run, however short.
-const ALL: [&str; 20] = [
+const ALL: [&str; 21] = [
     "attempts",
+    "acks that wait for room",
     "copies",
     "copies by handlers",
     "copies that repeat",
