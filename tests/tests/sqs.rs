@@ -217,6 +217,22 @@ fn the_examples_of_the_document_work() {
             clients::finish(&mut command).unwrap();
         }
     }
+    let found = examples("console");
+    assert!(!found.is_empty());
+    for example in found {
+        let mut typed = String::from("set -e\n");
+        for line in example.lines() {
+            let line = line.strip_prefix("$ curl ").unwrap();
+            // What the host refuses is not taken for an answer.
+            typed.push_str(&format!("curl --fail --silent --show-error {line}\n"));
+        }
+        clients::finish(
+            Command::new("sh")
+                .args(["-c", &typed])
+                .current_dir(host.folder()),
+        )
+        .unwrap();
+    }
     if let Some(folder) = clients::node().unwrap() {
         for example in examples("js") {
             // Packages are looked for beside the program.

@@ -131,7 +131,7 @@ fn a_sound_store_is_found_sound_and_every_table_is_counted() {
         .iter()
         .map(|table| (table.name, table.sound))
         .collect();
-    assert_eq!(counts.len(), 16);
+    assert_eq!(counts.len(), 17);
     for table in [
         "meta",
         "queue",
