@@ -5,7 +5,7 @@
 //! go of the future waits no more; what was granted to somebody who is gone is released, uncounted.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gristmill_queue::outcome::HandedBack;
@@ -151,6 +151,22 @@ pub enum PullError {
     TooLong,
 }
 
+/// What all handles of a store have in common for pull consumers.
+pub(crate) struct Pulls {
+    /// How often they have asked for messages.
+    asked: AtomicU64,
+    receipt_key: [u8; 32],
+}
+
+impl Pulls {
+    pub fn new(receipt_key: [u8; 32]) -> Self {
+        Pulls {
+            asked: AtomicU64::new(0),
+            receipt_key,
+        }
+    }
+}
+
 /// What the writer was asked for by a pull consumer.
 pub(crate) struct Asked {
     /// What the wait goes by.
@@ -206,7 +222,7 @@ impl Store {
     /// and copied with it.
     #[must_use]
     pub fn receipt_key(&self) -> [u8; 32] {
-        self.shared.receipt_key
+        self.shared.pulls.receipt_key
     }
 
     /// Leases messages of a queue to a pull consumer: that is durable when this returns. If there is none, it
@@ -215,7 +231,7 @@ impl Store {
     /// # Errors
     /// When the queue is not there or not for pull consumers, too many wait, or the store closed.
     pub async fn receive(&self, receive: Receive) -> Result<Vec<Received>, ReceiveError> {
-        let number = self.shared.receives.fetch_add(1, Ordering::Relaxed);
+        let number = self.shared.pulls.asked.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         let asked = Asked {
             number,

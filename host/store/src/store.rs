@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -23,6 +22,7 @@ use crate::open::{self, Opened};
 use crate::ops::{
     Declaration, Fired, Firing, HaltedGroups, Op, ResumeGroups, Sink, Slots, Standing,
 };
+use crate::pull::Pulls;
 use crate::reserve::{DiskReserve, SpaceSource};
 use crate::state::HandlerState;
 use crate::topics::TopicDeclaration;
@@ -116,9 +116,7 @@ pub(crate) struct Shared {
     ids: Arc<IdSource>,
     clock: RunningClock,
     pub blobs: Arc<Blobs>,
-    /// How often pull consumers have asked for messages.
-    pub receives: AtomicU64,
-    pub receipt_key: [u8; 32],
+    pub pulls: Pulls,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held by the one backup that is under way.
     pub backup: Mutex<()>,
@@ -149,8 +147,7 @@ impl Store {
             ids: Arc::clone(&writer.ids),
             clock: writer.clock.clone(),
             blobs,
-            receives: AtomicU64::new(0),
-            receipt_key,
+            pulls: Pulls::new(receipt_key),
             writer: Mutex::new(None),
             backup: Mutex::new(()),
             backup_growth: options.backup_growth,

@@ -41,6 +41,7 @@ mod model {
     pub mod standing;
     pub mod state;
     pub mod tally;
+    pub mod ticks;
     pub mod topics;
     pub mod world;
 }

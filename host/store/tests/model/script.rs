@@ -8,6 +8,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::pulling::{Pulling, pulling, visibility};
+pub use super::ticks::Tick;
+use super::ticks::{schedule, tick};
 
 /// The queues that scripts use. One more, [`GATE`], belongs to the rig.
 pub const QUEUES: [&str; 3] = ["a", "b", "c"];
@@ -145,21 +147,6 @@ pub enum Op {
     ResumeGroups(usize, Option<u8>),
 }
 
-/// A tick of the crontab that is to be done.
-#[derive(Clone, Debug)]
-pub struct Tick {
-    /// Which of [`ENTRIES`].
-    pub entry: usize,
-    /// What its schedule is held to be.
-    pub schedule: u64,
-    /// How many whole seconds after the last second the tick is; before it, if negative.
-    pub ahead: i64,
-    /// What is sent; nothing, if it is left out.
-    pub sending: Option<Sending>,
-    /// Somebody asked for it.
-    pub by_hand: bool,
-}
-
 /// One line of a script.
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -259,23 +246,6 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn schedule() -> impl Strategy<Value = Option<u64>> {
-    option::weighted(0.8, 0..2u64)
-}
-
-fn tick() -> impl Strategy<Value = Tick> {
-    let sending = option::weighted(0.8, sending());
-    (0..ENTRIES.len(), 0..2u64, -2..2i64, sending, 0..8u8).prop_map(
-        |(entry, schedule, ahead, sending, kind)| Tick {
-            entry,
-            schedule,
-            ahead,
-            by_hand: kind == 7 && sending.is_some(),
-            sending,
-        },
-    )
-}
-
 fn queue() -> impl Strategy<Value = usize> {
     0..QUEUES.len()
 }
@@ -318,7 +288,7 @@ pub fn delay() -> impl Strategy<Value = u64> {
     prop_oneof![4 => Just(0u64), 1 => Just(1), 1 => Just(1000), 1 => Just(3000), 1 => Just(60_000)]
 }
 
-fn sending() -> impl Strategy<Value = Sending> {
+pub fn sending() -> impl Strategy<Value = Sending> {
     let most = QUEUES.len() + TOPICS.len();
     let to = prop_oneof![12 => queue(), 8 => QUEUES.len()..most, 1 => Just(most)];
     let priority = prop_oneof![3 => Just(4u8), 2 => 0..10u8];
