@@ -13,6 +13,8 @@ pub struct Place {
     pub region: String,
     /// What URLs of queues begin with, without a slash at the end.
     pub base: String,
+    /// Since when they are there: milliseconds since 1970.
+    pub since_ms: u64,
 }
 
 impl Place {

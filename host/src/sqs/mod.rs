@@ -49,6 +49,7 @@ pub struct Sqs {
 struct Inner {
     queues: Queues,
     config: SqsConfig,
+    since_ms: u64,
     recent: Recent,
     tasks: Tasks,
     requests: AtomicU64,
@@ -85,6 +86,7 @@ impl Sqs {
     pub fn new(queues: Queues, config: SqsConfig) -> Self {
         Sqs {
             inner: Arc::new(Inner {
+                since_ms: queues.now().unix_ms(),
                 queues,
                 config,
                 recent: Recent::default(),
@@ -192,6 +194,7 @@ impl Inner {
                 .clone()
                 .unwrap_or_else(|| config.region.clone()),
             base,
+            since_ms: self.since_ms,
         }
     }
 

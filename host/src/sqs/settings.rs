@@ -218,14 +218,14 @@ pub fn change(
     Ok(())
 }
 
-/// All attributes of a queue but those that are counted.
+/// All attributes of a queue but those that are counted. One of the file is as old as this endpoint.
 #[must_use]
 pub fn all(name: &QueueName, known: &Known, place: &Place) -> Attributes {
     let mut all = of_policy(&known.policy, place);
     let mut set = |name: &str, value: String| {
         all.entry(name.to_owned()).or_insert(value);
     };
-    let (mut created, mut changed) = (0, 0);
+    let (mut created, mut changed) = (place.since_ms / 1000, place.since_ms / 1000);
     let mut kept = &Attributes::new();
     if let Some(made) = &known.made {
         (created, changed) = (made.created_at_ms / 1000, made.changed_at_ms / 1000);
