@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 
 use gristmill_store::{OpenError, Options, Recovery, Store};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::api::Api;
-use crate::config::{Config, SandboxConfig};
+use crate::auth::Access;
+use crate::config::{ApiAuth, Config, SandboxConfig};
 use crate::cron::Crontab;
 use crate::dispatch::Dispatcher;
 use crate::drift;
-use crate::http;
+use crate::http::{self, Gate};
+use crate::net::{self, Budget, Listening, Tls};
 use crate::queues::Queues;
 use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
 use crate::runtime::{CompileLimits, CompileMode, Runtime, RuntimeError, RuntimeOptions};
@@ -44,6 +47,12 @@ pub enum ServeError {
     /// The socket cannot be made.
     #[error(transparent)]
     Socket(#[from] http::BindError),
+    /// Nothing can be listened to on the network.
+    #[error("api.listen: {0}")]
+    Listen(#[from] net::ListenError),
+    /// There is no TLS.
+    #[error("api.tls_cert: {0}")]
+    Tls(#[from] net::TlsError),
     /// Threads or signals are not to be had.
     #[error("the host cannot start: {0}")]
     System(std::io::Error),
@@ -150,6 +159,8 @@ async fn open_store_soon(config: &Config) -> Result<(Store, Recovery), OpenError
 }
 
 async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result<(), ServeError> {
+    // Before modules are compiled, so that what cannot be is said at once. Who connects waits.
+    let network = open_network(config)?;
     let runtime = open_runtime(config)?;
     let guests = GuestThreads::start(config.host.threads as usize).map_err(ServeError::System)?;
     let dispatcher = Dispatcher::new(queues.clone(), guests.handle());
@@ -169,11 +180,28 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
     let ticking = tokio::spawn(crontab.clone().run(handlers.changes(), entries));
     let comparing = tokio::spawn(drift::watch(queues.clone()));
     let views = handlers.clone();
-    let api = Api::new(queues.clone(), Arc::new(move || views.list())).with_crontab(crontab);
-    let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
-    let mut served = tokio::spawn(http::serve_until(listener, api, async {
-        let _ = stopped.await;
-    }));
+    let versions = handlers.clone();
+    let access = Access::of(&config.host.data_dir);
+    let api = Api::new(queues.clone(), Arc::new(move || views.list()))
+        .with_crontab(crontab)
+        .with_versions(Arc::new(move |name| {
+            let known = versions.list().iter().any(|one| one.name == name);
+            known.then(|| versions.versions(name))
+        }))
+        .with_access(access.clone());
+    let remote_config = config.api.clone();
+    let (stop_serving, stopped) = watch::channel(());
+    let budget = Budget::default();
+    let gate = Gate::of_socket(budget.clone());
+    let socket = Listening::Socket(listener);
+    let local = http::serve_at(socket, api.clone(), gate, ended(stopped.clone()));
+    let remote = async move {
+        if let Some(listening) = network {
+            let gate = Gate::of_network(&remote_config, access, budget);
+            http::serve_at(listening, api, gate, ended(stopped)).await;
+        }
+    };
+    let mut served = tokio::spawn(async { tokio::join!(local, remote) });
     tracing::info!("serving {} queues; stop with Ctrl-C", config.queues.len());
     while let Signal::Reload = signals.next().await {
         reloader.reload_config().await;
@@ -201,10 +229,38 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
         () = signals.stop() => false,
     };
     if !ended {
-        tracing::warn!("requests over the socket were still open; they are cut off");
+        tracing::warn!("requests were still open; they are cut off");
         served.abort();
     }
     Ok(())
+}
+
+/// Listens on the network, if the configuration says so.
+fn open_network(config: &Config) -> Result<Option<Listening>, ServeError> {
+    let api = &config.api;
+    let Some(address) = api.listen else {
+        return Ok(None);
+    };
+    net::raise_descriptors();
+    let tls = api.tls.clone().map(Tls::open).transpose()?;
+    let listener = net::listen(address)?;
+    let address = listener.local_addr().unwrap_or(address);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let wanted = match api.auth {
+        ApiAuth::None => "no token is wanted",
+        ApiAuth::Token => "a token is wanted",
+    };
+    tracing::info!("the API listens at {scheme}://{address}; {wanted}");
+    Ok(Some(Listening::Network {
+        listener,
+        tls,
+        most: api.max_connections as usize,
+    }))
+}
+
+/// Ready when the sender is gone.
+async fn ended(mut stop: watch::Receiver<()>) {
+    while stop.changed().await.is_ok() {}
 }
 
 /// Leases nothing more, lets running deliveries finish, and drops those that do not. Asked once more, it

@@ -7,6 +7,7 @@
 //! exists: modules come and go while the host runs.
 
 mod check;
+mod check_api;
 mod check_batch;
 mod check_cron;
 mod check_dead;
@@ -31,10 +32,12 @@ mod tests;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gristmill_queue::rate::Rate;
 use gristmill_queue::{QueueName, QueuePolicy, TopicPolicy};
 use gristmill_store::DiskReserve;
 use toml::de::DeTable;
@@ -45,6 +48,7 @@ pub use problem::{ConfigErrors, Problem, Severity};
 
 use crate::cron::CronConfigs;
 use crate::dispatch::BatchLimits;
+use crate::net::TlsFiles;
 use crate::runtime::spec::HandlerSpec;
 use problem::Problems;
 use raw::RawConfig;
@@ -57,6 +61,8 @@ pub const EXAMPLE: &str = include_str!("example.toml");
 pub struct Config {
     /// The host itself.
     pub host: HostConfig,
+    /// The API on the network.
+    pub api: ApiConfig,
     /// The queues that the file declares.
     pub queues: BTreeMap<QueueName, QueueConfig>,
     /// The topics that the file declares. No queue has the name of one.
@@ -100,6 +106,36 @@ pub struct HostConfig {
     pub log: String,
     /// Settings of the sandbox that no handler has a say in.
     pub sandbox: SandboxConfig,
+}
+
+/// The API on the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Where it listens, if it does.
+    pub listen: Option<SocketAddr>,
+    /// Who is let in.
+    pub auth: ApiAuth,
+    /// How it is kept private, if it is.
+    pub tls: Option<TlsFiles>,
+    /// How many may be connected at once.
+    pub max_connections: u32,
+    /// How many requests may come, of all clients together.
+    pub rate: Option<Rate>,
+    /// How many requests may come from one client.
+    pub rate_per_client: Option<Rate>,
+}
+
+/// Who is let in over the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiAuth {
+    /// Everybody who can connect.
+    None,
+    /// Who shows a token.
+    Token,
+}
+
+impl ApiAuth {
+    const WORDS: [(&str, ApiAuth); 2] = [("none", ApiAuth::None), ("token", ApiAuth::Token)];
 }
 
 /// Settings of the sandbox that no handler has a say in.

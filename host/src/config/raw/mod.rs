@@ -3,6 +3,7 @@
 //! Knows which key belongs where and what type and bounds it has. Does not know what one value
 //! means for another (that is [`check`](super::check)) nor what holds where nothing was typed.
 
+mod api;
 mod cron;
 mod handler;
 mod queue;
@@ -15,6 +16,7 @@ use gristmill_store::DiskReserve;
 use toml::Spanned;
 use toml::de::DeTable;
 
+pub use api::RawApi;
 pub use cron::RawCron;
 pub use handler::RawHandler;
 pub use queue::{RawBackoff, RawQueue};
@@ -29,6 +31,7 @@ use super::{Confine, Watch, defaults};
 #[derive(Default)]
 pub struct RawConfig {
     pub host: RawHost,
+    pub api: RawApi,
     pub queue_defaults: RawQueue,
     pub handler_defaults: RawHandler,
     pub queues: Vec<(Spanned<String>, RawQueue)>,
@@ -41,11 +44,16 @@ impl RawConfig {
     /// Reads the file's tables.
     pub fn read(file: &DeTable<'_>, problems: &mut Problems<'_>) -> Self {
         let root = Section::root(file);
-        let tables = ["host", "defaults", "queue", "topic", "handler", "cron"];
+        let tables = [
+            "host", "api", "defaults", "queue", "topic", "handler", "cron",
+        ];
         root.only(&tables, problems);
         let mut raw = RawConfig::default();
         if let Some(host) = root.table("host", problems) {
             raw.host = RawHost::read(&host, problems);
+        }
+        if let Some(api) = root.table("api", problems) {
+            raw.api = RawApi::read(&api, problems);
         }
         if let Some(shared) = root.table("defaults", problems) {
             shared.only(&["queue", "handler"], problems);

@@ -50,8 +50,7 @@ fn every_key_in_the_example_is_read() {
     for key in reference().iter().filter(|key| key.default.is_none()) {
         // One of them by itself, or with those it needs, changes the configuration: it is not merely
         // tolerated.
-        let needed =
-            |other: &KeyDoc| needs(key).contains(&other.name) && other.table == Table::Queue;
+        let needed = |other: &KeyDoc| needs(key).contains(&other.name) && other.table == key.table;
         let base = good(&uncommented(needed));
         let text = uncommented(|other| needed(other) || other.path() == key.path());
         let config = read(&text).unwrap_or_else(|errors| panic!("{}\n{errors}", key.path()));
@@ -65,13 +64,17 @@ fn every_key_in_the_example_is_read() {
     }
 }
 
-/// The keys of a queue without which a key does nothing.
+/// The keys of its table without which a key does nothing.
 fn needs(key: &KeyDoc) -> &'static [&'static str] {
     match key.name {
         "burst" => &["rate"],
         "batch_wait" | "batch_bytes" => &["batch_size"],
         "concurrency_per_key" | "rate_per_key" => &["key"],
         "burst_per_key" => &["key", "rate_per_key"],
+        "tls_cert" => &["listen", "tls_key"],
+        "tls_key" => &["listen", "tls_cert"],
+        "client_ca" => &["listen", "tls_cert", "tls_key"],
+        "auth" | "rate_per_client" => &["listen"],
         _ => &[],
     }
 }
@@ -145,6 +148,7 @@ fn uncommented(wanted: impl Fn(&KeyDoc) -> bool) -> String {
         table = match line {
             "[host]" => Some(Table::Host),
             "[host.sandbox]" => Some(Table::Sandbox),
+            "[api]" => Some(Table::Api),
             "[queue.orders]" => Some(Table::Queue),
             "[topic.events]" => Some(Table::Topic),
             "[handler.orders]" => Some(Table::Handler),
@@ -173,6 +177,7 @@ fn every_key_stands_in_the_example_and_no_other() {
     for (path, table) in [
         ("host", Table::Host),
         ("host.sandbox", Table::Sandbox),
+        ("api", Table::Api),
         ("queue.orders", Table::Queue),
         ("queue.orders.backoff", Table::Backoff),
         ("topic.events", Table::Topic),
@@ -224,6 +229,12 @@ fn make_example() -> String {
         "[host.sandbox]",
         "Settings of the sandbox that no handler has a say in.",
         Table::Sandbox,
+    );
+    section(
+        &mut text,
+        "[api]",
+        "The HTTP API on the network. Over the socket in the data folder it is there without this.",
+        Table::Api,
     );
     text.push_str("\n# Defaults for all queues and handlers: the same keys as below, but for `handler` and `sha256`.\n[defaults.queue]\n\n[defaults.handler]\n");
     section(
