@@ -18,6 +18,7 @@ use crate::cron::Crontab;
 use crate::dispatch::Dispatcher;
 use crate::drift;
 use crate::http::{self, Gate};
+use crate::net::limits::Pace;
 use crate::net::{self, Budget, Listening, Tls};
 use crate::queues::Queues;
 use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
@@ -255,6 +256,7 @@ fn open_network(config: &Config) -> Result<Option<Listening>, ServeError> {
         listener,
         tls,
         most: api.max_connections as usize,
+        pace: Pace::default(),
     }))
 }
 

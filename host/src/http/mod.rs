@@ -11,11 +11,13 @@
 mod answer;
 mod body;
 mod client;
+mod events;
 mod gate;
 mod guard;
 mod headers;
 mod large;
 pub mod limits;
+mod openapi;
 mod routes;
 mod server;
 mod table;

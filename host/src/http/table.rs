@@ -138,7 +138,7 @@ macro_rules! method {
     };
 }
 
-method!(get GET, post POST, put PUT, delete DELETE);
+method!(get GET, post POST, delete DELETE);
 
 impl Route {
     /// What it is for, in a sentence.

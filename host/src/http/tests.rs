@@ -1,6 +1,7 @@
 //! The router on a socket, over a store, driven by the client.
 
 mod dead;
+mod gate;
 mod groups;
 mod large;
 mod one;

@@ -7,6 +7,24 @@ use std::time::Duration;
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same on the local socket.
 pub const SOCKET_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client on the network may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// For the head of a request, and with a connection that is idle.
+    pub head: Duration,
+    /// To take [`MIN_TAKEN`] of what it is sent.
+    pub write: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace {
+            head: HEAD_TIMEOUT,
+            write: WRITE_TIMEOUT,
+        }
+    }
+}
+
 /// Within this time the TLS handshake has to be done.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Within this time a client that is sent something has to take [`MIN_TAKEN`] of it.

@@ -10,6 +10,8 @@ pub mod limits;
 mod paced;
 mod serve;
 mod site;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod trust;
 

@@ -3,15 +3,17 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::limits::{MIN_TAKEN, WRITE_TIMEOUT};
+use super::limits::MIN_TAKEN;
 
 /// A stream whose writes have to get on.
 pub(super) struct Paced<S> {
     stream: S,
+    patience: Duration,
     /// Set while the other end is waited for.
     due: Option<Pin<Box<Sleep>>>,
     /// Bytes taken since then.
@@ -19,9 +21,10 @@ pub(super) struct Paced<S> {
 }
 
 impl<S> Paced<S> {
-    pub fn new(stream: S) -> Self {
+    pub fn new(stream: S, patience: Duration) -> Self {
         Paced {
             stream,
+            patience,
             due: None,
             taken: 0,
         }
@@ -49,9 +52,10 @@ impl<S> Paced<S> {
 
     fn wait<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         loop {
+            let patience = self.patience;
             let due = self.due.get_or_insert_with(|| {
                 self.taken = 0;
-                Box::pin(sleep_until(Instant::now() + WRITE_TIMEOUT))
+                Box::pin(sleep_until(Instant::now() + patience))
             });
             ready!(due.as_mut().poll(context));
             let enough = self.taken >= MIN_TAKEN;

@@ -19,8 +19,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::{
-    ACCEPT_PAUSE, HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, MAX_HEAD, MAX_HEADERS, MAX_SOCKET_CONNECTIONS,
-    MAX_TURNED_AWAY, SOCKET_HEAD_TIMEOUT, STOP_TIMEOUT, TURN_AWAY_TIMEOUT,
+    ACCEPT_PAUSE, HANDSHAKE_TIMEOUT, MAX_HEAD, MAX_HEADERS, MAX_SOCKET_CONNECTIONS,
+    MAX_TURNED_AWAY, Pace, SOCKET_HEAD_TIMEOUT, STOP_TIMEOUT, TURN_AWAY_TIMEOUT, WRITE_TIMEOUT,
 };
 use super::paced::Paced;
 use super::{Peer, Tls};
@@ -81,6 +81,8 @@ pub enum Listening {
         tls: Option<Tls>,
         /// The most connections at once; more are turned away.
         most: usize,
+        /// How long they may take.
+        pace: Pace,
     },
 }
 
@@ -137,10 +139,16 @@ where
                 let service = Introduced { service, peer };
                 tokio::spawn(async move {
                     let _place = place;
-                    connection(Paced::new(stream), service, SOCKET_HEAD_TIMEOUT, watcher).await;
+                    connection(
+                        Paced::new(stream, WRITE_TIMEOUT),
+                        service,
+                        SOCKET_HEAD_TIMEOUT,
+                        watcher,
+                    )
+                    .await;
                 });
             }
-            (Accepted::Network(stream, address), Listening::Network { tls, .. }) => {
+            (Accepted::Network(stream, address), Listening::Network { tls, pace, .. }) => {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                     turn_away(stream, tls.is_some(), &refusals);
                     continue;
@@ -150,7 +158,13 @@ where
                     secure: tls.is_some(),
                 };
                 let service = Introduced { service, peer };
-                tokio::spawn(networked(stream, tls.clone(), service, watcher, place));
+                tokio::spawn(networked(
+                    stream,
+                    tls.clone(),
+                    service,
+                    *pace,
+                    (watcher, place),
+                ));
             }
             (Accepted::Network(..), Listening::Socket(_)) => {}
         }
@@ -190,8 +204,8 @@ async fn networked<S, B>(
     stream: TcpStream,
     tls: Option<Tls>,
     service: Introduced<S>,
-    watcher: Watcher,
-    place: OwnedSemaphorePermit,
+    pace: Pace,
+    (watcher, place): (Watcher, OwnedSemaphorePermit),
 ) where
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -201,12 +215,12 @@ async fn networked<S, B>(
     let _place = place;
     // An answer is one write; waiting for more only makes it later.
     let _ = stream.set_nodelay(true);
-    let stream = Paced::new(stream);
+    let stream = Paced::new(stream, pace.write);
     let Some(tls) = tls else {
-        return connection(stream, service, HEAD_TIMEOUT, watcher).await;
+        return connection(stream, service, pace.head, watcher).await;
     };
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => connection(stream, service, HEAD_TIMEOUT, watcher).await,
+        Ok(Ok(stream)) => connection(stream, service, pace.head, watcher).await,
         Ok(Err(error)) => tracing::debug!(%error, peer = %service.peer, "no TLS with a client"),
         Err(_) => tracing::debug!(peer = %service.peer, "the TLS handshake took too long"),
     }

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject as _;
@@ -69,6 +69,7 @@ pub struct Tls(Arc<Inner>);
 struct Inner {
     files: TlsFiles,
     config: ArcSwap<ServerConfig>,
+    checked_every: Duration,
     seen: Mutex<(Instant, Stamp)>,
 }
 
@@ -78,11 +79,20 @@ impl Tls {
     /// # Errors
     /// When they cannot be read, or do not fit together.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
+        Self::checked_every(files, CERTIFICATES_CHECKED)
+    }
+
+    /// The same, with another time between looks at the files.
+    pub(super) fn checked_every(
+        files: TlsFiles,
+        checked_every: Duration,
+    ) -> Result<Self, TlsError> {
         let stamp = stamp(&files);
         let config = load(&files)?;
         Ok(Tls(Arc::new(Inner {
             files,
             config: ArcSwap::from_pointee(config),
+            checked_every,
             seen: Mutex::new((Instant::now(), stamp)),
         })))
     }
@@ -101,7 +111,7 @@ impl Tls {
     /// certificates that were there before go on.
     fn refresh(&self) {
         let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.0.elapsed() < CERTIFICATES_CHECKED {
+        if seen.0.elapsed() < self.0.checked_every {
             return;
         }
         let stamp = stamp(&self.0.files);

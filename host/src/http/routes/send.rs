@@ -3,12 +3,16 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use gristmill_queue::{NewMessage, QueueName};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{TextPath, queue_name};
 use crate::api::{Api, BatchIn, Items, Problem, Sent};
 use crate::auth::Action::Send;
 use crate::http::answer::created;
+use crate::http::events::{self, Mode};
 use crate::http::guard::Caller;
 use crate::http::large::{self, Taken};
 use crate::http::limits::MAX_BATCH_BYTES;
@@ -18,9 +22,9 @@ use crate::http::{body, headers};
 pub fn routes() -> Vec<Route> {
     vec![
         post("/v1/queues/{queue}/messages", "send", Needs::Queue(Send), send)
-            .says("Sends a message to a queue or topic; it is durable when this answers. The body is the message's, whatever it is.")
+            .says("Sends a message to a queue or topic; it is durable when this answers. The body is the message's, whatever it is; an event of CloudEvents is unpacked, and several make an answer with `items`.")
             .carrying(Takes::Message)
-            .gives::<Sent>(201),
+            .gives::<SentOrItems>(201),
         post("/v1/queues/{queue}/messages/batch", "send_batch", Needs::Queue(Send), send_batch)
             .says("Sends messages to a queue or topic: all are durable when this answers, or none is.")
             .takes::<BatchIn>()
@@ -30,6 +34,15 @@ pub fn routes() -> Vec<Route> {
             .takes::<BatchIn>()
             .gives::<Items<Sent>>(201),
     ]
+}
+
+/// What sending answers with: of one message, or of each event of several.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is there for its schema")]
+enum SentOrItems {
+    One(Sent),
+    Several(Items<Sent>),
 }
 
 /// Who may not send to a queue may not have a handler do it for them.
@@ -43,20 +56,43 @@ async fn send(
     caller: Caller,
     path: TextPath,
     request: Request,
-) -> Result<(StatusCode, Json<Sent>), Problem> {
+) -> Result<Response, Problem> {
     let queue = queue_name(path)?;
     let message = headers::message(request.headers())?;
     check_reply_to(&caller, &message)?;
-    match large::take(&api, &queue, request).await? {
-        Taken::Whole(body) => {
-            let message = NewMessage { body, ..message };
-            let sent = api.send_all(queue, vec![message]).await?;
-            let sent = sent.into_iter().next();
-            sent.map(created)
-                .ok_or_else(|| gristmill_store::SendError::Unknown.into())
+    match events::mode(request.headers())? {
+        Mode::Body => send_body(&api, queue, message, request).await.map(created),
+        Mode::Structured => {
+            let json = body::read(request, MAX_BATCH_BYTES).await?;
+            let event = events::structured(&json, &message)?;
+            send_one(&api, queue, event).await.map(created)
         }
-        Taken::Stored(body) => Ok(created(api.send_large(queue, message, body).await?)),
+        Mode::Batched => {
+            let json = body::read(request, MAX_BATCH_BYTES).await?;
+            let events = events::batched(&json, &message)?;
+            let items = api.send_all(queue, events).await?;
+            return Ok(created(Items { items }).into_response());
+        }
     }
+    .map(IntoResponse::into_response)
+}
+
+async fn send_body(
+    api: &Api,
+    queue: QueueName,
+    message: NewMessage,
+    request: Request,
+) -> Result<Sent, Problem> {
+    match large::take(api, &queue, request).await? {
+        Taken::Whole(body) => send_one(api, queue, NewMessage { body, ..message }).await,
+        Taken::Stored(body) => api.send_large(queue, message, body).await,
+    }
+}
+
+async fn send_one(api: &Api, queue: QueueName, message: NewMessage) -> Result<Sent, Problem> {
+    let sent = api.send_all(queue, vec![message]).await?;
+    let sent = sent.into_iter().next();
+    sent.ok_or_else(|| gristmill_store::SendError::Unknown.into())
 }
 
 async fn send_batch(

@@ -1,11 +1,16 @@
 //! The host itself: what it is, and whether it is well.
 
+use std::sync::LazyLock;
+
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::api::{Api, Code, Problem, ServerView, VersionAnswer};
 use crate::http::answer::Answer;
+use crate::http::openapi;
 use crate::http::table::{Gives, Needs, Route, get};
 
 pub fn routes() -> Vec<Route> {
@@ -16,6 +21,9 @@ pub fn routes() -> Vec<Route> {
         get("/v1/server", "get_server", Needs::Token, server)
             .says("Shows the host: version, for how long it runs, and how far it lets one go.")
             .gives::<ServerView>(200),
+        get("/openapi.json", "get_openapi", Needs::Nothing, openapi)
+            .says("Gives the OpenAPI document of this API.")
+            .giving(200, Gives::AnyJson),
         get("/livez", "live", Needs::Nothing, live)
             .says("Says that the process answers.")
             .giving(200, Gives::Text),
@@ -31,6 +39,14 @@ async fn version(State(api): State<Api>) -> Json<VersionAnswer> {
 
 async fn server(State(api): State<Api>) -> Answer<ServerView> {
     Ok(Json(api.server().await?))
+}
+
+/// It is the same as long as the program runs.
+async fn openapi() -> Response {
+    static DOCUMENT: LazyLock<String> =
+        LazyLock::new(|| openapi::document(&super::routes()).to_string());
+    let json = HeaderValue::from_static("application/json");
+    ([(CONTENT_TYPE, json)], DOCUMENT.as_str()).into_response()
 }
 
 async fn live() -> &'static str {
