@@ -53,7 +53,7 @@ pub struct TokenView {
     pub queues: Vec<String>,
     /// When it was made.
     pub created_at_ms: u64,
-    /// When it ends to be good; never, if not given.
+    /// Until when it is good; for ever, if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<u64>,
 }

@@ -58,7 +58,7 @@ pub struct Listed {
     pub queues: Vec<String>,
     /// When it was made, in milliseconds since 1970.
     pub created_at_ms: u64,
-    /// When it ends to be good, in milliseconds since 1970.
+    /// Until when it is good, in milliseconds since 1970.
     pub expires_at_ms: Option<u64>,
 }
 

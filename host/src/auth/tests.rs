@@ -64,7 +64,7 @@ fn patterns_match_names() {
 
 #[test]
 fn a_pattern_with_many_stars_takes_no_time() {
-    let queues: Queues = "a*".repeat(40).parse().unwrap();
+    let queues: Queues = format!("{}c", "a*".repeat(40)).parse().unwrap();
     assert!(!queues.has(&format!("{}b", "a".repeat(79))));
 }
 

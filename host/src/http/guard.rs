@@ -135,7 +135,7 @@ fn note(what: &str, who: &str, peer: Peer, queue: Option<&str>, status: u16) {
     // What stands in an address may be anything; the name of a queue is plain.
     let plain = |name: &&str| gristmill_queue::QueueName::new(name).is_ok();
     let queue = queue.map_or("-", |name| if plain(&name) { name } else { "?" });
-    tracing::info!(target: "audit", who, from = %peer, what, queue, status);
+    tracing::info!(target: "audit", who, from = %peer, what, queue, status, "audit");
 }
 
 fn too_often(TooOften(seconds): TooOften) -> Response {

@@ -85,6 +85,9 @@ impl Server {
             .host()
             .trim_start_matches('[')
             .trim_end_matches(']');
+        if authority.port().is_some() && authority.port_u16().is_none() {
+            return Err(bad());
+        }
         let port = authority.port_u16().unwrap_or(PORT);
         let named = format!("{}:{port}", authority.host());
         Ok(Server {
