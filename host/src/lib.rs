@@ -1,6 +1,7 @@
 //! Gristmill: a durable message queue that runs its consumers itself, as sandboxed WebAssembly.
 
 pub mod api;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod confine;
@@ -8,6 +9,7 @@ pub mod cron;
 pub mod dispatch;
 mod drift;
 pub mod http;
+pub mod net;
 mod parent;
 pub mod queues;
 pub mod reload;

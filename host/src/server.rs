@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 use gristmill_store::{OpenError, Options, Recovery, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::api::Api;
-use crate::config::{Config, SandboxConfig, SqsConfig};
+use crate::auth::Access;
+use crate::config::{ApiAuth, Config, SandboxConfig, SqsAuth, SqsConfig};
 use crate::cron::Crontab;
 use crate::dispatch::{Dispatcher, GuestThreads};
 use crate::drift;
-use crate::http;
+use crate::http::{self, Gate, SqsGate};
+use crate::net::limits::Pace;
+use crate::net::{self, Budget, Listening, Tls};
 use crate::queues::{Queues, read_made};
 use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
 use crate::runtime::{CompileLimits, CompileMode, Runtime, RuntimeError, RuntimeOptions};
@@ -44,16 +48,17 @@ pub enum ServeError {
     /// The socket cannot be made.
     #[error(transparent)]
     Socket(#[from] http::BindError),
-    /// The address of the SQS endpoint is not to be had.
-    #[error(
-        "the SQS endpoint cannot listen at {address}: {source}; stop what listens there, or set another sqs.listen"
-    )]
+    /// Nothing can be listened to on the network.
+    #[error("{key}: {source}")]
     Listen {
-        /// The address.
-        address: SocketAddr,
+        /// The key that says where.
+        key: &'static str,
         /// Why.
-        source: std::io::Error,
+        source: net::ListenError,
     },
+    /// There is no TLS.
+    #[error("api.tls_cert: {0}")]
+    Tls(#[from] net::TlsError),
     /// Threads or signals are not to be had.
     #[error("the host cannot start: {0}")]
     System(std::io::Error),
@@ -162,6 +167,9 @@ async fn open_store_soon(config: &Config) -> Result<(Store, Recovery), OpenError
 }
 
 async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result<(), ServeError> {
+    // Before modules are compiled, so that what cannot be is said at once. Who connects waits.
+    let network = open_network(config)?;
+    let sqs = open_sqs(config)?;
     let runtime = open_runtime(config)?;
     let guests = GuestThreads::start(config.host.threads as usize).map_err(ServeError::System)?;
     let dispatcher = Dispatcher::new(queues.clone(), guests.guests());
@@ -175,26 +183,44 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
         }
     };
     let listener = http::bind(&config.host.data_dir)?;
-    let sqs_listener = listen_for_sqs(config).await?;
     let crontab = Crontab::new(queues.clone());
     let declared = handlers.clone();
     let entries = move || declared.config().map(|config| Arc::clone(&config.cron));
     let ticking = tokio::spawn(crontab.clone().run(handlers.changes(), entries));
     let comparing = tokio::spawn(drift::watch(queues.clone()));
     let views = handlers.clone();
-    let api = Api::new(queues.clone(), Arc::new(move || views.list())).with_crontab(crontab);
-    let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
-    let mut served = tokio::spawn(http::serve_until(listener, api, async {
-        let _ = stopped.await;
-    }));
-    let mut sqs_served = sqs_listener.map(|(listener, sqs)| {
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let sqs = Sqs::new(queues.clone(), sqs);
-        let served = tokio::spawn(http::serve_sqs_until(listener, sqs, async {
-            let _ = stopped.await;
-        }));
-        (served, stop)
+    let versions = handlers.clone();
+    let access = Access::of(&config.host.data_dir);
+    let api = Api::new(queues.clone(), Arc::new(move || views.list()))
+        .with_crontab(crontab)
+        .with_versions(Arc::new(move |name| {
+            let known = versions.list().iter().any(|one| one.name == name);
+            known.then(|| versions.versions(name))
+        }))
+        .with_access(access.clone());
+    let remote_config = config.api.clone();
+    let (stop_serving, stopped) = watch::channel(());
+    let budget = Budget::default();
+    let gate = Gate::of_socket(budget.clone());
+    let socket = Listening::Socket(listener);
+    let local = http::serve_at(socket, api.clone(), gate, ended(stopped.clone()));
+    let sqs = sqs.map(|(listening, config)| {
+        let gate = SqsGate::new(config.auth, access.clone(), budget.clone());
+        let sqs = Sqs::new(queues.clone(), config);
+        http::serve_sqs_until(listening, sqs, gate, ended(stopped.clone()))
     });
+    let remote = async move {
+        if let Some(listening) = network {
+            let gate = Gate::of_network(&remote_config, access, budget);
+            http::serve_at(listening, api, gate, ended(stopped)).await;
+        }
+    };
+    let sqs = async move {
+        if let Some(serving) = sqs {
+            serving.await;
+        }
+    };
+    let mut served = tokio::spawn(async { tokio::join!(local, remote, sqs) });
     tracing::info!("serving {} queues; stop with Ctrl-C", config.queues.len());
     while let Signal::Reload = signals.next().await {
         reloader.reload_config().await;
@@ -212,7 +238,6 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
     comparing.abort();
     reloader.stop();
     drop(stop_serving);
-    let sqs_served = sqs_served.take().map(|(served, _stop)| served);
     let began = Instant::now();
     wind_up(&dispatcher, guests, patience, signals).await?;
     queues.end_waits();
@@ -222,32 +247,73 @@ async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result
         ended = tokio::time::timeout(patience, &mut served) => ended.is_ok(),
         () = signals.stop() => false,
     };
-    if let Some(mut served) = sqs_served
-        && tokio::time::timeout(patience, &mut served).await.is_err()
-    {
-        served.abort();
-    }
     if !ended {
-        tracing::warn!("requests over the socket were still open; they are cut off");
+        tracing::warn!("requests were still open; they are cut off");
         served.abort();
     }
     Ok(())
 }
 
-/// Takes the address of the SQS endpoint, if there is to be one.
-async fn listen_for_sqs(config: &Config) -> Result<Option<(TcpListener, SqsConfig)>, ServeError> {
+/// Listens for the SQS endpoint, if there is to be one.
+fn open_sqs(config: &Config) -> Result<Option<(Listening, SqsConfig)>, ServeError> {
     let Some(mut sqs) = config.sqs.clone() else {
         return Ok(None);
     };
-    let fail = |source| ServeError::Listen {
-        address: sqs.listen,
-        source,
-    };
-    let listener = TcpListener::bind(sqs.listen).await.map_err(fail)?;
+    net::raise_descriptors();
+    let listener = listen("sqs.listen", sqs.listen)?;
     // Port 0 is any that is free.
-    sqs.listen = listener.local_addr().map_err(fail)?;
-    tracing::info!("the SQS endpoint listens at http://{}", sqs.listen);
-    Ok(Some((listener, sqs)))
+    sqs.listen = listener.local_addr().unwrap_or(sqs.listen);
+    let wanted = match sqs.auth {
+        SqsAuth::None => "signatures are not looked at",
+        SqsAuth::Sigv4 => "requests have to be signed",
+    };
+    tracing::info!(
+        "the SQS endpoint listens at http://{}; {wanted}",
+        sqs.listen
+    );
+    let listening = Listening::Network {
+        listener,
+        tls: None,
+        most: http::limits::MAX_SQS_CONNECTIONS,
+        pace: Pace {
+            head: http::limits::SQS_IDLE,
+            ..Pace::default()
+        },
+    };
+    Ok(Some((listening, sqs)))
+}
+
+fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    net::listen(address).map_err(|source| ServeError::Listen { key, source })
+}
+
+/// Listens on the network, if the configuration says so.
+fn open_network(config: &Config) -> Result<Option<Listening>, ServeError> {
+    let api = &config.api;
+    let Some(address) = api.listen else {
+        return Ok(None);
+    };
+    net::raise_descriptors();
+    let tls = api.tls.clone().map(Tls::open).transpose()?;
+    let listener = listen("api.listen", address)?;
+    let address = listener.local_addr().unwrap_or(address);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let wanted = match api.auth {
+        ApiAuth::None => "no token is wanted",
+        ApiAuth::Token => "a token is wanted",
+    };
+    tracing::info!("the API listens at {scheme}://{address}; {wanted}");
+    Ok(Some(Listening::Network {
+        listener,
+        tls,
+        most: api.max_connections as usize,
+        pace: Pace::default(),
+    }))
+}
+
+/// Ready when the sender is gone.
+async fn ended(mut stop: watch::Receiver<()>) {
+    while stop.changed().await.is_ok() {}
 }
 
 /// Leases nothing more, lets running deliveries finish, and drops those that do not. Asked once more, it

@@ -48,7 +48,7 @@ fn verb(words: &[&str]) -> Vec<String> {
     };
     let most = if words
         .first()
-        .is_some_and(|first| ["dead", "config", "cron"].contains(first))
+        .is_some_and(|first| ["dead", "config", "cron", "token"].contains(first))
     {
         2
     } else {

@@ -18,11 +18,12 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 /// A crate, the only folders that may name it, and why.
-const ONLY: [(&str, &[&str]); 8] = [
+const ONLY: [(&str, &[&str]); 9] = [
     ("redb", &["host/store/"]),
     ("wasmtime", &["host/src/runtime/"]),
     ("axum", &["host/src/http/"]),
-    ("hyper", &["host/src/http/"]),
+    ("hyper", &["host/src/http/", "host/src/net/"]),
+    ("rustls", &["host/src/net/"]),
     ("toml", &["host/src/config/", "host/src/cli/new/tests.rs"]),
     ("notify", &["host/src/reload/"]),
     ("croner", &["host/src/cron/"]),

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use gristmill_store::{Backup, BackupError, DestinationError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Code, Problem};
 
 /// What is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackupOrder {
     /// The folder that is made, from the root of the file system of the host.
@@ -16,7 +17,7 @@ pub struct BackupOrder {
 }
 
 /// What was copied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupView {
     /// The folder.
     pub to: PathBuf,

@@ -7,13 +7,14 @@ use gristmill_queue::{
     BlobReader as _, BlobUnavailable, Message, MessageId, NewMessage, QueueName,
 };
 use gristmill_store::{Blob, BlobWriter, Found, SendError, Staged};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::message::Sent;
 use super::{Api, Problem};
 
 /// A body: as text if it is UTF-8, else in base64.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Body {
     /// The body, if it is text.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use gristmill_queue::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Code, Problem, Sent};
 use crate::cron::{CronConfigs, Crontab, Missed, RunError, Shown};
 
 /// An entry of the crontab, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CronView {
     /// Its name.
     pub name: String,

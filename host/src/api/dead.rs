@@ -2,6 +2,7 @@
 
 use gristmill_queue::{MessageId, Reason, Timestamp};
 use gristmill_store::{DeadFilter, DeadGroup, DeadLetter, DeadSummary, ReturnableGroup};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
@@ -9,7 +10,7 @@ use super::message::{Attributes, Body};
 use super::view::{AttemptView, CountersView, EnvelopeView};
 
 /// Which dead letters are meant; all by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterView {
     /// Only these messages; all if empty.
@@ -133,7 +134,7 @@ pub fn show_fingerprint(fingerprint: u64) -> String {
 }
 
 /// A dead letter in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadItem {
     /// The message's id; `None` if its record is damaged.
     pub id: Option<String>,
@@ -193,7 +194,7 @@ impl From<&ReturnableGroup> for DeadGroupView {
 }
 
 /// Some of the dead letters of a queue, in original order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadPage {
     /// The letters.
     pub items: Vec<DeadItem>,
@@ -202,7 +203,7 @@ pub struct DeadPage {
 }
 
 /// Dead letters that died alike.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadGroupView {
     /// What they share.
     pub fingerprint: String,
@@ -219,7 +220,7 @@ pub struct DeadGroupView {
 }
 
 /// How many died in a version of the handler.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VersionCount {
     /// SHA-256 of the module.
     pub module: String,
@@ -248,7 +249,7 @@ impl DeadGroupView {
 }
 
 /// A dead letter, whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterView {
     /// The message's id.
     pub id: String,

@@ -2,12 +2,13 @@
 
 use gristmill_queue::QueueName;
 use gristmill_store::HaltedGroup;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, MAX_PAGE, Problem};
 
 /// A group that delivers nothing until it is resumed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HaltedGroupView {
     /// Its name; `None` if the record of it is damaged.
     pub group: Option<String>,
@@ -35,7 +36,7 @@ impl From<HaltedGroup> for HaltedGroupView {
 }
 
 /// Some of the halted groups of a queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HaltedPage {
     /// The groups.
     pub items: Vec<HaltedGroupView>,
@@ -44,7 +45,7 @@ pub struct HaltedPage {
 }
 
 /// Which halted groups are to go on: one, or all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResumeOrder {
     /// This one.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use gristmill_queue::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::HandlerVersion;
 
 /// What a handler is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HandlerStatus {
     /// A version is loaded and takes messages, even if a newer file was refused.
@@ -35,7 +36,7 @@ impl HandlerStatus {
 }
 
 /// A handler, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HandlerView {
     /// Its name.
     pub name: String,
@@ -54,7 +55,7 @@ pub struct HandlerView {
 }
 
 /// The batches that a handler got since the start of the host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BatchesView {
     /// The queues that give it batches.
     pub queues: Vec<String>,
@@ -65,7 +66,7 @@ pub struct BatchesView {
 }
 
 /// A version of a handler, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VersionView {
     /// SHA-256 of the module, in hexadecimal.
     pub hash: String,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gristmill_queue::{QueueName, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,7 +11,7 @@ use super::{Api, Code, Problem, QueueView};
 use crate::queues::{Made, MakeError};
 
 /// A queue that was made while a host ran.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MadeView {
     /// What is configured for it, by the keys of `[queue.NAME]`.
     pub definition: Map<String, Value>,
@@ -24,7 +25,7 @@ pub struct MadeView {
 }
 
 /// One queue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OneQueue {
     /// How it is.
     #[serde(flatten)]
@@ -51,11 +52,8 @@ impl Api {
     /// # Errors
     /// When there is no such queue.
     pub async fn queue(&self, name: &QueueName) -> Result<OneQueue, Problem> {
-        let mut queues = self.queues().await?.into_iter();
-        let queue = queues.find(|queue| queue.name == name.as_str());
-        let unknown = || gristmill_store::AdminError::UnknownQueue(name.clone());
         Ok(OneQueue {
-            queue: queue.ok_or_else(unknown)?,
+            queue: self.queue_view(name).await?,
             made: self.service().made(name).as_deref().map(MadeView::from),
         })
     }

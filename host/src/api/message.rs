@@ -7,6 +7,7 @@ use gristmill_queue::id::InvalidMessageId;
 use gristmill_queue::message::{Due, Priority};
 use gristmill_queue::{Envelope, MessageId, NewMessage, QueueName, Timestamp};
 use gristmill_store::{Accepted, Outgoing, TopicCopy};
+use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -57,8 +58,22 @@ impl<'de> Deserialize<'de> for Attributes {
     }
 }
 
+impl JsonSchema for Attributes {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Attributes".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "description": "Names and values.",
+            "additionalProperties": { "type": "string" },
+        })
+    }
+}
+
 /// A message that is to be sent, as JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MessageIn {
     /// The queue or topic it goes to, where the address of the request does not say so.
@@ -266,7 +281,7 @@ pub fn causation_id(text: &str) -> Result<MessageId, Problem> {
 }
 
 /// Several messages that are sent together: all or none.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BatchIn {
     /// The messages.
@@ -290,7 +305,7 @@ impl BatchIn {
 }
 
 /// A message that is durable in its queue, or in each queue of its topic that gets a copy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sent {
     /// Its id; the first one's if this one is a duplicate.
     pub id: String,
@@ -306,7 +321,7 @@ pub struct Sent {
 }
 
 /// A copy of what was sent to a topic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CopySent {
     /// The queue it is in.
     pub queue: String,

@@ -22,16 +22,19 @@ pub mod queue;
 pub mod redrive;
 pub mod reply;
 pub mod search;
+pub mod server;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod token;
 pub mod topic;
 pub mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_queue::{MessageId, NewMessage, QueueName, board, limits};
+use gristmill_queue::{MessageId, NewMessage, QueueName};
 use gristmill_store::{AdminError, DeadFilter, DeadSummary, Outgoing, PurgeStates};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
@@ -45,13 +48,16 @@ pub use message::{BatchIn, CopySent, MessageIn, Sent};
 pub use one::{MessageView, MoveOrder, Moved};
 pub use problem::{Code, Problem, ProblemJson};
 pub use pull::{LeaseView, ReceiveOrder, SettleOrder, SettledView};
-pub use queue::QueueView;
+pub use queue::{QueuePage, QueueView};
 pub use redrive::{Edited, RedriveIn, RedriveOut, RedriveView};
 pub use reply::{Pending, Replied, ReplyView};
 pub use search::{DeadOrder, DeadSearch};
+pub use server::{ServerView, VersionAnswer};
+pub use token::{TokenIn, TokenOut, TokenView};
 pub use topic::TopicView;
 pub use view::WaitingView;
 
+use crate::auth::Access;
 use crate::queues::Queues;
 
 /// The most messages that one look into a queue returns.
@@ -60,6 +66,8 @@ pub const MAX_PEEK: usize = 100;
 pub const MAX_PAGE: usize = 1000;
 /// The most messages that are sent together.
 pub const MAX_BATCH: usize = 10_000;
+/// The most bytes of a batch, as JSON.
+pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// How many may wait for a reply at once, over the socket. Fewer than may be connected, so that others
 /// can always ask for something.
@@ -73,34 +81,26 @@ pub const REPLY_WAIT: Duration = Duration::from_secs(30);
 pub type ListHandlers = Arc<dyn Fn() -> Vec<HandlerView> + Send + Sync>;
 
 /// A list, as it is answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
 pub struct Items<T> {
     /// What was asked for.
     pub items: Vec<T>,
 }
 
 /// How many were touched, or would have been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Count {
     /// How many.
     pub count: u64,
 }
 
 /// What of a queue is to be purged.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PurgeOrder {
     /// `ready`, `scheduled`, `dead`: at least one.
     pub states: Vec<String>,
-}
-
-/// Which program answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VersionAnswer {
-    /// The version of Gristmill.
-    pub version: String,
-    /// Its process.
-    pub pid: u32,
 }
 
 /// What front ends may ask for. Clones are one.
@@ -110,6 +110,8 @@ pub struct Api {
     handlers: Option<ListHandlers>,
     crontab: cron::Entries,
     waits: Arc<Semaphore>,
+    access: Option<Access>,
+    about: server::About,
 }
 
 impl Api {
@@ -121,6 +123,8 @@ impl Api {
             handlers: Some(handlers),
             crontab: cron::Entries::AtRest(Arc::default()),
             waits: Arc::new(Semaphore::new(MAX_REPLY_WAITS)),
+            access: None,
+            about: server::About::default(),
         }
     }
 
@@ -132,6 +136,8 @@ impl Api {
             handlers: None,
             crontab: cron::Entries::AtRest(Arc::default()),
             waits: Arc::new(Semaphore::new(MAX_REPLY_WAITS)),
+            access: None,
+            about: server::About::default(),
         }
     }
 
@@ -180,21 +186,6 @@ impl Api {
         }
         let accepted = self.queues.send_all(messages).await?;
         Ok(accepted.into_iter().map(Sent::from).collect())
-    }
-
-    /// All queues.
-    ///
-    /// # Errors
-    /// When the store closed meanwhile.
-    pub async fn queues(&self) -> Result<Vec<QueueView>, Problem> {
-        let handlers = self.handlers();
-        let mut views = self.queues.list().await?;
-        // The host's own queue is of interest only when something is in it.
-        let depths = |view: &board::QueueView| view.depths != board::Depths::default();
-        views.retain(|view| view.name.as_str() != limits::REPLIES || depths(view));
-        views.sort_by(|a, b| a.name.cmp(&b.name));
-        let show = |view| QueueView::of(view, handlers.as_deref());
-        Ok(views.iter().map(show).collect())
     }
 
     /// The next messages of a queue, at most [`MAX_PEEK`]; changes nothing.

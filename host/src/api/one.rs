@@ -3,6 +3,7 @@
 use gristmill_queue::message::Due;
 use gristmill_queue::{MessageId, Timestamp};
 use gristmill_store::{DeadLetter, Found, Peeked};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::message::{Body, duration};
@@ -13,7 +14,7 @@ use super::{Api, Problem};
 pub const MAX_SHOWN_BODY: usize = 64 * 1024;
 
 /// Where a message is, and all that is known of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageView {
     /// Its id.
     pub id: String,
@@ -122,7 +123,7 @@ impl MessageView {
 }
 
 /// When a message is to be due. Exactly one of these is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MoveOrder {
     /// At this time: `now`, or a date and a time with its offset or zone, such as
@@ -196,7 +197,7 @@ pub fn time(text: &str) -> Result<Timestamp, Problem> {
 }
 
 /// When a message is due from now on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Moved {
     /// Its id.
     pub id: String,

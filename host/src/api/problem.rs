@@ -8,10 +8,13 @@ use std::fmt;
 use gristmill_queue::BlobUnavailable;
 use gristmill_queue::message::InvalidMessage;
 use gristmill_store::{AdminError, SendError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::{AccessError, Denied};
+
 /// What kind of trouble it is. The codes are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// The request cannot be understood.
@@ -50,6 +53,18 @@ pub enum Code {
     MessageInFlight,
     /// The message is dead, so it cannot be changed.
     MessageDead,
+    /// There is no such handler.
+    HandlerNotFound,
+    /// There is no such token or access key.
+    TokenNotFound,
+    /// Who asks has not shown who they are, or not well.
+    Unauthorized,
+    /// Who asks may not do this.
+    Forbidden,
+    /// More is asked than may be within the time.
+    RateLimited,
+    /// The body is of a type that is not taken here.
+    UnsupportedMediaType,
     /// There is nothing at this address.
     NotFound,
     /// There is something at this address, but not for this method.
@@ -76,6 +91,39 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code that a host answers with, in the order of their statuses.
+    pub const ANSWERED: [Code; 29] = [
+        Code::BadRequest,
+        Code::InvalidMessage,
+        Code::Unauthorized,
+        Code::Forbidden,
+        Code::QueueNotFound,
+        Code::MessageNotFound,
+        Code::CronNotFound,
+        Code::RedriveNotFound,
+        Code::ReplyNotFound,
+        Code::HandlerNotFound,
+        Code::TokenNotFound,
+        Code::NotFound,
+        Code::MethodNotAllowed,
+        Code::TooSlow,
+        Code::MessageInFlight,
+        Code::MessageDead,
+        Code::TooLarge,
+        Code::UnsupportedMediaType,
+        Code::Unmatched,
+        Code::QueueFull,
+        Code::RateLimited,
+        Code::Damaged,
+        Code::StoreFailed,
+        Code::Other,
+        Code::RequestDied,
+        Code::Busy,
+        Code::OutcomeUnknown,
+        Code::DiskFull,
+        Code::DiskReserve,
+    ];
+
     /// The stable code.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -118,10 +166,20 @@ impl Code {
             Code::ReceiptInvalid => ("receipt-invalid", 400, "The receipt is not one"),
             Code::MessageInFlight => ("message-in-flight", 409, "The message is in flight"),
             Code::MessageDead => ("message-dead", 409, "The message is dead"),
+            Code::HandlerNotFound => ("handler-not-found", 404, "There is no such handler"),
+            Code::TokenNotFound => ("token-not-found", 404, "There is no such token"),
+            Code::Unauthorized => ("unauthorized", 401, "A token is needed"),
+            Code::Forbidden => ("forbidden", 403, "This is not allowed"),
+            Code::RateLimited => ("rate-limited", 429, "Too many requests"),
+            Code::UnsupportedMediaType => (
+                "unsupported-media-type",
+                415,
+                "The type of the body is not taken here",
+            ),
             Code::NotFound => ("not-found", 404, "There is nothing at this address"),
             Code::MethodNotAllowed => ("method-not-allowed", 405, "The method is not allowed here"),
             Code::QueueFull => ("queue-full", 429, "The queue is full"),
-            Code::Busy => ("busy", 503, "The store is busy"),
+            Code::Busy => ("busy", 503, "The host is busy"),
             Code::OutcomeUnknown => ("outcome-unknown", 503, "Whether it was done is not known"),
             Code::Damaged => ("damaged", 500, "A record is damaged"),
             Code::StoreFailed => ("store-failed", 500, "The store failed"),
@@ -135,7 +193,7 @@ impl Code {
     /// After how many seconds it is worth trying again, where waiting helps.
     #[must_use]
     pub fn retry_after(self) -> Option<u32> {
-        matches!(self, Code::QueueFull | Code::Busy).then_some(1)
+        matches!(self, Code::QueueFull | Code::Busy | Code::RateLimited).then_some(1)
     }
 }
 
@@ -194,6 +252,23 @@ impl From<SendError> for Problem {
     }
 }
 
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        Problem::new(Code::Forbidden, denied.to_string())
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        let code = match error {
+            AccessError::Locked(_) => Code::Busy,
+            AccessError::TooMany => Code::BadRequest,
+            _ => Code::StoreFailed,
+        };
+        Problem::new(code, error.to_string())
+    }
+}
+
 impl From<BlobUnavailable> for Problem {
     fn from(error: BlobUnavailable) -> Self {
         let code = match error {
@@ -239,7 +314,7 @@ impl From<AdminError> for Problem {
 }
 
 /// A problem as it stands in an answer: the problem details of RFC 9457, with a `code`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProblemJson {
     /// A URN that names the code.
     #[serde(rename = "type")]

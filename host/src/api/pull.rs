@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gristmill_queue::{MessageId, QueueName, limits};
 use gristmill_store::{GroupOrder, PullError, Pulled, Receive, ReceiveError, Received};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::message::{Body, duration};
@@ -12,7 +13,7 @@ use super::{Api, Code, Items, Problem, ProblemJson};
 use crate::config::value::Show as _;
 
 /// What a pull consumer asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReceiveOrder {
     /// At most so many messages, 1 to [`limits::MAX_RECEIVE`]; one unless given.
@@ -30,7 +31,7 @@ pub struct ReceiveOrder {
 }
 
 /// A message that is leased to a pull consumer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeaseView {
     /// Its id.
     pub id: String,
@@ -60,7 +61,7 @@ pub struct LeaseView {
 }
 
 /// How a pull consumer settles what it has received: each receipt at the most once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettleOrder {
     /// These are done.
@@ -81,7 +82,7 @@ pub struct SettleOrder {
 }
 
 /// A message that failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryOrder {
     /// The proof of its lease.
@@ -95,7 +96,7 @@ pub struct RetryOrder {
 }
 
 /// A message that will never work.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RejectOrder {
     /// The proof of its lease.
@@ -106,7 +107,7 @@ pub struct RejectOrder {
 }
 
 /// A lease that is to last longer, or to end sooner.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtendOrder {
     /// The proof of the lease.
@@ -116,7 +117,7 @@ pub struct ExtendOrder {
 }
 
 /// What became of one receipt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettledView {
     /// The receipt.
     pub receipt: String,

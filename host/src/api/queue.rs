@@ -1,13 +1,16 @@
 //! Queues as they are shown.
 
-use gristmill_queue::Timestamp;
 use gristmill_queue::board::{self, Gate};
+use gristmill_queue::{QueueName, Timestamp, limits};
+use gristmill_store::AdminError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::handler::{HandlerStatus, HandlerView};
+use super::{Api, MAX_PAGE, Problem};
 
 /// A queue, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueView {
     /// Its name.
     pub name: String,
@@ -45,8 +48,18 @@ pub struct QueueView {
     pub handler: Option<String>,
 }
 
+/// Some of the queues, by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QueuePage {
+    /// The queues.
+    pub items: Vec<QueueView>,
+    /// What to ask for to get the next ones; `None` if these were the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
 /// What happened in a queue since the host started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TotalsView {
     /// Accepted.
     pub sent: u64,
@@ -132,6 +145,59 @@ impl QueueView {
             handler: handler.map(|handler| handler.file.clone()),
             name,
         }
+    }
+}
+
+impl Api {
+    /// All queues.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn queues(&self) -> Result<Vec<QueueView>, Problem> {
+        let handlers = self.handlers();
+        let mut views = self.queues.list().await?;
+        // The host's own queue is of interest only when something is in it.
+        let depths = |view: &board::QueueView| view.depths != board::Depths::default();
+        views.retain(|view| view.name.as_str() != limits::REPLIES || depths(view));
+        views.sort_by(|a, b| a.name.cmp(&b.name));
+        let show = |view| QueueView::of(view, handlers.as_deref());
+        Ok(views.iter().map(show).collect())
+    }
+
+    /// A page of the queues that are `shown`; `cursor` is the [`QueuePage::next`] of the page before.
+    ///
+    /// # Errors
+    /// When the store closed meanwhile.
+    pub async fn queue_page(
+        &self,
+        cursor: Option<&str>,
+        limit: usize,
+        shown: impl Fn(&str) -> bool,
+    ) -> Result<QueuePage, Problem> {
+        let mut items = self.queues().await?;
+        items.retain(|view| {
+            shown(&view.name) && cursor.is_none_or(|after| view.name.as_str() > after)
+        });
+        let limit = limit.clamp(1, MAX_PAGE);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let last = items.last().map(|view| view.name.clone());
+        Ok(QueuePage {
+            items,
+            next: last.filter(|_| more),
+        })
+    }
+
+    /// One queue.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn queue_view(&self, name: &QueueName) -> Result<QueueView, Problem> {
+        let handlers = self.handlers();
+        let views = self.queues.list().await?;
+        let found = views.iter().find(|view| view.name == *name);
+        let found = found.ok_or_else(|| AdminError::UnknownQueue(name.clone()))?;
+        Ok(QueueView::of(found, handlers.as_deref()))
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use gristmill_queue::{MessageId, QueueName};
 use gristmill_store::{DeadFilter, Destination, RedriveOrder, RedriveUnderWay, Redriven};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, DeadGroupView, FilterView, Problem};
 
 /// Which dead letters are to be taken back, where to, and how fast.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedriveIn {
     /// Which ones.
@@ -31,7 +32,7 @@ pub struct RedriveIn {
 }
 
 /// What became of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RedriveOut {
     /// How many were taken, or would be.
     pub count: u64,
@@ -41,7 +42,7 @@ pub struct RedriveOut {
 }
 
 /// A redrive that goes on by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RedriveView {
     /// Its number.
     pub redrive: u64,
@@ -67,7 +68,7 @@ pub struct RedriveView {
 }
 
 /// The id of the message that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Edited {
     /// Its id.
     pub id: String,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gristmill_queue::{Message, NewMessage, QueueName};
 use gristmill_store::{DIED_ATTRIBUTE, DIED_IN_ATTRIBUTE};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::message::Body;
@@ -12,7 +13,7 @@ use super::{Api, Code, MAX_REPLY_WAIT, MAX_REPLY_WAITS, Problem};
 use crate::config::value::Show;
 
 /// A reply.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplyView {
     /// Its id.
     pub id: String,
@@ -26,7 +27,7 @@ pub struct ReplyView {
 }
 
 /// A request that is durable, but not replied to yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pending {
     /// The request.
     pub request: String,
@@ -37,7 +38,7 @@ pub struct Pending {
 }
 
 /// What became of a request within the time that was waited.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Replied {
     /// The reply.

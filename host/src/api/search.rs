@@ -1,11 +1,12 @@
 //! What is asked about dead letters: which ones, and what is to be done with them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterView;
 
 /// What is to be done with dead letters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadOrder {
     /// Which ones.
@@ -15,7 +16,7 @@ pub struct DeadOrder {
 }
 
 /// Which dead letters are to be shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadSearch {
     /// Which ones.

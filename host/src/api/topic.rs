@@ -1,12 +1,13 @@
 //! Topics as they are shown.
 
 use gristmill_queue::topic::Unmatched;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Problem};
 
 /// A topic, as an operator sees it. What is counted is counted since the host started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TopicView {
     /// Its name.
     pub name: String,
@@ -23,7 +24,7 @@ pub struct TopicView {
 }
 
 /// A subscription, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SubscriptionView {
     /// The queue.
     pub queue: String,

@@ -5,12 +5,13 @@ use std::time::Duration;
 use gristmill_queue::outcome::AttemptRecord;
 use gristmill_queue::{Counters, Envelope, Timestamp};
 use gristmill_store::Peeked;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::message::{Attributes, Body};
 
 /// What its sender said about a message.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EnvelopeView {
     /// The media type of the body.
@@ -69,7 +70,7 @@ impl From<Envelope> for EnvelopeView {
 }
 
 /// What is counted about a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CountersView {
     /// Attempts that ended and counted.
     pub attempts: u32,
@@ -93,7 +94,7 @@ impl From<Counters> for CountersView {
 }
 
 /// One ended attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptView {
     /// Which attempt it was, from 1.
     pub attempt: u32,
@@ -130,7 +131,7 @@ impl From<AttemptRecord> for AttemptView {
 }
 
 /// A waiting message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitingView {
     /// Its id.
     pub id: String,

@@ -10,6 +10,7 @@ use super::print::{self, Screen};
 use super::{Global, handlers, text};
 use crate::api::{HandlerStatus, HandlerView, VersionView};
 use crate::config::{Config, Problem, problem};
+use crate::net::Tls;
 use crate::reload::read_module;
 use crate::runtime::Runtime;
 use crate::runtime::spec::HandlerSpec;
@@ -17,7 +18,7 @@ use crate::server;
 
 #[derive(clap::Args, Debug)]
 pub struct Check {
-    /// Do not compile the handlers
+    /// Do not compile the handlers, nor read certificates
     #[arg(long)]
     config_only: bool,
     /// Warnings and missing modules are errors too
@@ -46,6 +47,10 @@ impl Check {
             }
             Err(errors) => return Err(errors.into()),
         };
+        if let Some(tls) = config.api.tls.clone().filter(|_| !self.config_only) {
+            let opened = Tls::open(tls);
+            opened.map_err(|error| Failure::new(Exit::Failed, format!("api.tls_cert: {error}")))?;
+        }
         let handlers = if self.config_only {
             Vec::new()
         } else {

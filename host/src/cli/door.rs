@@ -1,6 +1,6 @@
-//! The two ways to the queues: through a running host, or into the store itself.
+//! The ways to the queues: through a running host, here or on the network, or into the store itself.
 //!
-//! Verbs do not care which. The socket is tried first; a socket at which nobody listens was left
+//! Verbs do not care which. A host that the command line names is asked, and nobody else. Else the socket is tried first; a socket at which nobody listens was left
 //! behind and is no host. Then the store is opened, whose lock says whether somebody else has it.
 
 mod backup;
@@ -21,7 +21,7 @@ use super::Global;
 use super::exit::{Exit, Failure};
 use crate::api::{Api, HaltedPage, Problem, QueueView, ResumeOrder, Sent, WaitingView};
 use crate::config::{self, Config, ConfigErrors, defaults};
-use crate::http::{Client, ConnectError, SOCKET};
+use crate::http::{Client, ConnectError, SOCKET, Server};
 use crate::queues::Queues;
 use crate::server;
 
@@ -70,6 +70,9 @@ impl Door {
     }
 
     async fn open_within(wait: Duration, global: &Global) -> Result<Self, Failure> {
+        if let Some(server) = global.server()? {
+            return Ok(Door::Host(connect_to(server).await?));
+        }
         let config = global.load();
         let folder = global.data_dir(&config);
         let started = Instant::now();
@@ -96,6 +99,9 @@ impl Door {
 
     /// The host, for verbs that make no sense without one.
     pub async fn host(global: &Global) -> Result<Client, Failure> {
+        if let Some(server) = global.server()? {
+            return connect_to(server).await;
+        }
         let folder = global.data_dir(&global.load());
         host(&folder).await?.ok_or_else(|| {
             Failure::new(
@@ -118,6 +124,11 @@ impl Door {
     /// Whether a host runs.
     pub fn is_host(&self) -> bool {
         matches!(self, Door::Host(_))
+    }
+
+    /// Whether that is perhaps on another machine.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Door::Host(client) if client.is_remote())
     }
 
     /// See [`Api::send_all`].
@@ -192,11 +203,16 @@ impl Door {
     }
 }
 
-async fn host(folder: &Path) -> Result<Option<Client>, Failure> {
+async fn connect_to(server: Server) -> Result<Client, Failure> {
+    let connected = Client::connect_to(server).await;
+    connected.map_err(|error| Failure::new(Exit::NoHost, error))
+}
+
+pub(super) async fn host(folder: &Path) -> Result<Option<Client>, Failure> {
     match Client::connect(&folder.join(SOCKET)).await {
         Ok(client) => Ok(Some(client)),
         Err(ConnectError::NoHost(_)) => Ok(None),
-        Err(error @ ConnectError::Refused { .. }) => Err(Failure::new(Exit::NoHost, error)),
+        Err(error) => Err(Failure::new(Exit::NoHost, error)),
     }
 }
 
@@ -212,6 +228,7 @@ mod tests {
             data_dir: None,
             json: false,
             quiet: true,
+            network: Default::default(),
         }
     }
 

@@ -24,8 +24,10 @@ pub enum Exit {
     /// The store is damaged.
     Damaged = 5,
     /// Not in this state: the queue or the disk is full, the store is busy, the message does not wait,
-    /// its lease is lost, no reply has come.
+    /// its lease is lost, no reply has come, too much is asked.
     Conflict = 6,
+    /// The host wants a token, or another one.
+    Denied = 7,
     /// The system gives no threads, memory or descriptors (`EX_OSERR`).
     System = 71,
     /// The store failed: what was under way is unknown (`EX_IOERR`).
@@ -47,13 +49,14 @@ Exit codes:
   5   store check: the store is damaged
   6   not now: the queue or the disk is full, the store is busy, the message does not wait, its
       lease is lost, or no reply has come
+  7   not allowed: the host wants a token, or one that may do this
   71  serve: the system gives no threads, memory or descriptors
   74  the store failed; whether it was done is not known
   75  the data folder is in use by another process
   78  serve: the configuration cannot be used
 
 While a host runs, commands talk to it through the socket in its data folder; without one they open
-the store themselves.";
+the store themselves. With --server they ask that host, over the network.";
 
 impl Exit {
     /// What the exit code of a host says; [`Exit::Failed`] if it is none of `serve`'s.
@@ -116,6 +119,8 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::CronNotFound
         | Code::RedriveNotFound
         | Code::ReplyNotFound
+        | Code::HandlerNotFound
+        | Code::TokenNotFound
         | Code::NotFound => Exit::NotFound,
         Code::QueueFull
         | Code::Busy
@@ -127,7 +132,9 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::DiskReserve
         | Code::QueueFromFile
         | Code::TooManyQueues
+        | Code::RateLimited
         | Code::Unmatched => Exit::Conflict,
+        Code::Unauthorized | Code::Forbidden => Exit::Denied,
         Code::OutcomeUnknown | Code::StoreFailed => Exit::StoreFailed,
         Code::Unreachable => Exit::NoHost,
         Code::BadRequest
@@ -136,6 +143,7 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::TooSlow
         | Code::ReceiptInvalid
         | Code::MethodNotAllowed
+        | Code::UnsupportedMediaType
         | Code::Damaged
         | Code::RequestDied
         | Code::Other => Exit::Failed,
@@ -186,6 +194,7 @@ mod tests {
             Exit::NotFound,
             Exit::Damaged,
             Exit::Conflict,
+            Exit::Denied,
             Exit::System,
             Exit::StoreFailed,
             Exit::InUse,

@@ -18,6 +18,7 @@ mod envelope;
 mod exit;
 mod groups;
 mod handlers;
+mod network;
 pub mod new;
 mod parts;
 mod pause;
@@ -37,6 +38,7 @@ mod settle;
 mod show;
 mod store;
 mod text;
+mod token;
 mod topics;
 
 use std::path::PathBuf;
@@ -73,6 +75,8 @@ struct Global {
     /// No remarks on stderr, only errors
     #[arg(long, short, global = true)]
     quiet: bool,
+    #[command(flatten)]
+    network: network::Network,
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,6 +133,9 @@ enum Verb {
     Cron(cron::Cron),
     /// Show the handlers of the running host
     Handlers(handlers::Handlers),
+    /// Make, list and revoke the tokens that let clients in over the network
+    #[command(subcommand)]
+    Token(token::Token),
     /// Check the store, give space back, back it up, or rescue a damaged one
     #[command(subcommand)]
     Store(store::Store),
@@ -189,6 +196,7 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         Verb::Purge(verb) => wait_for(verb.run(global, screen)),
         Verb::Cron(verb) => wait_for(verb.run(global, screen)),
         Verb::Handlers(verb) => wait_for(verb.run(global, screen)),
+        Verb::Token(verb) => wait_for(verb.run(global, screen)),
         Verb::Store(verb) => verb.run(global, screen),
         Verb::New(verb) => verb.run(screen),
         Verb::Completions(verb) => verb.run(screen),

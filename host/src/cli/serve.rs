@@ -67,6 +67,9 @@ impl Serve {
     }
 }
 
+/// The target of lines about what was managed.
+const AUDIT: &str = "audit";
+
 /// Threads for requests, timers and reloads; handlers have their own.
 const SERVING_THREADS: usize = 2;
 
@@ -93,6 +96,12 @@ fn keep_running(global: &Global) -> Result<(), Failure> {
 fn start_log(config: &Config) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.host.log)
         .map_err(|error| Failure::new(Exit::Config, format!("host.log: {error}")))?;
+    // The record of what was managed is no matter of how much else is logged.
+    let kept = config.host.log != "off" && !config.host.log.contains(AUDIT);
+    let filter = match format!("{AUDIT}=info").parse() {
+        Ok(record) if kept => filter.add_directive(record),
+        _ => filter,
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

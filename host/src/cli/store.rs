@@ -30,6 +30,15 @@ pub enum Store {
 
 impl Store {
     pub fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
+        let of_this_machine = match &self {
+            Store::Check(_) => Some("store check"),
+            Store::Compact(_) => Some("store compact"),
+            Store::Salvage(_) => Some("store salvage"),
+            Store::Backup(_) => None,
+        };
+        if let Some(verb) = of_this_machine {
+            global.refuse_server(verb)?;
+        }
         match self {
             Store::Check(verb) => verb.run(global, screen),
             Store::Compact(verb) => verb.run(global, screen),

@@ -24,8 +24,8 @@ use super::raw::{RawBackoff, RawConfig, RawHost, RawQueue};
 use super::section::Given;
 use super::value::Show;
 use super::{
-    Config, Confine, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_dead,
-    check_flow, check_topic, keys,
+    Config, Confine, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_api,
+    check_dead, check_flow, check_topic, keys,
 };
 
 /// Builds the configuration of the file at `source`. Its warnings are left empty.
@@ -60,6 +60,7 @@ pub fn build(
             }
         }
     }
+    let api = check_api::build(&raw.api, base, problems);
     check_dead::targets(&dead_letters, &mut queues, problems);
     let topics = check_topic::topics(raw.topics, &queues, problems);
     let destinations = Destinations {
@@ -79,6 +80,7 @@ pub fn build(
     let sqs = check_sqs::build(&raw.sqs, problems);
     Config {
         host,
+        api,
         queues,
         topics,
         handlers,

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::problem::Problems;
 use super::raw::RawSqs;
 use super::section::Given;
-use super::{SqsConfig, SqsLimits, defaults};
+use super::{SqsAuth, SqsConfig, SqsLimits, defaults};
 
 /// Builds the endpoint; none, if it is not to listen.
 pub fn build(raw: &RawSqs, problems: &mut Problems<'_>) -> Option<SqsConfig> {
@@ -41,8 +41,10 @@ pub fn build(raw: &RawSqs, problems: &mut Problems<'_>) -> Option<SqsConfig> {
         refuse(&raw.listen, "sqs.listen", what, problems);
         return None;
     };
-    if !address.ip().is_loopback() {
-        let what = "is reached from other machines, but requests are not authenticated: use an address of this machine only, and a proxy in front of it";
+    let auth = raw.auth.as_ref();
+    let auth = auth.map_or(SqsAuth::None, |given| *given.get_ref());
+    if !address.ip().is_loopback() && auth == SqsAuth::None {
+        let what = "can be reached from other machines, and `sqs.auth` lets everybody in: write auth = \"sigv4\" and make access keys with `gristmill token create --aws`, or listen at 127.0.0.1";
         refuse(&raw.listen, "sqs.listen", what, problems);
     }
     Some(SqsConfig {
@@ -54,6 +56,7 @@ pub fn build(raw: &RawSqs, problems: &mut Problems<'_>) -> Option<SqsConfig> {
             .limits
             .as_ref()
             .map_or(SqsLimits::Relaxed, |given| *given.get_ref()),
+        auth,
     })
 }
 

@@ -124,6 +124,11 @@ pub const DISK_RESERVE: Bounds<ByteSize> = Bounds {
 /// What is logged: a level, or directives as `tracing` reads them.
 pub const LOG: &str = "info";
 
+// ---- [api]
+
+/// How many may be connected over the network at once; 1 to 100000.
+pub const MAX_CONNECTIONS: Setting<u32> = setting(1024, 1, 100_000);
+
 // ---- [host.sandbox]
 
 /// Whether pages to be reset are found by the kernel's page map instead of by trust in the pool.

@@ -4,11 +4,13 @@
 //! starts is named here, so that it is reported and not ignored.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use gristmill_queue::QueueName;
 
 use super::keys::{self, Table};
-use super::{Config, HostConfig, SandboxConfig};
+use super::{ApiConfig, Config, HostConfig, SandboxConfig};
+use crate::net::TlsFiles;
 
 /// What changes from one configuration to the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +58,7 @@ impl ConfigChange {
 pub fn diff(old: &Config, new: &Config) -> ConfigChange {
     let (mut needs_restart, host): (Vec<String>, _) = changed_host_keys(&old.host, &new.host)
         .into_iter()
+        .chain(changed_api_keys(&old.api, &new.api))
         .partition(|key| needs_restart(key));
     if old.sqs != new.sqs {
         needs_restart.push("sqs".to_owned());
@@ -104,6 +107,7 @@ fn compare<K: Ord + Clone, V: PartialEq>(
 fn needs_restart(key: &str) -> bool {
     keys::of(Table::Host)
         .chain(keys::of(Table::Sandbox))
+        .chain(keys::of(Table::Api))
         .any(|known| known.restart && known.path() == key)
 }
 
@@ -164,6 +168,43 @@ fn changed_host_keys(old: &HostConfig, new: &HostConfig) -> Vec<String> {
         ),
         ("host.sandbox.confine", *confine != new.sandbox.confine),
         ("host.sandbox.readable", *readable != new.sandbox.readable),
+    ];
+    changed
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| key.to_owned())
+        .collect()
+}
+
+/// Every key of the API on the network, taken apart so that a new one cannot be forgotten.
+fn changed_api_keys(old: &ApiConfig, new: &ApiConfig) -> Vec<String> {
+    let ApiConfig {
+        listen,
+        auth,
+        tls,
+        max_connections,
+        rate,
+        rate_per_client,
+    } = old;
+    let file = |tls: &Option<TlsFiles>, which: fn(&TlsFiles) -> Option<PathBuf>| {
+        tls.as_ref().and_then(which)
+    };
+    let files = |which| file(tls, which) != file(&new.tls, which);
+    let changed = [
+        ("api.listen", *listen != new.listen),
+        ("api.auth", *auth != new.auth),
+        ("api.tls_cert", files(|tls| Some(tls.cert.clone()))),
+        ("api.tls_key", files(|tls| Some(tls.key.clone()))),
+        ("api.client_ca", files(|tls| tls.client_ca.clone())),
+        (
+            "api.max_connections",
+            *max_connections != new.max_connections,
+        ),
+        ("api.rate", *rate != new.rate),
+        (
+            "api.rate_per_client",
+            *rate_per_client != new.rate_per_client,
+        ),
     ];
     changed
         .into_iter()

@@ -12,6 +12,8 @@ pub enum Table {
     Host,
     /// `[host.sandbox]`
     Sandbox,
+    /// `[api]`
+    Api,
     /// `[queue.NAME]`, and `[defaults.queue]` for all queues
     Queue,
     /// `backoff` of a queue
@@ -33,6 +35,7 @@ impl Table {
         match self {
             Self::Host => "host.",
             Self::Sandbox => "host.sandbox.",
+            Self::Api => "api.",
             Self::Queue => "queue.NAME.",
             Self::Backoff => "queue.NAME.backoff.",
             Self::Topic => "topic.NAME.",
@@ -133,7 +136,7 @@ const fn own(key: KeyDoc) -> KeyDoc {
 }
 
 use super::defaults;
-use Table::{Backoff, Cron, Handler, Host, Queue, Sandbox, Sqs, Topic};
+use Table::{Api, Backoff, Cron, Handler, Host, Queue, Sandbox, Sqs, Topic};
 
 #[rustfmt::skip]
 static KEYS: &[KeyDoc] = &[
@@ -172,6 +175,23 @@ static KEYS: &[KeyDoc] = &[
         "Whether the kernel confines the host itself, beside the sandbox of each handler: it writes in `data_dir` only, runs nothing but itself, and reads the folder of modules, those of this file and of secrets, and `readable`. auto: as far as the kernel knows how to (all of it from Linux 6.2 on); required: the host does not start otherwise.")),
     at_start(optional(Sandbox, "readable", r#"["/srv/releases"]"#, "paths, relative to this file",
         "What else a confined host may read: folders to which modules, the folder of modules or secrets are linked, or will be. None unless given.")),
+
+    at_start(optional(Api, "listen", r#""127.0.0.1:7733""#, r#"an address and a port, such as "127.0.0.1:7733" or "[::]:7733""#,
+        "Where the HTTP API listens on the network, beside the socket in `data_dir`. Nowhere unless given. An address that other machines can reach needs `auth`.")),
+    at_start(optional(Api, "auth", r#""token""#, r#""none" or "token""#,
+        "Who is let in over the network: everybody who can connect, or who shows a token made with `gristmill token create`. Everybody unless given, which is allowed at an address of this machine only.")),
+    at_start(optional(Api, "tls_cert", r#""tls/cert.pem""#, "a path, relative to this file",
+        "The chain of certificates as PEM, the host's own first; with `tls_key` the API is served by TLS only. Read again when the file changes. No TLS unless given.")),
+    at_start(optional(Api, "tls_key", r#""tls/key.pem""#, "a path, relative to this file",
+        "The private key of `tls_cert`, as PEM without a passphrase.")),
+    at_start(optional(Api, "client_ca", r#""tls/clients.pem""#, "a path, relative to this file",
+        "Authorities as PEM; each client then has to have a certificate of one of them, beside what `auth` wants. Clients need none unless given.")),
+    at_start(key(Api, "max_connections", "1024", "1 to 100000",
+        "How many may be connected over the network at once. More are turned away with 503.")),
+    at_start(optional(Api, "rate", r#""5000/s""#, r#"texts such as "5/s", "300/min", "1000/h", "1/d"; the number is at most 1000000"#,
+        "How many requests are taken from the network, of all clients together; beyond that they are answered with 429. One second's worth may come at once. No limit unless given.")),
+    at_start(optional(Api, "rate_per_client", r#""100/s""#, r#"as `rate`"#,
+        "How many requests are taken of one client: of one token, or without tokens of one address. No limit unless given.")),
 
     own(optional(Queue, "handler", r#""orders.wasm""#, "a file name that ends in .wasm",
         "The module that handles the messages, in the folder `host.handlers`. Several queues may share one. A queue without a handler holds its messages for consumers outside.")),
@@ -324,6 +344,8 @@ static KEYS: &[KeyDoc] = &[
 
     own(at_start(optional(Sqs, "listen", r#""127.0.0.1:9324""#, "an address with a port",
         "Where the host speaks the API of Amazon SQS: see docs/sqs.md. Nowhere unless given."))),
+    own(at_start(optional(Sqs, "auth", r#""sigv4""#, r#""none" or "sigv4""#,
+        "Who is let in: everybody who can connect, whatever they sign with, or who signs with an access key made with `gristmill token create --aws`. Everybody unless given, which is allowed at an address of this machine only."))),
     own(at_start(optional(Sqs, "public_url", r#""http://queue:9324""#, "a URL without a path",
         "What the URLs of queues begin with, if clients reach the host under another name than they ask for. The address that was asked unless given."))),
     own(at_start(key(Sqs, "account", r#""000000000000""#, "twelve digits",

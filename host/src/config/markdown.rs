@@ -7,12 +7,17 @@ use super::keys::{self, KeyDoc, Table};
 use super::value;
 
 /// The tables in the order in which they are best read, with what each is for.
-const TABLES: [(Table, &str, &str); 8] = [
+const TABLES: [(Table, &str, &str); 9] = [
     (Table::Host, "[host]", "The host itself."),
     (
         Table::Sandbox,
         "[host.sandbox]",
         "Settings of the sandbox that no handler has a say in.",
+    ),
+    (
+        Table::Api,
+        "[api]",
+        "The HTTP API on the network. [The HTTP API](http-api.md) tells more.",
     ),
     (
         Table::Queue,

@@ -7,6 +7,7 @@
 //! exists: modules come and go while the host runs.
 
 mod check;
+mod check_api;
 mod check_batch;
 mod check_cron;
 mod check_dead;
@@ -38,6 +39,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gristmill_queue::rate::Rate;
 use gristmill_queue::{QueueName, QueuePolicy, TopicPolicy};
 use gristmill_store::DiskReserve;
 use toml::de::DeTable;
@@ -48,6 +50,7 @@ pub use problem::{ConfigErrors, Problem, Severity};
 
 use crate::cron::CronConfigs;
 use crate::dispatch::BatchLimits;
+use crate::net::TlsFiles;
 use crate::runtime::spec::HandlerSpec;
 use problem::Problems;
 use raw::RawConfig;
@@ -60,6 +63,8 @@ pub const EXAMPLE: &str = include_str!("example.toml");
 pub struct Config {
     /// The host itself.
     pub host: HostConfig,
+    /// The API on the network.
+    pub api: ApiConfig,
     /// The queues that the file declares.
     pub queues: BTreeMap<QueueName, QueueConfig>,
     /// The topics that the file declares. No queue has the name of one.
@@ -91,6 +96,21 @@ pub struct SqsConfig {
     pub region: String,
     /// Whether the waiting periods of AWS are kept.
     pub limits: SqsLimits,
+    /// Who is let in.
+    pub auth: SqsAuth,
+}
+
+/// Who is let in at the SQS endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqsAuth {
+    /// Everybody who can connect, whatever their requests are signed with.
+    None,
+    /// Whose requests are signed with an access key of this host.
+    Sigv4,
+}
+
+impl SqsAuth {
+    const WORDS: [(&str, SqsAuth); 2] = [("none", SqsAuth::None), ("sigv4", SqsAuth::Sigv4)];
 }
 
 /// Whether the waiting periods of AWS are kept.
@@ -136,6 +156,36 @@ pub struct HostConfig {
     pub log: String,
     /// Settings of the sandbox that no handler has a say in.
     pub sandbox: SandboxConfig,
+}
+
+/// The API on the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Where it listens, if it does.
+    pub listen: Option<SocketAddr>,
+    /// Who is let in.
+    pub auth: ApiAuth,
+    /// How it is kept private, if it is.
+    pub tls: Option<TlsFiles>,
+    /// How many may be connected at once.
+    pub max_connections: u32,
+    /// How many requests may come, of all clients together.
+    pub rate: Option<Rate>,
+    /// How many requests may come from one client.
+    pub rate_per_client: Option<Rate>,
+}
+
+/// Who is let in over the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiAuth {
+    /// Everybody who can connect.
+    None,
+    /// Who shows a token.
+    Token,
+}
+
+impl ApiAuth {
+    const WORDS: [(&str, ApiAuth); 2] = [("none", ApiAuth::None), ("token", ApiAuth::Token)];
 }
 
 /// Settings of the sandbox that no handler has a say in.

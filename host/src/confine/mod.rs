@@ -2,7 +2,7 @@
 //!
 //! From [`confine`] on this process, its threads and its children may write in the data folder only,
 //! run nothing but their own program, and read what they need: the data folder, the folder of modules,
-//! that of the configuration, those of secrets, what `host.sandbox.readable` names, and a few files of
+//! that of the configuration, those of secrets and certificates, what `host.sandbox.readable` names, and a few files of
 //! the system. What is open stays open. Nothing takes this back.
 //!
 //! It knows files, and nothing of queues or handlers. Connections are not confined here.
@@ -156,7 +156,12 @@ fn written(config: &Config) -> BTreeSet<PathBuf> {
 /// What the configuration has the host read.
 fn read_by(config: &Config) -> BTreeSet<PathBuf> {
     let handlers = &config.host.handlers;
-    let files = std::iter::once(&config.source).chain(&config.secret_files);
+    let tls = config.api.tls.iter();
+    let certificates =
+        tls.flat_map(|tls| [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]);
+    let files = std::iter::once(&config.source)
+        .chain(&config.secret_files)
+        .chain(certificates.flatten());
     let folders = files.flat_map(|file| around(file));
     let mut read: BTreeSet<PathBuf> = folders.collect();
     // One that is made later is found if the folder it is made in may be read.

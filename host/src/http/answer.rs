@@ -1,12 +1,12 @@
 //! Answers, and the one place where a problem becomes an HTTP answer.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::api::{Problem, ProblemJson};
+use crate::api::{Code, Problem, ProblemJson};
 
 /// The media type of RFC 9457.
 pub const PROBLEM: &str = "application/problem+json";
@@ -18,6 +18,10 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(ProblemJson::from(&self))).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        if self.code == Code::Unauthorized {
+            let wanted = HeaderValue::from_static("Bearer realm=\"gristmill\"");
+            headers.insert(WWW_AUTHENTICATE, wanted);
+        }
         if let Some(seconds) = self.code.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

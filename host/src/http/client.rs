@@ -1,4 +1,5 @@
-//! The other end of the socket: the verbs of [`Api`](crate::api::Api), asked of a running host.
+//! The other end: the verbs of [`Api`](crate::api::Api), asked of a running host, over its socket or the
+//! network.
 //!
 //! One connection, one request after the other, so that what is sent arrives in its order. Sends go
 //! as batches in JSON even when there is one message: headers would change the case of attributes.
@@ -7,8 +8,12 @@ mod backup;
 mod body;
 mod cron;
 mod dead;
+mod groups;
 mod one;
 mod pull;
+mod server;
+mod tokens;
+mod topics;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -30,13 +35,14 @@ use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use super::limits::{CLIENT_IDLE, MAX_ANSWER};
+use crate::api::reply::quoted;
 use crate::api::{
     BatchIn, Code, Count, HandlerView, Items, MessageIn, Problem, ProblemJson, PurgeOrder,
-    QueueView, Sent, VersionAnswer, WaitingView,
+    QueuePage, QueueView, Sent, VersionAnswer, WaitingView,
 };
+use crate::net::Stream;
 
-mod groups;
-mod topics;
+pub use server::{BadServer, Server, Token};
 
 /// Why no host can be asked.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +50,14 @@ pub enum ConnectError {
     /// None runs: there is no socket, or nobody listens at it.
     #[error("no host runs on {}", .0.display())]
     NoHost(PathBuf),
+    /// The host on the network is not reached.
+    #[error("{url} is not reached: {problem}")]
+    Server {
+        /// Where it should be.
+        url: String,
+        /// Why, and what to do.
+        problem: String,
+    },
     /// The socket is there but not usable.
     #[error("the socket {path} cannot be used: {source}", path = .path.display())]
     Refused {
@@ -62,9 +76,15 @@ struct Connection {
     used: Instant,
 }
 
+/// Where a host is.
+enum Place {
+    Socket(PathBuf),
+    Network(Server),
+}
+
 /// A host that runs.
 pub struct Client {
-    path: PathBuf,
+    place: Place,
     connection: Mutex<Option<Connection>>,
 }
 
@@ -89,16 +109,41 @@ impl Client {
                 });
             }
         };
-        let connection = shake_hands(stream)
-            .await
-            .map_err(|error| ConnectError::Refused {
-                path: path.to_owned(),
-                source: std::io::Error::other(error),
-            })?;
+        let connection =
+            shake_hands(Stream::Socket(stream))
+                .await
+                .map_err(|error| ConnectError::Refused {
+                    path: path.to_owned(),
+                    source: std::io::Error::other(error),
+                })?;
         Ok(Client {
-            path: path.to_owned(),
+            place: Place::Socket(path.to_owned()),
             connection: Mutex::new(Some(connection)),
         })
+    }
+
+    /// Connects to a host on the network.
+    ///
+    /// # Errors
+    /// When it is not reached, or its certificate is not believed.
+    pub async fn connect_to(server: Server) -> Result<Self, ConnectError> {
+        let failed = |problem| ConnectError::Server {
+            url: server.url().to_owned(),
+            problem,
+        };
+        let stream = server.connect().await.map_err(failed)?;
+        let connection = shake_hands(stream).await;
+        let connection = connection.map_err(|error| failed(error.to_string()))?;
+        Ok(Client {
+            place: Place::Network(server),
+            connection: Mutex::new(Some(connection)),
+        })
+    }
+
+    /// Whether the host may be on another machine, so that its files are not those of the command.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        matches!(self.place, Place::Network(_))
     }
 
     /// See [`Api::send_all`](crate::api::Api::send_all).
@@ -123,7 +168,16 @@ impl Client {
     /// # Errors
     /// As there, and when the host cannot be reached.
     pub async fn queues(&self) -> Result<Vec<QueueView>, Problem> {
-        self.items("/v1/queues").await
+        let mut all = Vec::new();
+        let mut path = "/v1/queues".to_owned();
+        loop {
+            let page: QueuePage = self.get(&path).await?;
+            all.extend(page.items);
+            let Some(next) = page.next else {
+                return Ok(all);
+            };
+            path = format!("/v1/queues?cursor={}", quoted(&next));
+        }
     }
 
     /// See [`Api::handlers`](crate::api::Api::handlers).
@@ -232,6 +286,10 @@ impl Client {
         &self,
         request: Request<Sending>,
     ) -> Result<(Connection, Response<Incoming>), Problem> {
+        let mut request = request;
+        if let Place::Network(server) = &self.place {
+            server.introduce(&mut request);
+        }
         let changes = *request.method() != Method::GET;
         let before = self.connection.lock().await.take();
         let mut connection = self.usable(before).await?;
@@ -277,17 +335,22 @@ impl Client {
         {
             return Ok(connection);
         }
-        let gone = |error: &dyn std::fmt::Display| {
-            let detail = format!(
-                "the host at {} does not answer: {error}",
-                self.path.display()
-            );
+        let (place, stream) = match &self.place {
+            Place::Socket(path) => {
+                let stream = UnixStream::connect(path).await;
+                let stream = stream.map_err(|error| error.to_string());
+                (path.display().to_string(), stream.map(Stream::Socket))
+            }
+            Place::Network(server) => (server.url().to_owned(), server.connect().await),
+        };
+        let gone = |why: String| {
+            let detail = format!("the host at {place} does not answer: {why}");
             Problem::new(Code::Unreachable, detail)
         };
-        let stream = UnixStream::connect(&self.path)
+        let stream = stream.map_err(gone)?;
+        shake_hands(stream)
             .await
-            .map_err(|error| gone(&error))?;
-        shake_hands(stream).await.map_err(|error| gone(&error))
+            .map_err(|error| gone(error.to_string()))
     }
 }
 
@@ -306,7 +369,7 @@ fn broken(error: &dyn std::fmt::Display, changes: bool) -> Problem {
     }
 }
 
-async fn shake_hands(stream: UnixStream) -> Result<Connection, hyper::Error> {
+async fn shake_hands(stream: Stream) -> Result<Connection, hyper::Error> {
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; what goes wrong in it, the sender is told too.
     tokio::spawn(connection);

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use gristmill_queue::message::Due;
 use gristmill_queue::{Envelope, NewMessage, Timestamp};
 
+use super::events;
 use crate::api::message::{causation_id, duration, priority, reply_to};
 use crate::api::{MessageIn, Problem};
 
@@ -24,8 +25,13 @@ pub fn message(headers: &HeaderMap) -> Result<NewMessage, Problem> {
         true => whole(&value(headers, MESSAGE)?)?,
         false => NewMessage::default(),
     };
+    let mut event = Vec::new();
     for name in headers.keys() {
         let name = name.as_str();
+        if let Some(attribute) = name.strip_prefix(events::PREFIX) {
+            event.push((attribute.to_owned(), value(headers, name)?));
+            continue;
+        }
         let own = name.strip_prefix(PREFIX);
         let known = matches!(
             name,
@@ -39,6 +45,9 @@ pub fn message(headers: &HeaderMap) -> Result<NewMessage, Problem> {
             Some(own) => set_own(&mut message, own, value)?,
             None => set_known(&mut message, name, value),
         }
+    }
+    if !event.is_empty() {
+        events::in_headers(event, &mut message)?;
     }
     Ok(message)
 }

@@ -1,7 +1,5 @@
 //! Bodies on their way in and out that are too large to be held: piece by piece, at a pace.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -10,16 +8,15 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use gristmill_queue::QueueName;
 use gristmill_store::SendError;
-use http_body_util::BodyExt as _;
 use http_body_util::channel::{Channel, Sender};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
-use super::body::{Held, refused_unread};
-use super::limits::{BODY_TIMEOUT, MAX_DRAINED, MIN_BODY_RATE, PIECES_AHEAD};
+use super::body::{Held, Intake, hold, refused_unread};
+use super::limits::{BODY_TIMEOUT, PIECES_AHEAD};
 use crate::api::body::{OpenBody, StoredBody, too_large};
 use crate::api::{Api, Code, Problem};
+use crate::net::Share;
 
 /// A body that was taken in.
 pub enum Taken {
@@ -42,17 +39,16 @@ pub async fn take(api: &Api, queue: &QueueName, request: Request) -> Result<Take
     if let Some(length) = refused_unread(&head.headers, most) {
         return Err(refusal(length));
     }
-    let mut intake = Intake {
-        body,
-        begun: Instant::now(),
-        size: 0,
-    };
+    let share = head.extensions.get::<Share>();
+    let mut intake = Intake::new(body);
     let mut held = Held::default();
     while let Some(chunk) = intake.next().await? {
         if intake.size > most {
             intake.drain(most).await?;
             return Err(refusal(intake.size));
         }
+        let so_far = intake.size.min(api.inline_bytes());
+        hold(share, usize::try_from(so_far).unwrap_or(usize::MAX))?;
         held.add(chunk);
         if intake.size > api.inline_bytes() {
             return store(api, queue, intake, held.bytes()).await;
@@ -115,56 +111,6 @@ fn write(
         }
     }
     Ok(None)
-}
-
-/// A request's body, of which so much came so far.
-struct Intake {
-    body: Body,
-    begun: Instant,
-    size: u64,
-}
-
-impl Intake {
-    /// The next bytes. They have to come at a pace: who holds a connection with a drop now and then
-    /// keeps others from it.
-    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
-        loop {
-            let due = self.begun + allowed(self.size);
-            let Ok(frame) = tokio::time::timeout_at(due, self.body.frame()).await else {
-                return Err(Problem::new(
-                    Code::TooSlow,
-                    format!(
-                        "of the body only {} bytes arrived within {} s, and {MIN_BODY_RATE} bytes each second are the least",
-                        self.size,
-                        allowed(self.size).as_secs()
-                    ),
-                ));
-            };
-            let Some(frame) = frame else { return Ok(None) };
-            let frame = frame
-                .map_err(|error| Problem::bad_request(format!("the body broke off: {error}")))?;
-            if let Ok(chunk) = frame.into_data() {
-                self.size += chunk.len() as u64;
-                return Ok(Some(chunk));
-            }
-        }
-    }
-
-    /// Reads on for a while and throws it away, so that a client which does not listen before it has
-    /// sent all hears the answer.
-    async fn drain(&mut self, limit: u64) -> Result<(), Problem> {
-        while self.size <= limit.saturating_add(MAX_DRAINED as u64) {
-            if self.next().await?.is_none() {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Within which time so many bytes have to be there.
-fn allowed(size: u64) -> Duration {
-    BODY_TIMEOUT + Duration::from_secs(size / MIN_BODY_RATE)
 }
 
 /// Answers with a body, as it was sent.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+pub use crate::api::MAX_BATCH_BYTES;
+
 /// The most bytes of the body of a request that waits for its reply.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
-/// The most bytes of a batch, as JSON.
-pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// The most bytes of a request to the SQS endpoint: a full batch, with what its encoding adds.
 pub const MAX_SQS_REQUEST: usize = 8 * 1024 * 1024;
 /// The most bytes of any other request.
@@ -13,30 +13,24 @@ pub const MAX_REQUEST: usize = 1024 * 1024;
 /// How many bytes beyond a limit are read and thrown away, so that a client which does not listen
 /// before it has sent all hears the answer. Beyond that the connection is closed.
 pub const MAX_DRAINED: usize = 16 * 1024 * 1024;
-/// Within this time the head of a request has to be there; an idle connection is closed after it.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Within this time the body of a request has to be there; a large one within so much more as
-/// [`MIN_BODY_RATE`] makes of it.
+/// Within this time the body of a request has to be there, and as much longer as [`MIN_BODY_RATE`]
+/// makes of what has come.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// The least bytes per second of a large body on its way in, after [`BODY_TIMEOUT`].
-pub const MIN_BODY_RATE: u64 = 1024 * 1024;
+/// The least bytes per second of a body on its way in, after [`BODY_TIMEOUT`]: a poor mobile network.
+pub const MIN_BODY_RATE: u64 = 64 * 1024;
 /// How many pieces of a large body are read before they are written, in either direction.
 pub const PIECES_AHEAD: usize = 2;
-/// The most connections at once; more have to wait.
-pub const MAX_CONNECTIONS: usize = 256;
-/// The most connections to the SQS endpoint at once, each of which may wait for messages; more have to
-/// wait.
+/// The most connections to the SQS endpoint at once, each of which may wait for messages; more are
+/// turned away.
 pub const MAX_SQS_CONNECTIONS: usize = 4096;
 /// An idle connection to the SQS endpoint is closed after this time: clients there keep theirs for long.
 pub const SQS_IDLE: Duration = Duration::from_secs(65);
-/// How long open requests may take when the server stops.
-pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait before accepting again when the system refuses, for want of descriptors.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The most bytes of an answer that the client takes.
 pub const MAX_ANSWER: usize = 512 * 1024 * 1024;
 /// After this time without use the client opens a new connection, well before the server closes
-/// the old one ([`HEAD_TIMEOUT`]).
+/// the old one (`net::limits::SOCKET_HEAD_TIMEOUT`).
 pub const CLIENT_IDLE: Duration = Duration::from_secs(3);
+/// The most clients whose rates are remembered; of more, those that need it least are forgotten.
+pub const MAX_CLIENTS: usize = 10_000;
 
 const _: () = assert!(MAX_MESSAGE as u64 == gristmill_queue::limits::MAX_INLINE);

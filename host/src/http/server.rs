@@ -1,22 +1,16 @@
-//! The listener on the local socket.
+//! The API at its listeners: the local socket, and the network.
 
 use std::fs::Permissions;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::sync::Arc;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::UnixListener;
 
-use super::limits::{ACCEPT_PAUSE, HEAD_TIMEOUT, MAX_CONNECTIONS, STOP_TIMEOUT};
-use super::router;
+use super::{Gate, router};
 use crate::api::Api;
+use crate::net::{self, Budget, Listening};
 
 /// The name of the socket in the data folder.
 pub const SOCKET: &str = "gristmill.sock";
@@ -57,55 +51,19 @@ pub fn bind(data_dir: &Path) -> Result<UnixListener, BindError> {
     Ok(listener)
 }
 
-/// Answers requests for as long as it is polled.
+/// Answers requests over the local socket for as long as it is polled.
 pub async fn serve(listener: UnixListener, api: Api) {
     serve_until(listener, api, std::future::pending()).await;
 }
 
-/// Answers requests until `stop` is ready, then lets open ones end for a while.
+/// Answers requests over the local socket until `stop` is ready, then lets open ones end for a while.
 pub async fn serve_until(listener: UnixListener, api: Api, stop: impl Future<Output = ()>) {
-    let service = TowerToHyperService::new(router(api));
-    let open = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut stop = pin!(stop);
-    loop {
-        let (stream, place) = tokio::select! {
-            next = accept(&listener, &places) => next,
-            () = &mut stop => break,
-        };
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service.clone());
-        let connection = open.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to the socket broke off");
-            }
-            drop(place);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(STOP_TIMEOUT, open.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("requests over the socket were still open when the host stopped");
-    }
+    let gate = Gate::of_socket(Budget::default());
+    serve_at(Listening::Socket(listener), api, gate, stop).await;
 }
 
-async fn accept(
-    listener: &UnixListener,
-    places: &Arc<Semaphore>,
-) -> (UnixStream, Option<OwnedSemaphorePermit>) {
-    let place = Arc::clone(places).acquire_owned().await.ok();
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
-            Err(error) => {
-                tracing::warn!(%error, "the socket takes no connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+/// The same at any listener, behind a gate of its own.
+pub async fn serve_at(listening: Listening, api: Api, gate: Gate, stop: impl Future<Output = ()>) {
+    let service = TowerToHyperService::new(router(api, gate));
+    net::serve(listening, service, stop).await;
 }

@@ -1,25 +1,23 @@
 //! The listener of the SQS endpoint: what arrives becomes a request as that room wants it, within limits.
 
 use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, HOST, HeaderName};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::body;
-use super::limits::{ACCEPT_PAUSE, MAX_SQS_CONNECTIONS, MAX_SQS_REQUEST, SQS_IDLE, STOP_TIMEOUT};
+use super::limits::MAX_SQS_REQUEST;
 use crate::api::{Code, Problem};
+use crate::auth::{Access, Identity, SigError};
+use crate::config::SqsAuth;
+use crate::net::{self, Budget, Listening, Peer};
 use crate::sqs::error::{Kind, SqsError};
 use crate::sqs::wire::Incoming;
 use crate::sqs::{Reply, Sqs};
@@ -30,25 +28,85 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 const AUTHORIZATION: HeaderName = HeaderName::from_static("authorization");
 
-/// Every address, since a queue may be named by any.
-pub fn sqs_router(sqs: Sqs) -> Router {
-    Router::new().fallback(answer).with_state(sqs)
+/// Who is let in at the endpoint, and how much of their requests may be held in memory.
+#[derive(Clone)]
+pub struct SqsGate {
+    auth: SqsAuth,
+    access: Access,
+    budget: Budget,
 }
 
-async fn answer(State(sqs): State<Sqs>, request: Request) -> Response {
-    let mut incoming = head(&request);
-    match body::read(request, MAX_SQS_REQUEST).await {
-        Ok(read) => {
-            incoming.body = read;
-            response(sqs.answer(&incoming).await)
+impl SqsGate {
+    /// A gate that asks for what is configured.
+    #[must_use]
+    pub fn new(auth: SqsAuth, access: Access, budget: Budget) -> Self {
+        SqsGate {
+            auth,
+            access,
+            budget,
         }
-        Err(problem) => response(sqs.refuse(&incoming, refused(problem))),
     }
+
+    /// Who signed a request, all of which is here.
+    fn identify(&self, head: &Parts, body: &[u8]) -> Result<Identity, SqsError> {
+        match self.auth {
+            SqsAuth::None => Ok(Identity::everything("anybody")),
+            SqsAuth::Sigv4 => {
+                let signed = self.access.sigv4(head, body, SystemTime::now());
+                Ok(signed.map_err(unsigned)?.identity)
+            }
+        }
+    }
+}
+
+fn unsigned(error: SigError) -> SqsError {
+    let kind = match &error {
+        SigError::Missing => Kind::MissingAuthenticationToken,
+        SigError::Incomplete(_) => Kind::IncompleteSignature,
+        SigError::UnknownKey => Kind::InvalidClientTokenId,
+        SigError::Skewed { .. } | SigError::Expired { .. } | SigError::Mismatch => {
+            Kind::SignatureDoesNotMatch
+        }
+        SigError::Unavailable(error) => {
+            // What is wrong with the file is nobody's business out there.
+            tracing::debug!(%error, "an access key could not be looked up");
+            let message = "The host cannot read its access keys: its log says why.";
+            return SqsError::new(Kind::ServiceUnavailable, message);
+        }
+    };
+    SqsError::new(kind, error.to_string())
+}
+
+/// Every address, since a queue may be named by any.
+pub fn sqs_router(sqs: Sqs, gate: SqsGate) -> Router {
+    Router::new().fallback(answer).with_state((sqs, gate))
+}
+
+async fn answer(State((sqs, gate)): State<(Sqs, SqsGate)>, mut request: Request) -> Response {
+    let mut incoming = head(&request);
+    // What is held of the request counts until it is answered.
+    let share = gate.budget.share();
+    request.extensions_mut().insert(share.clone());
+    let (head, body) = request.into_parts();
+    let request = Request::from_parts(head.clone(), body);
+    let answered = match body::read(request, MAX_SQS_REQUEST).await {
+        Ok(read) => match gate.identify(&head, &read) {
+            Ok(caller) => {
+                incoming.body = read;
+                sqs.answer(&incoming, &caller).await
+            }
+            Err(error) => sqs.refuse(&incoming, error),
+        },
+        Err(problem) => sqs.refuse(&incoming, refused(problem)),
+    };
+    drop(share);
+    response(answered)
 }
 
 fn refused(problem: Problem) -> SqsError {
     let kind = match problem.code {
         Code::TooLarge => Kind::RequestTooLarge,
+        Code::Busy => Kind::ServiceUnavailable,
         _ => Kind::InvalidParameterValue,
     };
     SqsError::new(kind, problem.detail)
@@ -66,6 +124,11 @@ fn head(request: &Request) -> Incoming {
         host: text(HOST).filter(|host| is_host(host)),
         trace: text(TRACE),
         region: text(AUTHORIZATION).and_then(|header| region(&header)),
+        tls: matches!(
+            request.extensions().get::<Peer>(),
+            Some(Peer::Remote { secure: true, .. })
+        ),
+        from: request.extensions().get::<Peer>().map(Peer::to_string),
         ..Incoming::default()
     }
 }
@@ -111,51 +174,12 @@ fn response(reply: Reply) -> Response {
 }
 
 /// Answers requests to the endpoint until `stop` is ready, then lets open ones end for a while.
-pub async fn serve_sqs_until(listener: TcpListener, sqs: Sqs, stop: impl Future<Output = ()>) {
-    let service = TowerToHyperService::new(sqs_router(sqs));
-    let open = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_SQS_CONNECTIONS));
-    let mut stop = pin!(stop);
-    loop {
-        let (stream, place) = tokio::select! {
-            next = accept(&listener, &places) => next,
-            () = &mut stop => break,
-        };
-        // Answers are small and waited for.
-        let _ = stream.set_nodelay(true);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(SQS_IDLE)
-            .serve_connection(TokioIo::new(stream), service.clone());
-        let connection = open.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to the SQS endpoint broke off");
-            }
-            drop(place);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(STOP_TIMEOUT, open.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("requests to the SQS endpoint were still open when the host stopped");
-    }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    let place = Arc::clone(places).acquire_owned().await.ok();
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
-            Err(error) => {
-                tracing::warn!(%error, "the SQS endpoint takes no connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+pub async fn serve_sqs_until(
+    listening: Listening,
+    sqs: Sqs,
+    gate: SqsGate,
+    stop: impl Future<Output = ()>,
+) {
+    let service = TowerToHyperService::new(sqs_router(sqs, gate));
+    net::serve(listening, service, stop).await;
 }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod dead;
+mod gate;
 mod groups;
 mod large;
 mod made;

@@ -66,6 +66,8 @@ pub enum Kind {
     AccessDenied,
     /// The request has no signature.
     MissingAuthenticationToken,
+    /// The signature lacks something.
+    IncompleteSignature,
     /// The access key is none of ours.
     InvalidClientTokenId,
     /// The signature is not that of the request.
@@ -193,6 +195,12 @@ impl Kind {
                 "MissingAuthenticationTokenException",
                 "MissingAuthenticationToken",
                 403,
+            ),
+            IncompleteSignature => (
+                FRONT,
+                "IncompleteSignatureException",
+                "IncompleteSignature",
+                400,
             ),
             InvalidClientTokenId => (
                 FRONT,

@@ -4,6 +4,7 @@
 //! value, and that is written as JSON or XML. This room knows queues and the wire; it knows nothing of
 //! sockets, and nothing of the store but what the verbs say. The reference is the service model of 2012-11-05.
 
+mod access;
 mod actions;
 pub mod address;
 pub mod attribute;
@@ -31,6 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gristmill_queue::QueueName;
 use serde_json::Value;
 
+use crate::auth::Identity;
 use crate::config::SqsConfig;
 use crate::queues::{Known, Queues};
 use address::Place;
@@ -78,6 +80,7 @@ struct Ask<'a> {
     params: Params,
     queue_in_path: Option<String>,
     trace: Option<String>,
+    caller: &'a Identity,
 }
 
 impl Sqs {
@@ -98,9 +101,9 @@ impl Sqs {
     }
 
     /// Answers a request. Dropping the future ends a wait for messages before any is leased.
-    pub async fn answer(&self, incoming: &Incoming) -> Reply {
+    pub async fn answer(&self, incoming: &Incoming, caller: &Identity) -> Reply {
         let protocol = incoming.protocol();
-        let answered = self.run(incoming).await;
+        let answered = self.run(incoming, caller).await;
         self.reply(protocol, answered)
     }
 
@@ -110,7 +113,7 @@ impl Sqs {
         self.reply(incoming.protocol(), (String::new(), Err(error)))
     }
 
-    async fn run(&self, incoming: &Incoming) -> (String, error::Answer) {
+    async fn run(&self, incoming: &Incoming, caller: &Identity) -> (String, error::Answer) {
         let call = match incoming.call() {
             Ok(call) => call,
             Err(error) => return (String::new(), Err(error)),
@@ -121,8 +124,13 @@ impl Sqs {
             params: Params(call.members),
             queue_in_path: call.queue_in_path,
             trace: incoming.trace.clone(),
+            caller,
         };
-        let answer = actions::run(&call.action, &ask).await;
+        let answer = match access::check(&call.action, &ask) {
+            Ok(()) => actions::run(&call.action, &ask).await,
+            Err(error) => Err(error),
+        };
+        access::note(&call.action, &ask, incoming.from.as_deref(), &answer);
         (call.action, answer)
     }
 
@@ -214,6 +222,16 @@ impl Ask<'_> {
     /// # Errors
     /// When none is named, or it is not there.
     fn queue(&self) -> Result<(QueueName, Known), SqsError> {
+        let name = self.queue_name()?;
+        let known = self.known(&name)?;
+        Ok((name, known))
+    }
+
+    /// The name of that queue, which may not be there.
+    ///
+    /// # Errors
+    /// When none is named.
+    fn queue_name(&self) -> Result<QueueName, SqsError> {
         let url = match self.params.text("QueueUrl")? {
             Some(url) if !url.is_empty() => url,
             _ => self
@@ -221,9 +239,7 @@ impl Ask<'_> {
                 .as_deref()
                 .ok_or_else(|| SqsError::missing("QueueUrl"))?,
         };
-        let name = address::of_url(url)?;
-        let known = self.known(&name)?;
-        Ok((name, known))
+        address::of_url(url)
     }
 
     /// A queue by its name.

@@ -36,6 +36,8 @@ pub struct Incoming {
     pub trace: Option<String>,
     /// The region in the scope of its signature.
     pub region: Option<String>,
+    /// From where it came, for the record.
+    pub from: Option<String>,
     /// Whether it came over TLS.
     pub tls: bool,
     /// Its body.

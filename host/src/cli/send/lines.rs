@@ -257,6 +257,7 @@ fn is_definite(code: Code) -> bool {
         | Code::Unmatched
         | Code::DiskFull
         | Code::DiskReserve
+        | Code::RateLimited
         | Code::Busy => true,
         Code::TooSlow
         | Code::MessageNotFound
@@ -277,6 +278,11 @@ fn is_definite(code: Code) -> bool {
         | Code::MessageDead
         | Code::ReplyNotFound
         | Code::RequestDied
+        | Code::HandlerNotFound
+        | Code::TokenNotFound
+        | Code::Unauthorized
+        | Code::Forbidden
+        | Code::UnsupportedMediaType
         | Code::Other => false,
     }
 }

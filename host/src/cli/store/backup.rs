@@ -13,17 +13,21 @@ use crate::cli::{Global, text};
 
 #[derive(clap::Args, Debug)]
 pub struct Backup {
-    /// The folder to make: a data folder for another host
+    /// The folder to make: a data folder for another host. With --server, in the data folder of that host
     #[arg(value_name = "DEST")]
     to: PathBuf,
 }
 
 impl Backup {
     pub async fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
-        // A host may run elsewhere than the command.
-        let to = std::path::absolute(&self.to)?;
         let door = Door::open(global).await?;
-        let made = if door.is_host() {
+        // A host may run in another folder than the command, or on another machine.
+        let to = if door.is_remote() {
+            self.to
+        } else {
+            std::path::absolute(&self.to)?
+        };
+        let made = if door.is_host() && !door.is_remote() {
             through_host(&door, global, to).await
         } else {
             door.backup(BackupOrder { to }).await.map_err(Failure::from)

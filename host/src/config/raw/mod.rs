@@ -3,6 +3,7 @@
 //! Knows which key belongs where and what type and bounds it has. Does not know what one value
 //! means for another (that is [`check`](super::check)) nor what holds where nothing was typed.
 
+mod api;
 mod cron;
 mod handler;
 mod queue;
@@ -16,6 +17,7 @@ use gristmill_store::DiskReserve;
 use toml::Spanned;
 use toml::de::DeTable;
 
+pub use api::RawApi;
 pub use cron::RawCron;
 pub use handler::RawHandler;
 pub use queue::{RawBackoff, RawQueue};
@@ -31,6 +33,7 @@ use super::{Confine, Watch, defaults};
 #[derive(Default)]
 pub struct RawConfig {
     pub host: RawHost,
+    pub api: RawApi,
     pub queue_defaults: RawQueue,
     pub handler_defaults: RawHandler,
     pub queues: Vec<(Spanned<String>, RawQueue)>,
@@ -45,7 +48,7 @@ impl RawConfig {
     pub fn read(file: &DeTable<'_>, problems: &mut Problems<'_>) -> Self {
         let root = Section::root(file);
         let tables = [
-            "host", "defaults", "queue", "topic", "handler", "cron", "sqs",
+            "host", "api", "defaults", "queue", "topic", "handler", "cron", "sqs",
         ];
         root.only(&tables, problems);
         let mut raw = RawConfig::default();
@@ -54,6 +57,9 @@ impl RawConfig {
         }
         if let Some(sqs) = root.table("sqs", problems) {
             raw.sqs = RawSqs::read(&sqs, problems);
+        }
+        if let Some(api) = root.table("api", problems) {
+            raw.api = RawApi::read(&api, problems);
         }
         if let Some(shared) = root.table("defaults", problems) {
             shared.only(&["queue", "handler"], problems);

@@ -1,10 +1,10 @@
 //! What was typed about the SQS endpoint.
 
 use super::only_keys_of;
-use crate::config::SqsLimits;
 use crate::config::keys::Table;
 use crate::config::problem::Problems;
 use crate::config::section::{Given, Section};
+use crate::config::{SqsAuth, SqsLimits};
 
 /// `[sqs]`
 #[derive(Default)]
@@ -14,6 +14,7 @@ pub struct RawSqs {
     pub account: Given<String>,
     pub region: Given<String>,
     pub limits: Given<SqsLimits>,
+    pub auth: Given<SqsAuth>,
 }
 
 impl RawSqs {
@@ -26,6 +27,7 @@ impl RawSqs {
             account: sqs.text("account", problems),
             region: sqs.text("region", problems),
             limits: sqs.choice("limits", &SqsLimits::WORDS, problems),
+            auth: sqs.choice("auth", &SqsAuth::WORDS, problems),
         }
     }
 }

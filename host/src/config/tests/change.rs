@@ -44,16 +44,23 @@ fn every_key_of_the_host_is_noticed_and_told_apart_by_when_it_takes_effect() {
     let other = |key: &str| match key {
         "data_dir" | "handlers" => "\"elsewhere\"",
         "watch" => "\"poll\"",
+        "listen" => "\"127.0.0.1:1\"",
+        "auth" => "\"token\"",
+        "rate" | "rate_per_client" => "\"7/s\"",
         "log" => "\"debug\"",
         "pagemap_scan" => "true",
         "inline_limit" | "disk_reserve" => "\"7KiB\"",
         "confine" => "\"off\"",
         "readable" => "[\"elsewhere\"]",
-        "threads" | "max_in_flight" | "keep_versions" => "5",
+        "threads" | "max_in_flight" | "keep_versions" | "max_connections" => "5",
         "compile_memory" | "max_module_size" => "\"1GiB\"",
         _ => "\"7s\"",
     };
-    for key in keys::of(Table::Host).chain(keys::of(Table::Sandbox)) {
+    let all = [Table::Host, Table::Sandbox, Table::Api];
+    for key in all.into_iter().flat_map(keys::of) {
+        if ["tls_cert", "tls_key", "client_ca"].contains(&key.name) {
+            continue;
+        }
         let new = good(&format!("{} = {}\n{BASE}", key.path(), other(key.name)));
         let change = diff(&good(BASE), &new);
         let (restart, live) = (vec![key.path()], vec![]);

@@ -64,7 +64,7 @@ fn every_key_in_the_example_is_read() {
     }
 }
 
-/// The keys of the same table without which a key does nothing.
+/// The keys of its table without which a key does nothing.
 fn needs(key: &KeyDoc) -> &'static [&'static str] {
     match key.name {
         "burst" => &["rate"],
@@ -72,6 +72,10 @@ fn needs(key: &KeyDoc) -> &'static [&'static str] {
         "concurrency_per_key" | "rate_per_key" => &["key"],
         "burst_per_key" => &["key", "rate_per_key"],
         "public_url" => &["listen"],
+        "tls_cert" => &["listen", "tls_key"],
+        "tls_key" => &["listen", "tls_cert"],
+        "client_ca" => &["listen", "tls_cert", "tls_key"],
+        "auth" | "rate_per_client" => &["listen"],
         _ => &[],
     }
 }
@@ -145,6 +149,7 @@ fn uncommented(wanted: impl Fn(&KeyDoc) -> bool) -> String {
         table = match line {
             "[host]" => Some(Table::Host),
             "[host.sandbox]" => Some(Table::Sandbox),
+            "[api]" => Some(Table::Api),
             "[queue.orders]" => Some(Table::Queue),
             "[topic.events]" => Some(Table::Topic),
             "[handler.orders]" => Some(Table::Handler),
@@ -174,6 +179,7 @@ fn every_key_stands_in_the_example_and_no_other() {
     for (path, table) in [
         ("host", Table::Host),
         ("host.sandbox", Table::Sandbox),
+        ("api", Table::Api),
         ("queue.orders", Table::Queue),
         ("queue.orders.backoff", Table::Backoff),
         ("topic.events", Table::Topic),
@@ -226,6 +232,12 @@ fn make_example() -> String {
         "[host.sandbox]",
         "Settings of the sandbox that no handler has a say in.",
         Table::Sandbox,
+    );
+    section(
+        &mut text,
+        "[api]",
+        "The HTTP API on the network. Over the socket in the data folder it is there without this.",
+        Table::Api,
     );
     text.push_str("\n# Defaults for all queues and handlers: the same keys as below, but for `handler` and `sha256`.\n[defaults.queue]\n\n[defaults.handler]\n");
     section(

@@ -1,5 +1,6 @@
 //! Tests of the configuration as a whole: text in, configuration or messages out.
 
+mod api;
 mod bad_batches;
 mod bad_flow;
 mod bad_names;

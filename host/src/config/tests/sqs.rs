@@ -1,7 +1,7 @@
 //! The SQS endpoint: what it may be told, and what is said when it cannot be so.
 
 use super::{good, told};
-use crate::config::{SqsConfig, SqsLimits, diff};
+use crate::config::{SqsAuth, SqsConfig, SqsLimits, diff};
 
 #[test]
 fn the_endpoint_is_there_if_it_listens() {
@@ -14,17 +14,19 @@ fn the_endpoint_is_there_if_it_listens() {
         account: "000000000000".into(),
         region: "us-east-1".into(),
         limits: SqsLimits::Relaxed,
+        auth: SqsAuth::None,
     };
     assert_eq!(least.sqs, Some(sqs.clone()));
     let all = good(
-        "[sqs]\nlisten = \"[::1]:1\"\npublic_url = \"https://queue.example/\"\naccount = \"123456789012\"\nregion = \"eu-central-1\"\nlimits = \"strict\"\n",
+        "[sqs]\nlisten = \"0.0.0.0:1\"\nauth = \"sigv4\"\npublic_url = \"https://queue.example/\"\naccount = \"123456789012\"\nregion = \"eu-central-1\"\nlimits = \"strict\"\n",
     );
     let told = SqsConfig {
-        listen: "[::1]:1".parse().unwrap(),
+        listen: "0.0.0.0:1".parse().unwrap(),
         public_url: Some("https://queue.example".into()),
         account: "123456789012".into(),
         region: "eu-central-1".into(),
         limits: SqsLimits::Strict,
+        auth: SqsAuth::Sigv4,
     };
     assert_eq!(all.sqs, Some(told));
     assert_eq!(diff(&least, &all).needs_restart, ["sqs"]);
@@ -62,5 +64,17 @@ error: `sqs.region` is not a region: use small letters, digits and hyphens: "Fra
   |
 5 | region = "Frankfurt"
   |          ^^^^^^^^^^^"##,
+    );
+}
+
+#[test]
+fn nobody_elsewhere_is_let_in_without_a_signature() {
+    told(
+        "[sqs]\nlisten = \"0.0.0.0:9324\"\n",
+        r##"error: `sqs.listen` can be reached from other machines, and `sqs.auth` lets everybody in: write auth = "sigv4" and make access keys with `gristmill token create --aws`, or listen at 127.0.0.1: "0.0.0.0:9324"
+ --> etc/gristmill.toml:2:10
+  |
+2 | listen = "0.0.0.0:9324"
+  |          ^^^^^^^^^^^^^^"##,
     );
 }

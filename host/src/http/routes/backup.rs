@@ -1,16 +1,22 @@
 //! Backups.
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::routing::post;
-use axum::{Json, Router};
 
 use crate::api::{Api, BackupOrder, BackupView, Problem};
+use crate::auth::Action::Manage;
 use crate::http::body;
 use crate::http::limits::MAX_REQUEST;
+use crate::http::table::{Needs, Route, post};
 
-pub fn router() -> Router<Api> {
-    Router::new().route("/v1/backups", post(backup))
+pub fn routes() -> Vec<Route> {
+    vec![
+        post("/v1/backups", "backup", Needs::All(Manage), backup)
+            .says("Copies everything, as it is now, into a new folder of the host; durable when this answers.")
+            .takes::<BackupOrder>()
+            .gives::<BackupView>(201),
+    ]
 }
 
 async fn backup(

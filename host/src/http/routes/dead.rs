@@ -1,39 +1,82 @@
-//! Dead letters and redrives.
+//! Dead letters.
 
+use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use gristmill_queue::{MessageId, QueueName};
 use gristmill_store::DeadFilter;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Asked, DEFAULT_PAGE, QueuePath, asked, message_id, queue_name};
+use super::{Asked, DEFAULT_PAGE, TextPath, asked, message_id, queue_name};
 use crate::api::{
-    Api, Count, DeadGroupView, DeadLetterView, DeadOrder, DeadPage, DeadSearch, Edited, FilterView,
-    Items, MAX_PAGE, Problem, RedriveIn, RedriveOut, RedriveView,
+    Api, Count, DeadGroupView, DeadLetterView, DeadOrder, DeadPage, DeadSearch, FilterView, Items,
+    MAX_PAGE, Problem,
 };
+use crate::auth::Action::{Manage, Read};
 use crate::http::answer::Answer;
 use crate::http::body;
-use crate::http::limits::{MAX_MESSAGE, MAX_REQUEST};
+use crate::http::limits::MAX_REQUEST;
+use crate::http::table::{Needs, Route, get, post};
 
-pub fn router() -> Router<Api> {
-    Router::new()
-        .route("/v1/queues/{queue}/dead", get(dead))
-        .route("/v1/queues/{queue}/dead/search", post(search))
-        .route(
-            "/v1/queues/{queue}/dead/groups",
-            get(groups).post(search_groups),
+pub fn routes() -> Vec<Route> {
+    vec![
+        get(
+            "/v1/queues/{queue}/dead",
+            "list_dead",
+            Needs::Queue(Read),
+            dead,
         )
-        .route("/v1/queues/{queue}/dead/redrive", post(redrive))
-        .route("/v1/queues/{queue}/dead/purge", post(purge))
-        .route("/v1/queues/{queue}/dead/{id}", get(letter))
-        .route("/v1/queues/{queue}/dead/{id}/redrive", post(redrive_edited))
-        .route("/v1/redrives", get(redrives))
-        .route("/v1/redrives/{number}/cancel", post(cancel))
+        .says("Lists dead letters of a queue, in original order.")
+        .asks::<DeadQuery>()
+        .gives::<DeadPage>(200),
+        post(
+            "/v1/queues/{queue}/dead/search",
+            "search_dead",
+            Needs::Queue(Read),
+            search,
+        )
+        .says("Lists dead letters of a queue, with everything that can be asked for.")
+        .takes::<DeadSearch>()
+        .gives::<DeadPage>(200),
+        get(
+            "/v1/queues/{queue}/dead/groups",
+            "list_dead_groups",
+            Needs::Queue(Read),
+            groups,
+        )
+        .says("Groups the dead letters of a queue by what they died of.")
+        .gives::<Items<DeadGroupView>>(200),
+        post(
+            "/v1/queues/{queue}/dead/groups",
+            "search_dead_groups",
+            Needs::Queue(Read),
+            search_groups,
+        )
+        .says("Groups dead letters of a queue, with everything that can be asked for.")
+        .takes::<DeadSearch>()
+        .gives::<Items<DeadGroupView>>(200),
+        get(
+            "/v1/queues/{queue}/dead/{id}",
+            "get_dead",
+            Needs::Queue(Read),
+            letter,
+        )
+        .says("Shows one dead letter, whole: message, failure, attempts.")
+        .gives::<DeadLetterView>(200),
+        post(
+            "/v1/queues/{queue}/dead/purge",
+            "purge_dead",
+            Needs::Queue(Manage),
+            purge,
+        )
+        .says("Removes dead letters for good, or only counts them.")
+        .takes::<DeadOrder>()
+        .gives::<Count>(200),
+    ]
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DeadQuery {
     /// Ids, separated by commas.
@@ -50,11 +93,7 @@ struct DeadQuery {
     limit: Option<usize>,
 }
 
-async fn dead(
-    State(api): State<Api>,
-    path: QueuePath,
-    query: Asked<DeadQuery>,
-) -> Answer<DeadPage> {
+async fn dead(State(api): State<Api>, path: TextPath, query: Asked<DeadQuery>) -> Answer<DeadPage> {
     let queue = queue_name(path)?;
     let query = asked(query)?;
     let ids = query.id.unwrap_or_default();
@@ -74,7 +113,7 @@ async fn dead(
 }
 
 /// The same, with everything that can be asked for.
-async fn search(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<DeadPage> {
+async fn search(State(api): State<Api>, path: TextPath, request: Request) -> Answer<DeadPage> {
     let queue = queue_name(path)?;
     let search: DeadSearch = body::read_json(request, MAX_REQUEST).await?;
     page(&api, queue, search.filter, search.cursor, search.limit).await
@@ -93,7 +132,7 @@ async fn page(
     ))
 }
 
-async fn groups(State(api): State<Api>, path: QueuePath) -> Answer<Items<DeadGroupView>> {
+async fn groups(State(api): State<Api>, path: TextPath) -> Answer<Items<DeadGroupView>> {
     let queue = queue_name(path)?;
     let items = api.dead_groups(queue, DeadFilter::default(), false).await?;
     Ok(Json(Items { items }))
@@ -101,7 +140,7 @@ async fn groups(State(api): State<Api>, path: QueuePath) -> Answer<Items<DeadGro
 
 async fn search_groups(
     State(api): State<Api>,
-    path: QueuePath,
+    path: TextPath,
     request: Request,
 ) -> Answer<Items<DeadGroupView>> {
     let queue = queue_name(path)?;
@@ -112,9 +151,9 @@ async fn search_groups(
     }))
 }
 
-type LetterPath = Result<Path<(String, String)>, PathRejection>;
+pub(super) type LetterPath = Result<Path<(String, String)>, PathRejection>;
 
-fn queue_and_id(path: LetterPath) -> Result<(QueueName, MessageId), Problem> {
+pub(super) fn queue_and_id(path: LetterPath) -> Result<(QueueName, MessageId), Problem> {
     let Path((queue, id)) = path.map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok((queue_name(Ok(Path(queue)))?, message_id(Ok(Path(id)))?))
 }
@@ -124,41 +163,11 @@ async fn letter(State(api): State<Api>, path: LetterPath) -> Answer<DeadLetterVi
     Ok(Json(api.dead_letter(queue, id).await?))
 }
 
-async fn redrive(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<RedriveOut> {
-    let queue = queue_name(path)?;
-    let order: RedriveIn = body::read_json(request, MAX_REQUEST).await?;
-    let dry_run = order.dry_run;
-    Ok(Json(api.redrive(queue, order.try_into()?, dry_run).await?))
-}
-
-/// The body of the request is the new body of the message.
-async fn redrive_edited(
-    State(api): State<Api>,
-    path: LetterPath,
-    request: Request,
-) -> Answer<Edited> {
-    let (queue, id) = queue_and_id(path)?;
-    let new = body::read(request, MAX_MESSAGE).await?;
-    Ok(Json(api.redrive_edited(queue, id, new).await?))
-}
-
-async fn purge(State(api): State<Api>, path: QueuePath, request: Request) -> Answer<Count> {
+async fn purge(State(api): State<Api>, path: TextPath, request: Request) -> Answer<Count> {
     let queue = queue_name(path)?;
     let order: DeadOrder = body::read_json(request, MAX_REQUEST).await?;
     let count = api
         .purge_dead(queue, order.filter.try_into()?, order.dry_run)
         .await?;
-    Ok(Json(Count { count }))
-}
-
-async fn redrives(State(api): State<Api>) -> Answer<Items<RedriveView>> {
-    Ok(Json(Items {
-        items: api.redrives().await?,
-    }))
-}
-
-async fn cancel(State(api): State<Api>, path: Result<Path<u64>, PathRejection>) -> Answer<Count> {
-    let Path(number) = path.map_err(|error| Problem::bad_request(error.to_string()))?;
-    let count = api.cancel_redrive(number).await?;
     Ok(Json(Count { count }))
 }

@@ -1,25 +1,43 @@
 //! Pull consumers.
 
+use axum::Json;
 use axum::extract::{Request, State};
-use axum::routing::post;
-use axum::{Json, Router};
 
-use super::{QueuePath, queue_name};
+use super::{TextPath, queue_name};
 use crate::api::{Api, Items, LeaseView, ReceiveOrder, SettleOrder, SettledView};
+use crate::auth::Action::Receive;
 use crate::http::answer::Answer;
 use crate::http::body;
 use crate::http::limits::MAX_REQUEST;
+use crate::http::table::{Needs, Route, post};
 
-pub fn router() -> Router<Api> {
-    Router::new()
-        .route("/v1/queues/{queue}/leases", post(receive))
-        .route("/v1/queues/{queue}/settlements", post(settle))
+pub fn routes() -> Vec<Route> {
+    vec![
+        post(
+            "/v1/queues/{queue}/leases",
+            "receive",
+            Needs::Queue(Receive),
+            receive,
+        )
+        .says("Leases messages, and waits for some if there are none.")
+        .takes::<ReceiveOrder>()
+        .gives::<Items<LeaseView>>(200),
+        post(
+            "/v1/queues/{queue}/settlements",
+            "settle",
+            Needs::Queue(Receive),
+            settle,
+        )
+        .says("Settles or extends leases: acknowledges, retries, rejects, releases.")
+        .takes::<SettleOrder>()
+        .gives::<Items<SettledView>>(200),
+    ]
 }
 
 /// If the caller goes away while it waits, so does its wait.
 async fn receive(
     State(api): State<Api>,
-    path: QueuePath,
+    path: TextPath,
     request: Request,
 ) -> Answer<Items<LeaseView>> {
     let queue = queue_name(path)?;
@@ -30,7 +48,7 @@ async fn receive(
 
 async fn settle(
     State(api): State<Api>,
-    path: QueuePath,
+    path: TextPath,
     request: Request,
 ) -> Answer<Items<SettledView>> {
     let queue = queue_name(path)?;

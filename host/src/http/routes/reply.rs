@@ -3,25 +3,51 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use gristmill_queue::NewMessage;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Asked, QueuePath, asked, queue_name};
+use super::send::check_reply_to;
+use super::{Asked, TextPath, asked, queue_name, text};
 use crate::api::message::duration;
-use crate::api::{Api, MessageIn, Problem, REPLY_WAIT, Replied, ReplyView};
+use crate::api::{Api, MessageIn, Pending, Problem, REPLY_WAIT, Replied, ReplyView};
+use crate::auth::Action::Send;
 use crate::http::answer::Answer;
+use crate::http::guard::Caller;
 use crate::http::limits::{MAX_BATCH_BYTES, MAX_MESSAGE};
+use crate::http::table::{Needs, Route, Takes, get, post};
 use crate::http::{body, headers};
 
-#[derive(Deserialize)]
+pub fn routes() -> Vec<Route> {
+    vec![
+        post("/v1/queues/{queue}/request", "request", Needs::Queue(Send), request)
+            .says("Sends a message and waits for the reply of its handler; 202 and where to ask, if none has come.")
+            .asks::<WaitQuery>()
+            .carrying(Takes::Message)
+            .gives::<ReplyView>(200)
+            .gives::<Pending>(202),
+        post("/v1/requests", "request_in_json", Needs::Found(Send), request_in_json)
+            .says("The same, with the message as JSON.")
+            .asks::<WaitQuery>()
+            .takes::<MessageIn>()
+            .gives::<ReplyView>(200)
+            .gives::<Pending>(202),
+        // A reply does not say any more whose request it answers.
+        get("/v1/replies/{correlation_id}", "get_reply", Needs::All(Send), reply)
+            .says("Gives the reply to an earlier request, once.")
+            .asks::<WaitQuery>()
+            .gives::<ReplyView>(200),
+    ]
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WaitQuery {
-    /// Such as `30s`.
+struct WaitQuery {
+    /// How long to wait, such as `30s`.
     wait: Option<String>,
 }
 
@@ -43,38 +69,43 @@ fn answer(replied: Replied) -> Response {
     answer
 }
 
-pub(super) async fn request(
+async fn request(
     State(api): State<Api>,
-    path: QueuePath,
+    caller: Caller,
+    path: TextPath,
     query: Asked<WaitQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
     let queue = queue_name(path)?;
     let wait = wait(query, REPLY_WAIT)?;
     let message = headers::message(request.headers())?;
+    check_reply_to(&caller, &message)?;
     let body = body::read(request, MAX_MESSAGE).await?;
     let message = NewMessage { body, ..message };
     Ok(answer(api.request(queue, message, wait).await?))
 }
 
-pub(super) async fn request_in_json(
+async fn request_in_json(
     State(api): State<Api>,
+    caller: Caller,
     query: Asked<WaitQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
     let wait = wait(query, REPLY_WAIT)?;
     let message: MessageIn = body::read_json(request, MAX_BATCH_BYTES).await?;
     let outgoing = message.into_outgoing(None)?;
+    caller.check(Send, outgoing.queue.as_str())?;
+    check_reply_to(&caller, &outgoing.message)?;
     let replied = api.request(outgoing.queue, outgoing.message, wait).await?;
     Ok(answer(replied))
 }
 
-pub(super) async fn reply(
+async fn reply(
     State(api): State<Api>,
-    path: Result<Path<String>, PathRejection>,
+    path: TextPath,
     query: Asked<WaitQuery>,
 ) -> Answer<ReplyView> {
-    let Path(correlation_id) = path.map_err(|error| Problem::bad_request(error.to_string()))?;
+    let correlation_id = text(path)?;
     let wait = wait(query, Duration::ZERO)?;
     Ok(Json(api.reply(&correlation_id, wait).await?))
 }

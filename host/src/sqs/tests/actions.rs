@@ -176,7 +176,7 @@ async fn region_and_host_are_echoed() {
     let mut asked = in_form("/", "Action=GetQueueUrl&QueueName=orders");
     asked.host = Some("queue.example:80".into());
     asked.tls = true;
-    let reply = stage.sqs.answer(&asked).await;
+    let reply = stage.put(&asked).await;
     assert!(
         reply
             .body
@@ -189,7 +189,7 @@ async fn region_and_host_are_echoed() {
         "Action=GetQueueAttributes&AttributeName=QueueArn",
     );
     asked.region = Some("eu-west-3".into());
-    let reply = stage.sqs.answer(&asked).await;
+    let reply = stage.put(&asked).await;
     assert!(
         reply
             .body

@@ -51,7 +51,7 @@ async fn what_is_no_request_is_refused_and_changes_nothing() {
         for body in bodies {
             let mut incoming = in_json(action, &json!({}));
             incoming.body = body.to_owned().into();
-            let reply = stage.sqs.answer(&incoming).await;
+            let reply = stage.put(&incoming).await;
             let harmless = ["GetCallerIdentity", "ListQueues"].contains(&action);
             assert!(
                 reply.status == 200 && harmless || (400..500).contains(&reply.status),
@@ -101,8 +101,7 @@ async fn what_is_no_request_is_refused_and_changes_nothing() {
     }
     let many: String = (0..3000).map(|i| format!("&Tag.{i}.Key=k")).collect();
     let reply = stage
-        .sqs
-        .answer(&in_form(
+        .put(&in_form(
             "/",
             &format!("Action=CreateQueue&QueueName=x{many}"),
         ))
@@ -181,13 +180,13 @@ proptest! {
                     body.insert(MEMBERS[at].into(), value);
                 }
                 let asked = in_json(ACTIONS[action], &Value::Object(body));
-                let reply = stage.sqs.answer(&asked).await;
+                let reply = stage.put(&asked).await;
                 assert!(reply.status < 500, "{asked:?}: {reply:?}");
                 let asked = Incoming {
                     query: format!("Action={}&{form}", ACTIONS[action]),
                     ..in_form("/0/file", &form)
                 };
-                let reply = stage.sqs.answer(&asked).await;
+                let reply = stage.put(&asked).await;
                 assert!(reply.status < 500, "{asked:?}: {reply:?}");
             }
             stage.end().await;

@@ -1,5 +1,6 @@
 //! The endpoint over a store, without sockets: requests in, replies out.
 
+mod access;
 mod actions;
 mod attributes;
 mod errors;
@@ -12,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::wire::{Incoming, JSON};
 use super::{Reply, Sqs};
-use crate::config::{SqsConfig, SqsLimits};
+use crate::auth::Identity;
+use crate::config::{SqsAuth, SqsConfig, SqsLimits};
 use crate::queues::{Queues, read_made};
 
 struct Stage {
@@ -41,6 +43,7 @@ impl Stage {
             account: "000000000000".into(),
             region: "us-east-1".into(),
             limits,
+            auth: SqsAuth::None,
         };
         let sqs = Sqs::new(queues.clone(), config);
         Stage {
@@ -52,7 +55,18 @@ impl Stage {
 
     /// Asks in JSON.
     async fn ask(&self, action: &str, members: Value) -> Reply {
-        self.sqs.answer(&in_json(action, &members)).await
+        self.put(&in_json(action, &members)).await
+    }
+
+    /// Asks as somebody who may do everything.
+    async fn put(&self, incoming: &Incoming) -> Reply {
+        let caller = Identity::everything("a test");
+        self.sqs.answer(incoming, &caller).await
+    }
+
+    /// Asks in JSON as somebody.
+    async fn ask_as(&self, caller: &Identity, action: &str, members: Value) -> Reply {
+        self.sqs.answer(&in_json(action, &members), caller).await
     }
 
     /// Asks in JSON for what has to work.

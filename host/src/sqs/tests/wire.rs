@@ -135,7 +135,7 @@ async fn both_protocols_answer_alike() {
     let url = stage.create("orders", json!({ "DelaySeconds": 3 })).await;
     assert_eq!(url, "http://localhost:9324/000000000000/orders");
     let form = in_form("/", "Action=GetQueueUrl&QueueName=orders");
-    let reply = stage.sqs.answer(&form).await;
+    let reply = stage.put(&form).await;
     assert_eq!((reply.status, reply.content_type), (200, "text/xml"));
     assert!(
         reply.body.contains(&format!("<QueueUrl>{url}</QueueUrl>")),
@@ -146,14 +146,14 @@ async fn both_protocols_answer_alike() {
         "/000000000000/orders",
         "Action=GetQueueAttributes&AttributeName.1=DelaySeconds",
     );
-    let reply = stage.sqs.answer(&form).await;
+    let reply = stage.put(&form).await;
     assert!(
         reply
             .body
             .contains("<Attribute><Name>DelaySeconds</Name><Value>3</Value></Attribute>")
     );
     let form = in_form("/000000000000/nowhere", "Action=PurgeQueue");
-    let reply = stage.sqs.answer(&form).await;
+    let reply = stage.put(&form).await;
     assert_eq!((reply.status, reply.query_error.clone()), (400, None));
     assert!(
         reply
@@ -162,8 +162,7 @@ async fn both_protocols_answer_alike() {
     );
     assert!(reply.body.contains("for this wsdl version."));
     let reply = stage
-        .sqs
-        .answer(&in_json(
+        .put(&in_json(
             "PurgeQueue",
             &json!({ "QueueUrl": "http://x/1/nowhere" }),
         ))
