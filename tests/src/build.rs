@@ -52,6 +52,19 @@ pub fn workspace() -> &'static Path {
     own.parent().unwrap_or(own)
 }
 
+/// What was built, as version control names it; with `-dirty` if something was changed since.
+#[must_use]
+pub fn commit() -> String {
+    let git = Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .current_dir(workspace())
+        .output();
+    match git {
+        Ok(git) if git.status.success() => String::from_utf8_lossy(&git.stdout).trim().to_owned(),
+        _ => "unknown".to_owned(),
+    }
+}
+
 /// The `gristmill` that belongs to the running executable, built if need be.
 ///
 /// # Errors

@@ -72,6 +72,12 @@ impl History {
         self.0.push(event);
     }
 
+    /// What was seen, in order.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.0
+    }
+
     /// The promises that this history breaks.
     ///
     /// A send whose answer never came may have been accepted or not; its caller repeats it under the

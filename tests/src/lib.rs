@@ -12,12 +12,14 @@ mod network;
 mod queue;
 mod rng;
 mod socket;
+mod start;
 
 pub use ask::Output;
-pub use build::{Guests, cargo, gristmill, guests, kept, workspace};
+pub use build::{Guests, cargo, commit, gristmill, guests, kept, workspace};
 pub use history::{Event, History, Violation};
 pub use host::Host;
 pub use network::{free_port, has, python_environment, run, script};
 pub use queue::Queue;
 pub use rng::Rng;
 pub use socket::{Answer, Socket};
+pub use start::measure_start;

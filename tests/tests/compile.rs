@@ -92,6 +92,29 @@ fn bombs_for_the_compiler_are_refused_with_the_limit_they_hit_while_others_go_on
 }
 
 #[test]
+fn the_least_memory_that_may_be_configured_is_enough_to_compile_a_handler() {
+    let config = format!(
+        "{}[host.sandbox]\ncompile_memory = \"256MiB\"\n[queue.large]\nhandler = \"large.wasm\"\n",
+        fixture::config("", "")
+    );
+    let mut host = Host::new(&config, &["misbehave"]).unwrap();
+    // It is compiled here, whoever compiled it before.
+    fs::remove_file(host.data().join("compiled")).unwrap();
+    host.start().unwrap();
+    host.send("work", "ok").unwrap();
+    host.wait_settled(&["work"]).unwrap();
+    assert_eq!(host.queue("work").unwrap().acked, 1, "{}", host.log());
+    host.install_bytes(&wasm::straight(600_000), "large")
+        .unwrap();
+    let words = "needed more than 256 MiB of memory: build it with less code in one function, or \
+                 raise `host.sandbox.compile_memory`";
+    host.wait_until("it is refused", |host| {
+        Ok(host.done(&["handlers"])?.contains(words))
+    })
+    .unwrap();
+}
+
+#[test]
 fn the_compiler_dies_with_the_host_that_started_it() {
     let config = format!(
         "{}[queue.heavy]\nhandler = \"bomb.wasm\"\n",

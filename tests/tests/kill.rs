@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use gristmill_tests::{Event, History, Host, Rng, Socket};
+use gristmill_tests::{Event, History, Host, Rng, Socket, commit};
 
 use crate::fixture;
 
@@ -27,7 +27,7 @@ fn kills() -> u64 {
 }
 
 /// `work` counts and derives; `out` dies at once, so that each derived message can be listed.
-fn config() -> String {
+pub fn config() -> String {
     fixture::config("dedup_window = \"5m\"", "").replace(
         "[queue.out]",
         "[queue.out]\nhandler = \"misbehave.wasm\"\nmax_attempts = 1",
@@ -46,7 +46,8 @@ fn kill_9_under_load_loses_nothing_and_repeats_nothing() {
         let producers: Vec<_> = (0..PRODUCERS)
             .map(|producer| {
                 let (history, done, socket) = (&history, &done, &socket);
-                threads.spawn(move || produce(producer, socket, history, done))
+                let note = move |event| history.lock().unwrap().note(event);
+                threads.spawn(move || produce(producer, socket, &note, done))
             })
             .collect();
         for _ in 0..kills() {
@@ -63,11 +64,14 @@ fn kill_9_under_load_loses_nothing_and_repeats_nothing() {
     });
     host.wait_settled(&["work", "out"]).unwrap();
     let mut history = history.into_inner().unwrap();
-    observe(&host, &mut history);
+    let effects = observe(&host, &mut history);
+    assert!(effects > kills(), "too little happened to say anything");
     assert_eq!(
         history.violations(),
         [],
-        "GRISTMILL_KILL_SEED={seed}\n{}",
+        "GRISTMILL_KILL_SEED={seed} GRISTMILL_KILLS={} at commit {}\n{}",
+        kills(),
+        commit(),
         host.log()
     );
 }
@@ -104,17 +108,14 @@ fn a_message_that_was_there_at_every_death_dies_of_it_and_its_neighbours_are_not
 }
 
 /// Sends one message after the other; one that is not answered is repeated until it is.
-fn produce(producer: u64, socket: &Socket, history: &Mutex<History>, done: &AtomicBool) {
+pub fn produce(producer: u64, socket: &Socket, note: &dyn Fn(Event), done: &AtomicBool) {
     let mut number = 0u64;
     while !done.load(Ordering::Relaxed) {
         number += 1;
         let key = format!("{producer}-{number}");
         let began = Instant::now();
         loop {
-            history
-                .lock()
-                .unwrap()
-                .note(Event::Asked { key: key.clone() });
+            note(Event::Asked { key: key.clone() });
             let headers = [("Idempotency-Key", key.as_str())];
             let path = "/v1/queues/work/messages";
             let answer = socket.post(path, &headers, b"count total");
@@ -124,7 +125,7 @@ fn produce(producer: u64, socket: &Socket, history: &Mutex<History>, done: &Atom
             {
                 Some(answer) => {
                     let id = answer.json()["id"].as_str().unwrap().to_owned();
-                    history.lock().unwrap().note(Event::Accepted { key, id });
+                    note(Event::Accepted { key, id });
                     break;
                 }
                 None => std::thread::sleep(Duration::from_millis(2)),
@@ -135,8 +136,8 @@ fn produce(producer: u64, socket: &Socket, history: &Mutex<History>, done: &Atom
 }
 
 /// What is there at the end. A derived message is the error that it died of, because its body is no
-/// verb that the handler knows.
-fn observe(host: &Host, history: &mut History) {
+/// verb that the handler knows. Returns how many there are.
+pub fn observe(host: &Host, history: &mut History) -> u64 {
     let mut dead_in_work = BTreeSet::new();
     for letter in host.dead("work").unwrap() {
         assert_eq!(letter["reason"], "host-crash", "{letter}");
@@ -186,7 +187,7 @@ fn observe(host: &Host, history: &mut History) {
         value: digits.parse().unwrap(),
     });
     println!("{effects} messages were acknowledged");
-    assert!(effects > kills(), "too little happened to say anything");
+    effects
 }
 
 fn ids(host: &Host) -> BTreeSet<String> {

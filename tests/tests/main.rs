@@ -10,7 +10,9 @@
 
 mod bad_modules;
 mod batches;
+mod blackbox;
 mod canary;
+mod churn;
 mod compile;
 mod confine;
 mod cron;
@@ -24,6 +26,7 @@ mod misbehave;
 mod network;
 mod new;
 mod orders;
+mod pull;
 mod readme;
 mod redrive;
 mod refusals;

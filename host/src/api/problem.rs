@@ -39,6 +39,12 @@ pub enum Code {
     RequestDied,
     /// No subscription of the topic matches, and it refuses such messages.
     Unmatched,
+    /// The messages of the queue are for its handler alone.
+    NotPull,
+    /// The lease has ended, or the message was settled.
+    LeaseLost,
+    /// The receipt is none of this host for this queue.
+    ReceiptInvalid,
     /// The message is being handled, so it cannot be changed.
     MessageInFlight,
     /// The message is dead, so it cannot be changed.
@@ -82,9 +88,10 @@ pub enum Code {
 
 impl Code {
     /// Every code that a host answers with, in the order of their statuses.
-    pub const ANSWERED: [Code; 29] = [
+    pub const ANSWERED: [Code; 32] = [
         Code::BadRequest,
         Code::InvalidMessage,
+        Code::ReceiptInvalid,
         Code::Unauthorized,
         Code::Forbidden,
         Code::QueueNotFound,
@@ -99,6 +106,8 @@ impl Code {
         Code::TooSlow,
         Code::MessageInFlight,
         Code::MessageDead,
+        Code::NotPull,
+        Code::LeaseLost,
         Code::TooLarge,
         Code::UnsupportedMediaType,
         Code::Unmatched,
@@ -145,6 +154,9 @@ impl Code {
             Code::ReplyNotFound => ("reply-not-found", 404, "No reply has come"),
             Code::RequestDied => ("request-died", 502, "The request died"),
             Code::Unmatched => ("unmatched", 422, "No subscription matches"),
+            Code::NotPull => ("not-pull", 409, "The queue is for its handler"),
+            Code::LeaseLost => ("lease-lost", 409, "The lease is lost"),
+            Code::ReceiptInvalid => ("receipt-invalid", 400, "The receipt is not one"),
             Code::MessageInFlight => ("message-in-flight", 409, "The message is in flight"),
             Code::MessageDead => ("message-dead", 409, "The message is dead"),
             Code::HandlerNotFound => ("handler-not-found", 404, "There is no such handler"),

@@ -24,7 +24,7 @@ pub enum Exit {
     /// The store is damaged.
     Damaged = 5,
     /// Not in this state: the queue or the disk is full, the store is busy, the message does not wait,
-    /// no reply has come, too much is asked.
+    /// its lease is lost, no reply has come, too much is asked.
     Conflict = 6,
     /// The host wants a token, or another one.
     Denied = 7,
@@ -47,8 +47,8 @@ Exit codes:
   3   no host answers where one is needed
   4   no such queue, message, cron entry or store
   5   store check: the store is damaged
-  6   not now: the queue or the disk is full, the store is busy, the message does not wait, or no
-      reply has come
+  6   not now: the queue or the disk is full, the store is busy, the message does not wait, its
+      lease is lost, or no reply has come
   7   not allowed: the host wants a token, or one that may do this
   71  serve: the system gives no threads, memory or descriptors
   74  the store failed; whether it was done is not known
@@ -124,6 +124,8 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::NotFound => Exit::NotFound,
         Code::QueueFull
         | Code::Busy
+        | Code::NotPull
+        | Code::LeaseLost
         | Code::MessageInFlight
         | Code::MessageDead
         | Code::DiskFull
@@ -137,6 +139,7 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::InvalidMessage
         | Code::TooLarge
         | Code::TooSlow
+        | Code::ReceiptInvalid
         | Code::MethodNotAllowed
         | Code::UnsupportedMediaType
         | Code::Damaged

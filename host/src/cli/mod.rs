@@ -27,12 +27,14 @@ mod print;
 mod probe;
 mod purge;
 mod queues;
+mod receive;
 mod request;
 mod reschedule;
 mod resume;
 mod send;
 mod send_batch;
 mod serve;
+mod settle;
 mod show;
 mod store;
 mod text;
@@ -94,6 +96,16 @@ enum Verb {
     Request(Box<request::Request>),
     /// Show the reply to an earlier request
     Reply(request::Reply),
+    /// Take messages of a queue as a consumer outside: they are yours for a while
+    Receive(receive::Receive),
+    /// Messages that were received are done
+    Ack(settle::Ack),
+    /// Messages that were received failed: try them again, or never
+    Nack(settle::Nack),
+    /// Hold messages that were received for longer
+    Extend(settle::Extend),
+    /// Give messages that were received back unhandled
+    Release(settle::Release),
     /// Show all topics: who gets copies, and how many went nowhere
     Topics(topics::Topics),
     /// Show all queues: depths, rates, and what keeps them from delivering
@@ -139,12 +151,11 @@ enum Verb {
 /// Runs the command that the arguments of the process ask for.
 #[must_use]
 pub fn main() -> ExitCode {
-    // The host's own child reads its arguments itself, and before any thread starts.
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|verb| verb == "__compile")
-    {
-        return crate::runtime::compile_child_main();
+    // Children of our own read their arguments themselves, and before any thread starts.
+    match std::env::args_os().nth(1) {
+        Some(verb) if verb == "__compile" => return crate::runtime::compile_child_main(),
+        Some(verb) if verb == store::VERIFY => return store::verify_child_main(),
+        _ => {}
     }
     let cli = Cli::parse();
     let screen = Screen::new(cli.global.json, cli.global.quiet);
@@ -167,6 +178,11 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         Verb::SendBatch(verb) => wait_for(verb.run(global, screen)),
         Verb::Request(verb) => wait_for(verb.run(global, screen)),
         Verb::Reply(verb) => wait_for(verb.run(global, screen)),
+        Verb::Receive(verb) => wait_for(verb.run(global, screen)),
+        Verb::Ack(verb) => wait_for(verb.run(global, screen)),
+        Verb::Nack(verb) => wait_for(verb.run(global, screen)),
+        Verb::Extend(verb) => wait_for(verb.run(global, screen)),
+        Verb::Release(verb) => wait_for(verb.run(global, screen)),
         Verb::Topics(verb) => wait_for(verb.run(global, screen)),
         Verb::Queues(verb) => wait_for(verb.run(global, screen)),
         Verb::Peek(verb) => wait_for(verb.run(global, screen)),
@@ -256,6 +272,12 @@ mod tests {
             &["send", "q", "x", "--causation-id", "7"],
             &["show", "not-an-id"],
             &["cancel"],
+            &["receive", "q", "-n", "101"],
+            &["receive", "q", "--wait", "61s"],
+            &["ack", "q"],
+            &["nack", "q", "r", "--reject", "--delay", "1s"],
+            &["extend", "q", "r"],
+            &["extend", "q", "r", "--visibility", "13h"],
             &["cron", "run"],
             &["cron", "run", "a/b"],
             &["move", "019a9b5e-7c11-7f00-8000-000000000001"],

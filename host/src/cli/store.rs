@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod compact;
 mod salvage;
+mod verify;
 
 use std::io::IsTerminal;
 
@@ -12,6 +13,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::exit::Failure;
 use super::print::Screen;
 use super::{Global, wait_for};
+
+pub use verify::{VERB as VERIFY, child_main as verify_child_main};
 
 #[derive(clap::Subcommand, Debug)]
 pub enum Store {

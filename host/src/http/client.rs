@@ -10,6 +10,7 @@ mod cron;
 mod dead;
 mod groups;
 mod one;
+mod pull;
 mod server;
 mod tokens;
 mod topics;

@@ -5,6 +5,7 @@ mod cron;
 mod dead;
 mod handlers;
 mod messages;
+mod pull;
 mod queues;
 mod redrives;
 mod reply;
@@ -42,6 +43,7 @@ pub(super) fn routes() -> Vec<Route> {
     let rooms = [
         queues::routes(),
         send::routes(),
+        pull::routes(),
         messages::routes(),
         reply::routes(),
         topics::routes(),

@@ -1,10 +1,12 @@
 //! The router on a socket, over a store, driven by the client.
 
+mod backup;
 mod dead;
 mod gate;
 mod groups;
 mod large;
 mod one;
+mod pull;
 mod redrive;
 mod topics;
 mod trouble;

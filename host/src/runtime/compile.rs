@@ -14,15 +14,26 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, ResourcesRequired};
 
 use super::RuntimeError;
 use super::cache::{self, Cache};
 use super::compile_child::{EXIT_INVALID, MAX_CODE, VERB};
+use super::engine;
 
 /// Bytes read of what the child says.
 const MAX_COMPLAINT: u64 = 16 * 1024;
+/// What the child's allocators may reserve in advance. The limit counts what is reserved, not what is
+/// used: mimalloc would reserve a gigabyte before it is asked for a byte, and the C library's 128 MiB
+/// for each thread.
+const RESERVE: [(&str, &str); 2] = [
+    ("MIMALLOC_ARENA_RESERVE", "16MiB"),
+    ("MALLOC_ARENA_MAX", "1"),
+];
+/// Memory for each thread of the compiler: more threads hold more functions at once.
+const MEMORY_OF_A_THREAD: u64 = 256 * MIB;
+const MIB: u64 = 1024 * 1024;
 
 /// Where modules are compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +70,11 @@ impl Default for CompileLimits {
 }
 
 /// Why there is no code.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CompileError {
     /// The module is at fault.
     Invalid(String),
+    /// An instance needs more to start than the pool has for one.
+    TooLarge(Box<ResourcesRequired>),
     /// Anything else.
     Failed(String),
 }
@@ -127,9 +139,7 @@ impl Compiler {
             .publish(&unfinished.0, &path)
             .map_err(|error| self.unusable(&error))?;
         // Read back as any other, so that what cannot be read is found now.
-        let compiled = cache::read(engine, &path).ok_or_else(|| {
-            CompileError::Failed("the compiled code cannot be used on this host".to_owned())
-        })?;
+        let compiled = cache::read(engine, &path).ok_or_else(|| unfit(&path))?;
         Ok(Compiled {
             time: Some(time),
             ..compiled
@@ -159,13 +169,15 @@ impl Compiler {
     }
 
     fn compile_in_child(&self, exe: &Path, input: File, output: File) -> Result<(), CompileError> {
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(4));
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(4) as u64);
+        let threads = cores.min(self.limits.memory / MEMORY_OF_A_THREAD).max(1);
         let mut child = Command::new(exe)
             .arg(VERB)
             .arg(self.limits.cpu.as_secs().max(1).to_string())
             .arg(self.limits.memory.to_string())
             .arg(std::process::id().to_string())
             .env_clear()
+            .envs(RESERVE)
             .env("RAYON_NUM_THREADS", threads.to_string())
             .current_dir("/")
             .stdin(input)
@@ -217,7 +229,6 @@ impl Compiler {
         if status.code() == Some(i32::from(EXIT_INVALID)) {
             return Err(CompileError::Invalid(complaint.trim().to_owned()));
         }
-        const MIB: u64 = 1024 * 1024;
         let problem = match status.signal().and_then(Signal::from_named_raw) {
             _ if !in_time => format!(
                 "compiling took more than {wall:?}: build it with less code in one function, or \
@@ -255,5 +266,16 @@ impl Compiler {
             &format!("the cache in {}", self.cache.dir().display()),
             error,
         )
+    }
+}
+
+/// Why code that was just compiled cannot be used. An engine without a pool takes whatever is valid,
+/// and can tell what an instance needs.
+fn unfit(path: &Path) -> CompileError {
+    let plain = Engine::new(&engine::config()).ok();
+    let compiled = plain.and_then(|plain| cache::read(&plain, path));
+    match compiled.and_then(|compiled| compiled.component.resources_required()) {
+        Some(required) => CompileError::TooLarge(Box::new(required)),
+        None => CompileError::Failed("the compiled code cannot be used on this host".to_owned()),
     }
 }

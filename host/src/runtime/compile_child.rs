@@ -40,6 +40,8 @@ pub fn compile_child_main() -> ExitCode {
             eprintln!("{problem}");
             ExitCode::FAILURE
         }
+        // It has no pool.
+        Err(CompileError::TooLarge(_)) => ExitCode::FAILURE,
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use gristmill_queue::outcome::cut;
 use sha2::{Digest, Sha256};
+use wasmtime::ResourcesRequired;
 use wasmtime::component::{Component, InstancePre};
 
 use super::RuntimeInner;
@@ -27,6 +28,8 @@ use super::version::{Facts, HandlerVersion, Reuse, Sizes};
 
 /// The most bytes of a module, whatever the configuration says.
 pub const MAX_MODULE: usize = 1024 * 1024 * 1024;
+/// Bytes of a page of WebAssembly.
+const PAGE: u64 = 64 * 1024;
 /// Where a handler's entry is found.
 pub(super) const HANDLER: &str = "gristmill:queue/handler";
 /// Where the entry for batches is found.
@@ -49,12 +52,12 @@ pub(super) fn load(
     let compiled = runtime
         .compiler
         .component(&runtime.engine, &hash, module)
-        .map_err(|error| compile_error(&file, error))?;
+        .map_err(|error| compile_error(&file, spec, error))?;
     let (imports, exports) = names(&file, &compiled.component)?;
     check_imports(&file, spec, &imports)?;
     let pre = link(runtime, &file, spec, &compiled.component)?;
     let entries = check_exports(&file, spec, &pre, &exports)?;
-    check_resources(&file, spec, &compiled.component)?;
+    check_resources(&file, spec, compiled.component.resources_required())?;
     let guarantee = check_guarantee(&file, spec, &imports)?;
     let version = HandlerVersion {
         runtime: Arc::clone(runtime),
@@ -133,9 +136,10 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn compile_error(file: &str, error: CompileError) -> LoadError {
+fn compile_error(file: &str, spec: &HandlerSpec, error: CompileError) -> LoadError {
     let file = file.to_owned();
     match error {
+        CompileError::TooLarge(required) => too_large(file, spec, *required),
         CompileError::Invalid(problem) if problem.contains("component model async") => {
             LoadError::Invalid {
                 file,
@@ -244,8 +248,28 @@ fn check_exports(
     }
 }
 
-fn check_resources(file: &str, spec: &HandlerSpec, component: &Component) -> Result<(), LoadError> {
-    const PAGE: u64 = 64 * 1024;
+/// What the pool has no room for: more than the handler may have, as a rule.
+fn too_large(file: String, spec: &HandlerSpec, required: ResourcesRequired) -> LoadError {
+    let memory = required.max_initial_memory_size.unwrap_or(0) * PAGE;
+    match check_resources(&file, spec, Some(required)) {
+        Err(error) => error,
+        Ok(()) => LoadError::Resources {
+            file,
+            needs: format!("{memory} bytes of memory to start"),
+            limit: format!(
+                "the host was started when no handler was allowed as much: restart it, so that \
+                 `memory` of [handler.{}] counts",
+                spec.name
+            ),
+        },
+    }
+}
+
+fn check_resources(
+    file: &str,
+    spec: &HandlerSpec,
+    required: Option<ResourcesRequired>,
+) -> Result<(), LoadError> {
     let refuse = |needs: String, limit: String| {
         Err(LoadError::Resources {
             file: file.to_owned(),
@@ -253,7 +277,7 @@ fn check_resources(file: &str, spec: &HandlerSpec, component: &Component) -> Res
             limit,
         })
     };
-    let Some(required) = component.resources_required() else {
+    let Some(required) = required else {
         return refuse(
             "modules from outside".to_owned(),
             "a handler has to bring all its code: link it into one component".to_owned(),

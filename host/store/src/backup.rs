@@ -22,10 +22,6 @@ use crate::open::FILE;
 use crate::tables::BLOB;
 use crate::{AdminError, Progress, Store};
 
-/// How much a store may grow while it is backed up, beside its own size: pages that were freed since
-/// the backup began are not used again before it ends.
-const MAX_GROWTH: u64 = 4 * 1024 * 1024 * 1024;
-
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -131,7 +127,7 @@ impl Store {
             progress(table, done, of);
             self.goes_on()?;
             let grown = size().saturating_sub(before);
-            if grown > before.saturating_add(MAX_GROWTH) {
+            if grown > before.saturating_add(self.shared.backup_growth) {
                 return Err(BackupError::Grown { grown });
             }
             Ok(())

@@ -10,8 +10,9 @@ use redb::{
     TableHandle, Value, WriteTransaction,
 };
 
+use crate::store::Create;
 use crate::tables::{
-    BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MESSAGE, META,
+    BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE, MESSAGE, META,
     QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::writer::group;
@@ -39,6 +40,11 @@ pub(crate) struct Copying {
 impl Copying {
     /// Begins a new file, which must not be there.
     pub fn begin(to: &Path) -> Result<Self, redb::Error> {
+        Self::begin_on(to, Box::new(|builder, file| builder.create_file(file)))
+    }
+
+    /// The same on another disk than that of the file.
+    pub fn begin_on(to: &Path, create: Create) -> Result<Self, redb::Error> {
         use std::os::unix::fs::OpenOptionsExt;
         let file = std::fs::OpenOptions::new()
             .read(true)
@@ -46,11 +52,10 @@ impl Copying {
             .create_new(true)
             .mode(0o600)
             .open(to)?;
-        let database = Database::builder()
-            .set_cache_size(2 * BATCH)
-            .create_file(file)?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(2 * BATCH);
         Ok(Copying {
-            database,
+            database: create(&builder, file)?,
             done: 0,
             of: 0,
         })
@@ -80,6 +85,7 @@ impl Copying {
         self.table(from, DEDUP, watch)?;
         self.table(from, DEDUP_EXPIRY, watch)?;
         self.table(from, HELD, watch)?;
+        self.table(from, LEASE, watch)?;
         self.table(from, REDRIVE, watch)?;
         self.table(from, CRON, watch)?;
         self.table(from, STATE, watch)?;
@@ -137,7 +143,7 @@ impl Copying {
 }
 
 /// The tables that are copied.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "meta",
     "queue",
     "index",
@@ -149,6 +155,7 @@ const TABLES: [&str; 15] = [
     "dedup",
     "dedup_expiry",
     "held",
+    "lease",
     "redrive",
     "cron",
     "state",
@@ -172,7 +179,9 @@ pub(crate) fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     transaction.open_table(META)?;
     transaction.open_table(QUEUE)?;
-    for table in [MESSAGE, INDEX, HISTORY, DEAD, REDRIVE, BLOB, QUARANTINE] {
+    for table in [
+        MESSAGE, INDEX, HISTORY, LEASE, DEAD, REDRIVE, BLOB, QUARANTINE,
+    ] {
         transaction.open_table(table)?;
     }
     transaction.open_table(DEAD_INDEX)?;

@@ -13,6 +13,13 @@ use crate::open::FILE;
 
 /// What is put behind the name until the folder is whole.
 const PARTIAL: &str = ".partial";
+/// A file that is in the folder until then, so that no host takes a part for the whole.
+const UNFINISHED: &str = "unfinished";
+
+/// Whether a folder is what was left of one that was never whole.
+pub(crate) fn is_unfinished(folder: &Path) -> bool {
+    folder.join(UNFINISHED).exists()
+}
 
 /// Why a folder cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +82,9 @@ impl Destination {
         if let Some(found) = foreign(&partial).map_err(failed)? {
             return Err(DestinationError::InTheWay { partial, found });
         }
-        clear(&partial).map_err(failed)?;
+        clear(&partial)
+            .and_then(|()| mark(&partial))
+            .map_err(failed)?;
         Ok(Destination {
             to: to.to_owned(),
             partial,
@@ -110,6 +119,9 @@ impl Destination {
         if bodies.exists() {
             File::open(bodies)?.sync_all()?;
         }
+        File::open(&self.partial)?.sync_all()?;
+        // All of it is durable, so from here on it is whole under either name.
+        std::fs::remove_file(self.partial.join(UNFINISHED))?;
         File::open(&self.partial)?.sync_all()?;
         std::fs::rename(&self.partial, &self.to)?;
         let above = self.to.canonicalize()?;
@@ -179,12 +191,18 @@ fn move_file(from: &Path, to: &Path) -> io::Result<()> {
 fn foreign(folder: &Path) -> io::Result<Option<String>> {
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let ours = [FILE, lock::FILE, crate::blob::FOLDER];
+        let ours = [FILE, UNFINISHED, lock::FILE, crate::blob::FOLDER];
         if !ours.iter().any(|ours| name == *ours) {
             return Ok(Some(name.to_string_lossy().into_owned()));
         }
     }
     Ok(None)
+}
+
+/// Says durably that what is in the folder from now on is not whole.
+fn mark(folder: &Path) -> io::Result<()> {
+    File::create(folder.join(UNFINISHED))?.sync_all()?;
+    File::open(folder)?.sync_all()
 }
 
 /// Removes what a backup has written, and nothing else.
@@ -205,7 +223,7 @@ fn clear(folder: &Path) -> io::Result<()> {
         }
         std::fs::remove_dir(bodies)?;
     }
-    Ok(())
+    gone(std::fs::remove_file(folder.join(UNFINISHED)))
 }
 
 #[cfg(test)]

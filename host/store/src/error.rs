@@ -35,6 +35,12 @@ pub enum OpenError {
         /// The file.
         file: PathBuf,
     },
+    /// It is what an interrupted backup, or rescue, has left.
+    #[error("{folder} is not whole: a backup or a rescue into it was interrupted; remove it, and do it again", folder = .folder.display())]
+    Unfinished {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// There is no store to look at.
     #[error("there is no store in {folder}: check data_dir in the configuration, or name the folder with --data-dir", folder = .folder.display())]
     NoStore {

@@ -23,6 +23,7 @@ use crate::ops::{
     Declaration, Fired, Firing, HaltedGroups, Op, Purge, PurgeStates, ResumeGroups, Sink, Slots,
     Standing,
 };
+use crate::pull::Pulls;
 use crate::reserve::{DiskReserve, SpaceSource};
 use crate::state::HandlerState;
 use crate::topics::TopicDeclaration;
@@ -46,6 +47,9 @@ pub struct Options {
     pub disk_reserve: DiskReserve,
     /// Who is asked how much of it is free, instead of the file system.
     pub space: Option<SpaceSource>,
+    /// By how many bytes the file may grow, beside its own size, while it is backed up: pages that were
+    /// freed since the backup began are not used again before it ends.
+    pub backup_growth: u64,
     /// Called once if the store fails: the process has to exit, since what was under way is
     /// neither done nor undone for certain.
     pub on_fatal: Option<OnFatal>,
@@ -71,6 +75,7 @@ impl Default for Options {
             inline_bytes: limits::DEFAULT_INLINE,
             disk_reserve: DiskReserve::default(),
             space: None,
+            backup_growth: 4 * 1024 * 1024 * 1024,
             on_fatal: None,
             create: None,
             watch: None,
@@ -85,6 +90,8 @@ pub struct Recovery {
     pub boot: u64,
     /// Messages that wait.
     pub waiting: u64,
+    /// Messages that pull consumers hold, as they did before.
+    pub pulled: u64,
     /// Messages that were being handled when the host died.
     pub suspects: u64,
     /// Records in quarantine.
@@ -106,9 +113,11 @@ pub(crate) struct Shared {
     ids: Arc<IdSource>,
     clock: RunningClock,
     pub blobs: Arc<Blobs>,
+    pub pulls: Pulls,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held by the one backup that is under way.
     pub backup: Mutex<()>,
+    pub backup_growth: u64,
 }
 
 impl Drop for Shared {
@@ -128,15 +137,17 @@ impl Store {
         #[cfg(feature = "seeded-bugs")]
         crate::writer::seeded::plant();
         let lock = lock::lock(folder)?;
-        let (writer, blobs, recovery) = open::open(folder, lock, &mut options)?;
+        let (writer, blobs, receipt_key, recovery) = open::open(folder, lock, &mut options)?;
         let shared = Arc::new(Shared {
             database: Mutex::new(Some(Arc::clone(&writer.database))),
             inbox: Arc::clone(&writer.inbox),
             ids: Arc::clone(&writer.ids),
             clock: writer.clock.clone(),
             blobs,
+            pulls: Pulls::new(receipt_key),
             writer: Mutex::new(None),
             backup: Mutex::new(()),
+            backup_growth: options.backup_growth,
         });
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())

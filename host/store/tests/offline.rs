@@ -24,8 +24,8 @@ use damage::inflict::Damage;
 use damage::random::Random;
 use damage::specimen::{Seen, Specimen};
 use gristmill_store::{
-    CheckReport, CompactError, OpenError, Salvage, Salvaged, check_store, compact_store,
-    salvage_store,
+    Beneath, CheckReport, CompactError, OpenError, Salvage, Salvaged, Space, check_store,
+    compact_store, compact_store_on, salvage_store,
 };
 use memory::folder;
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
@@ -107,6 +107,7 @@ fn stored(file: &[u8]) -> Option<Vec<Rows>> {
             "index",
             "history",
             "dead",
+            "lease",
             "redrive",
             "blob",
             "quarantine",
@@ -130,7 +131,7 @@ fn a_sound_store_is_found_sound_and_every_table_is_counted() {
         .iter()
         .map(|table| (table.name, table.sound))
         .collect();
-    assert_eq!(counts.len(), 15);
+    assert_eq!(counts.len(), 16);
     for table in [
         "meta",
         "queue",
@@ -142,6 +143,7 @@ fn a_sound_store_is_found_sound_and_every_table_is_counted() {
         "dedup",
         "dedup_expiry",
         "held",
+        "lease",
         "cron",
         "state",
     ] {
@@ -286,6 +288,27 @@ fn compacting_keeps_all_and_gives_space_back() {
     assert!(!folder.path().join("store.redb.compacting").exists());
     let seen = specimen.examine(&now);
     assert!(matches!(seen, Ok(Seen::Worked { lost: 0, .. })), "{seen:?}");
+}
+
+#[test]
+fn a_store_is_not_compacted_where_there_is_no_room_for_two() {
+    const MIB: u64 = 1024 * 1024;
+    let specimen = Specimen::make();
+    let folder = with_file(&specimen.file);
+    let beneath = |free| Beneath {
+        space: Some(Box::new(move || Ok(Space { free, total: free }))),
+        ..Beneath::default()
+    };
+    let refused = compact_store_on(folder.path(), beneath(64 * MIB), &mut silent()).unwrap_err();
+    let CompactError::NoRoom { needed, free, .. } = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(free, 64 * MIB);
+    assert!(needed > 64 * MIB && needed <= 64 * MIB + specimen.file.len() as u64);
+    let file = folder.path().join("store.redb");
+    assert!(std::fs::read(file).unwrap() == specimen.file);
+    assert!(!folder.path().join("store.redb.compacting").exists());
+    compact_store_on(folder.path(), beneath(needed), &mut silent()).unwrap();
 }
 
 #[test]

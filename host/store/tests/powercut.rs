@@ -28,6 +28,8 @@ mod model {
     pub mod large;
     pub mod parcel;
     pub mod policy;
+    pub mod pull;
+    pub mod pulling;
     pub mod redrives;
     pub mod reference;
     pub mod replies;
@@ -39,6 +41,7 @@ mod model {
     pub mod standing;
     pub mod state;
     pub mod tally;
+    pub mod ticks;
     pub mod topics;
     pub mod world;
 }
@@ -49,10 +52,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use outage::compaction::{self, Found};
 use outage::disk::Disk;
 use outage::life::words;
 use outage::totals::Totals;
-use outage::{CUTS, try_one};
+use outage::{CUTS, commit, try_one};
 
 // The program's own, which is quick where messages are made on one thread and freed on another.
 #[global_allocator]
@@ -111,6 +115,27 @@ fn after_the_power_went_at_any_moment_what_is_found_is_what_was_answered_or_was_
         "{totals:?} from seed {seed} in {took:.0} s: {:.0} files a second",
         files as f64 / took
     );
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "at commit {}, {CUTS} ends of each life:\n{}",
+        commit(),
+        failures.join("\n")
+    );
     assert!(totals.nested > totals.images, "{totals:?}: too few go on");
+}
+
+#[test]
+fn the_power_may_go_while_a_store_is_compacted_and_the_old_one_or_the_new_one_is_there_whole() {
+    let seed = from_environment("GRISTMILL_POWER_SEED", 1);
+    let lives = from_environment("GRISTMILL_POWER_COMPACTIONS", 3);
+    let mut found = Found::default();
+    for seed in seed..seed + lives {
+        if let Err(wrong) = compaction::try_one(seed, &mut found) {
+            panic!("at commit {}: {wrong}", commit());
+        }
+    }
+    eprintln!("{found:?} from seed {seed}");
+    assert!(found.new > 0, "{found:?}: it is never over");
+    // Else it would not matter when the one replaces the other.
+    assert!(found.unfinished > found.old / 4, "{found:?}");
 }

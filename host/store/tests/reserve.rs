@@ -13,8 +13,8 @@ use gristmill_queue::effects::EffectLimits;
 use gristmill_queue::outcome::Usage;
 use gristmill_queue::{Effects, NewMessage, Outcome, QueueName, QueuePolicy, Transaction, limits};
 use gristmill_store::{
-    Clock, Declaration, DiskReserve, Evidence, Leased, Options, Outgoing, ReserveReached,
-    SendError, Settle, Sink, Space, Store,
+    AdminError, Clock, DeadFilter, Declaration, DiskReserve, Evidence, Leased, Options, Outgoing,
+    ReserveReached, SendError, Settle, Sink, Space, Store,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -110,9 +110,29 @@ impl Small {
     }
 
     fn settle(&self, leased: &Leased, effects: Effects) {
+        self.end(leased, Outcome::Done, effects);
+    }
+
+    /// It is dead.
+    fn reject(&self, leased: &Leased) {
+        let error = "no".to_owned();
+        self.end(leased, Outcome::Rejected { error }, Effects::default());
+    }
+
+    fn dead(&self, queue: &str) -> u64 {
+        let views = self.runtime.block_on(self.store.views()).unwrap();
+        let mut views = views.into_iter();
+        views
+            .find(|view| view.name == name(queue))
+            .unwrap()
+            .depths
+            .dead
+    }
+
+    fn end(&self, leased: &Leased, outcome: Outcome, effects: Effects) {
         self.store.settle(Settle {
             fence: leased.fence,
-            outcome: Outcome::Done,
+            outcome,
             effects,
             evidence: Evidence {
                 started_at: leased.leased_at,
@@ -175,6 +195,37 @@ fn little_room_refuses_what_is_sent_and_lets_what_is_there_end() {
     let again = small.take();
     assert_eq!(again.len(), 2);
     assert!(again.iter().all(|leased| leased.attempt == 1), "{again:?}");
+}
+
+#[test]
+fn an_edited_letter_needs_room_as_a_send_does_and_one_that_is_redriven_as_it_is_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = Small::open(folder.path());
+    small
+        .store
+        .attach(name("q"), 2, Arc::clone(&small.delivered) as Arc<dyn Sink>);
+    small.send(outgoing(b"x".to_vec())).unwrap();
+    let leased = small.take().remove(0);
+    let id = leased.message.id;
+    small.reject(&leased);
+    small.leave_free(RESERVE);
+    let edit = |body: &'static str| {
+        let edited = small.store.redrive_edited(name("q"), id, body.into());
+        small.runtime.block_on(edited)
+    };
+    let refused = edit("mended").unwrap_err();
+    let reserve = matches!(refused, AdminError::NotStored(SendError::Reserve(_)));
+    assert!(reserve, "{refused}");
+    assert_eq!(small.dead("q"), 1, "it is where it was");
+    let as_it_is = small.store.redrive(name("q"), DeadFilter::default());
+    small.runtime.block_on(as_it_is).unwrap();
+    let again = small.take().remove(0);
+    small.reject(&again);
+    small.leave_free(1000 * MIB);
+    edit("mended").unwrap();
+    let mended = small.take().remove(0);
+    assert_eq!(&mended.message.body[..], b"mended");
+    assert_eq!(small.dead("q"), 0);
 }
 
 #[test]

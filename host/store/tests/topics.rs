@@ -9,7 +9,7 @@ mod stage;
 
 use gristmill_queue::effects::Send;
 use gristmill_queue::outcome::HandedBack;
-use gristmill_queue::policy::OnFull;
+use gristmill_queue::policy::{Dedup, OnFull};
 use gristmill_queue::topic::{Condition, Field, Filter, Subscription, Test, Unmatched};
 use gristmill_queue::{Effects, QueueName, TopicPolicy};
 use gristmill_store::{SendError, Sent, TopicDeclaration};
@@ -232,6 +232,33 @@ fn dedup_is_by_queue_and_a_repeat_is_told_the_ids_of_the_first_copies() {
         .map(|one| one.copies)
         .collect();
     assert_eq!((views[0].sent, copies), (1, vec![1, 1, 1]));
+}
+
+#[test]
+fn each_copy_of_what_a_handler_sends_is_recognised_by_what_its_own_queue_asks_for() {
+    let mut host = Host::with_policy(&["work", "bridged", "same"], |queue, policy| {
+        policy.dedup = match queue {
+            "bridged" => Dedup::Derived,
+            "same" => Dedup::Content,
+            _ => Dedup::Id,
+        };
+    });
+    let queues = [("bridged", Vec::new()), ("same", Vec::new())];
+    host.declare_topics(vec![topic("events", &queues, Unmatched::Count)]);
+    let first = host.send("work", "one").unwrap().id;
+    host.send("work", "two").unwrap();
+    for leased in host.delivered("work") {
+        let mut settle = done(&leased);
+        settle.effects = effects(&host, event("events", "order", "the same"));
+        host.settle(settle);
+    }
+    let in_flight = |queue| host.depths(queue).in_flight;
+    assert_eq!((in_flight("bridged"), in_flight("same")), (2, 1));
+    // Whoever does the handler's work once more, elsewhere, is recognised.
+    let mut repeat = send("bridged", "the same");
+    repeat.message.dedup_id = Some(format!("{first}/0"));
+    let repeat = host.send_out(vec![repeat]).unwrap().remove(0);
+    assert!(repeat.accepted.duplicate);
 }
 
 #[test]

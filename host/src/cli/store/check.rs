@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use gristmill_store::{CheckReport, Problem, check_store};
+use gristmill_store::{CheckReport, Problem, check_store_by};
 use serde::Serialize;
 
 use super::Bar;
+use super::verify::verify;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::print::{Column, Screen, Tone};
 use crate::cli::{Global, text};
@@ -56,7 +57,8 @@ impl Check {
     pub fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
         let folder = global.data_dir(&global.load());
         let bar = Bar::new(screen);
-        let report = check_store(&folder, &mut |what, done, of| bar.show(what, done, of));
+        let mut progress = |what: &str, done, of| bar.show(what, done, of);
+        let report = check_store_by(&verify, &folder, &mut progress);
         drop(bar);
         let report = report?;
         if screen.json {

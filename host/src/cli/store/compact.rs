@@ -1,9 +1,10 @@
 //! `gristmill store compact`
 
-use gristmill_store::{CompactError, compact_store};
+use gristmill_store::{Beneath, CompactError, compact_store_on};
 use serde::Serialize;
 
 use super::Bar;
+use super::verify::verify;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::print::Screen;
 use crate::cli::{Global, text};
@@ -21,7 +22,12 @@ impl Compact {
     pub fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
         let folder = global.data_dir(&global.load());
         let bar = Bar::new(screen);
-        let done = compact_store(&folder, &mut |what, done, of| bar.show(what, done, of));
+        let beneath = Beneath {
+            verify: Some(&verify),
+            ..Beneath::default()
+        };
+        let mut progress = |what: &str, done, of| bar.show(what, done, of);
+        let done = compact_store_on(&folder, beneath, &mut progress);
         drop(bar);
         let done = done.map_err(|error| match error {
             CompactError::Open(error) => error.into(),

@@ -150,6 +150,19 @@ fn a_pin_a_guarantee_and_limits_are_checked() {
     );
     let large = refused(&guests::ok(), |spec| spec.limits.memory = 65536);
     assert!(large.contains("needs 196608 bytes of memory"), "{large}");
+    let whole = "(component (core module $m (memory 65536)) (core instance (instantiate $m)))";
+    let whole = wat::parse_str(whole).unwrap();
+    assert_eq!(
+        refused(&whole, |_| {}),
+        "orders.wasm needs 4294967296 bytes of memory to start, but its limit is 67108864: raise \
+         `memory` of [handler.orders]"
+    );
+    // As when it was raised while the host ran.
+    let raised = refused(&whole, |spec| spec.limits.memory = 4 << 30);
+    assert!(
+        raised.contains("the host was started when no handler was allowed as much: restart it"),
+        "{raised}"
+    );
     load(&guests::ok(), |spec| spec.require = GuaranteeClass::Atomic);
     let hash = load(&guests::ok(), |_| {}).hash().to_owned();
     assert_eq!(hash.len(), 64);

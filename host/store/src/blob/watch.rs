@@ -22,6 +22,10 @@ pub enum FileStep {
     FolderSynced,
     /// The file of a new store has its name, durably.
     StoreNamed,
+    /// The content of the file that is to replace the store's is durable.
+    CopySynced,
+    /// It has replaced the store's; that is not durable.
+    Replaced,
 }
 
 /// Is told what is done to those files, as soon as it is done.

@@ -14,10 +14,28 @@ use crate::error::panicked;
 
 /// Checks the store in a folder that no host has open.
 ///
+/// redb panics over some damage, and over a little of that once more while it cleans up, which ends the
+/// process. Who cannot bear that gives [`check_store_by`] a verifier that asks another process.
+///
 /// # Errors
 /// When there is none, another process has it open, or the disk cannot be read. Damage is no error:
 /// it stands in the report.
 pub fn check_store(folder: &Path, progress: Progress<'_>) -> Result<CheckReport, OpenError> {
+    check_store_by(&verify_file, folder, progress)
+}
+
+/// Has redb check a file, or says why it may not be read as it is.
+pub type Verifier<'v> = &'v dyn Fn(&Path) -> Result<(), String>;
+
+/// The same as [`check_store`], with somebody else who has redb check the file.
+///
+/// # Errors
+/// As there.
+pub fn check_store_by(
+    verify: Verifier<'_>,
+    folder: &Path,
+    progress: Progress<'_>,
+) -> Result<CheckReport, OpenError> {
     let (_lock, file) = lock_store(folder)?;
     let unusable = |source| OpenError::Folder {
         folder: folder.to_owned(),
@@ -29,8 +47,8 @@ pub fn check_store(folder: &Path, progress: Progress<'_>) -> Result<CheckReport,
         ..CheckReport::default()
     };
     progress("the file", 0, 1);
-    if let Some(problem) = integrity(&file) {
-        report.add(problem);
+    if let Err(what) = verify(&file) {
+        report.add(Problem::of("file", "", what, RESCUE));
     }
     progress("the file", 1, 1);
     let mut checker = Checker::new(folder, report);
@@ -111,14 +129,17 @@ fn bounds(known: &Known, lost: &Lost) -> String {
     }
 }
 
-/// What redb says of the file. It may repair what it has before it, which is not the file.
-fn integrity(file: &Path) -> Option<Problem> {
+/// Has redb check a file from its first page to its last, without a change to it. It may repair what it
+/// has before it, which is not the file.
+///
+/// # Errors
+/// What redb finds, in words.
+pub fn verify_file(file: &Path) -> Result<(), String> {
     let look = || -> Result<bool, redb::Error> { Ok(overlay::open(file)?.check_integrity()?) };
     let looked = std::panic::catch_unwind(AssertUnwindSafe(look));
-    let what = match looked.unwrap_or_else(|cause| Err(panicked(cause.as_ref()))) {
-        Ok(true) => return None,
-        Ok(false) => "redb finds the file damaged, and would repair it".to_owned(),
-        Err(error) => format!("redb finds the file damaged: {error}"),
-    };
-    Some(Problem::of("file", "", what, RESCUE))
+    match looked.unwrap_or_else(|cause| Err(panicked(cause.as_ref()))) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("redb finds the file damaged, and would repair it".to_owned()),
+        Err(error) => Err(format!("redb finds the file damaged: {error}")),
+    }
 }

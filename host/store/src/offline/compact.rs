@@ -8,12 +8,16 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
+use gristmill_queue::bug::{Bug, is_planted};
 use redb::ReadableDatabase;
 
-use super::{Progress, lock_store, overlay};
+use super::{Progress, Verifier, lock_store, overlay};
 use crate::OpenError;
+use crate::blob::{FileStep, Watch};
 use crate::copy::Copying;
 use crate::error::panicked;
+use crate::reserve::{Space, SpaceSource};
+use crate::store::Create;
 
 /// The name of the new file until it is whole.
 pub(crate) const NEW_FILE: &str = "store.redb.compacting";
@@ -65,6 +69,47 @@ pub struct Compacted {
 /// When there is none, another process has it open, it is damaged, or there is no room. Then it is as
 /// it was.
 pub fn compact_store(folder: &Path, progress: Progress<'_>) -> Result<Compacted, CompactError> {
+    compact_store_on(folder, Beneath::default(), progress)
+}
+
+/// What is beneath the new file, for tests that let the power fail, and who looks at the old one.
+#[derive(Default)]
+pub struct Beneath<'v> {
+    /// Has redb check the old file before it is opened; see [`check_store_by`](super::check_store_by).
+    pub verify: Option<Verifier<'v>>,
+    /// Makes its database; on the disk, if nothing is given.
+    pub create: Option<Create>,
+    /// Is told when it is durable, and when it replaces the old one.
+    pub watch: Option<Watch>,
+    /// Who is asked how much is free, instead of the file system.
+    pub space: Option<SpaceSource>,
+}
+
+impl Beneath<'_> {
+    fn tell(&self, step: FileStep) {
+        if let Some(watch) = &self.watch {
+            watch(step);
+        }
+    }
+
+    fn free(&self, folder: &Path) -> io::Result<u64> {
+        let space = match &self.space {
+            Some(space) => space(),
+            None => Space::of(folder),
+        };
+        Ok(space?.free)
+    }
+}
+
+/// The same as [`compact_store`], with something else beneath the new file.
+///
+/// # Errors
+/// As there.
+pub fn compact_store_on(
+    folder: &Path,
+    mut beneath: Beneath<'_>,
+    progress: Progress<'_>,
+) -> Result<Compacted, CompactError> {
     let (_lock, file) = lock_store(folder)?;
     let new = folder.join(NEW_FILE);
     let failed = |source: redb::Error| CompactError::Failed {
@@ -74,7 +119,9 @@ pub fn compact_store(folder: &Path, progress: Progress<'_>) -> Result<Compacted,
     let before = length(&file).map_err(|error| failed(error.into()))?;
     remove(&new).map_err(|error| failed(error.into()))?;
     progress("the file", 0, 1);
-    let copied = std::panic::catch_unwind(AssertUnwindSafe(|| copy(folder, &file, &new, progress)));
+    let copied = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        copy(folder, &file, &new, &mut beneath, progress)
+    }));
     let copied = copied.unwrap_or_else(|cause| Err(failed(panicked(cause.as_ref()))));
     if let Err(error) = copied {
         let _ = std::fs::remove_file(&new);
@@ -82,9 +129,18 @@ pub fn compact_store(folder: &Path, progress: Progress<'_>) -> Result<Compacted,
     }
     let replaced = File::open(&new)
         .and_then(|new| new.sync_all())
-        .and_then(|()| std::fs::rename(&new, &file))
-        .and_then(|()| File::open(folder)?.sync_all())
-        .and_then(|()| length(&file));
+        .and_then(|()| {
+            beneath.tell(FileStep::CopySynced);
+            std::fs::rename(&new, &file)
+        })
+        .and_then(|()| {
+            beneath.tell(FileStep::Replaced);
+            File::open(folder)?.sync_all()
+        })
+        .and_then(|()| {
+            beneath.tell(FileStep::FolderSynced);
+            length(&file)
+        });
     let after = replaced.map_err(|error| failed(error.into()))?;
     Ok(Compacted { before, after })
 }
@@ -93,12 +149,16 @@ fn copy(
     folder: &Path,
     file: &Path,
     new: &Path,
+    beneath: &mut Beneath<'_>,
     progress: Progress<'_>,
 ) -> Result<(), CompactError> {
     let failed = |source: redb::Error| CompactError::Failed {
         file: file.to_owned(),
         source,
     };
+    if beneath.verify.is_some_and(|verify| verify(file).is_err()) {
+        return Err(CompactError::Damaged(file.to_owned()));
+    }
     let mut database = overlay::open(file).map_err(|error| failed(error.into()))?;
     match database.check_integrity() {
         Ok(true) => {}
@@ -107,7 +167,9 @@ fn copy(
         }
         Err(error) => return Err(failed(error.into())),
     }
-    let (needed, free) = room(folder, &database).map_err(failed)?;
+    let needed = room(&database).map_err(failed)?;
+    let free = beneath.free(folder);
+    let free = free.map_err(|error| failed(error.into()))?;
     if free < needed {
         return Err(CompactError::NoRoom {
             folder: folder.to_owned(),
@@ -118,7 +180,14 @@ fn copy(
     let snapshot = database
         .begin_read()
         .map_err(|error| failed(error.into()))?;
-    let mut copying = Copying::begin(new).map_err(failed)?;
+    let copying = match beneath.create.take() {
+        Some(create) => Copying::begin_on(new, create),
+        None => Copying::begin(new),
+    };
+    let mut copying = copying.map_err(failed)?;
+    if is_planted(Bug::ReplacedTooEarly) {
+        beneath.tell(FileStep::Replaced);
+    }
     let mut watch = |table: &'static str, done, of| {
         progress(table, done, of);
         Ok::<_, redb::Error>(())
@@ -128,19 +197,12 @@ fn copy(
     copying.tighten().map_err(failed)
 }
 
-/// What the new file takes, and what is free, in bytes.
-fn room(folder: &Path, database: &redb::Database) -> Result<(u64, u64), redb::Error> {
+/// What the new file takes, in bytes.
+fn room(database: &redb::Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     let used = transaction.stats()?;
     transaction.abort()?;
-    let needed = used.allocated_pages() * used.page_size() as u64 + MARGIN;
-    Ok((needed, free(folder)?))
-}
-
-/// Bytes that are free on the disk of a folder.
-fn free(folder: &Path) -> io::Result<u64> {
-    let disk = rustix::fs::statvfs(folder)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    Ok(used.allocated_pages() * used.page_size() as u64 + MARGIN)
 }
 
 fn length(file: &Path) -> io::Result<u64> {

@@ -15,7 +15,7 @@ use super::group::{Group, fatal};
 use super::send::group_hash;
 use super::settle::has_history;
 use crate::dead::{self, DeadLetter};
-use crate::error::{AdminError, Fatal};
+use crate::error::{AdminError, Fatal, SendError};
 use crate::record;
 use crate::redrive::{Edited, RedriveUnderWay};
 
@@ -219,6 +219,12 @@ impl Writer {
         if let Err(problem) = new.check(self.board.policy(queue).max_body, now) {
             let queue = name;
             self.answer(reply, Err(AdminError::Invalid { queue, problem }));
+            return Ok(());
+        }
+        // The letter ends with it, but the room that this frees is not on the disk at once.
+        let room = self.large.reserve().take(1, new.body.len() as u64);
+        if let Err(reached) = room {
+            self.answer(reply, Err(SendError::from(reached).into()));
             return Ok(());
         }
         let ttl = lifetime(&letter.message);

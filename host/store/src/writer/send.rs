@@ -94,7 +94,7 @@ impl Writer {
         }
         let copies = routes
             .iter()
-            .map(|route| (route.queue, &batch[route.at].0.message));
+            .map(|route| (route, &batch[route.at].0.message));
         let room = self.make_room(copies, group, now)?;
         Ok(room.map(|()| routes))
     }
@@ -105,15 +105,17 @@ impl Writer {
     /// nothing is dropped for what is refused after all, and nothing that was just accepted.
     pub(super) fn make_room<'m>(
         &mut self,
-        sends: impl Iterator<Item = (QueueId, &'m NewMessage)>,
+        sends: impl Iterator<Item = (&'m Route, &'m NewMessage)>,
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<Result<(), SendError>, Fatal> {
         let mut repeated = HashSet::new();
         let mut news: Vec<(QueueId, u64)> = Vec::new();
         let mut inline = 0;
-        for (queue, message) in sends {
-            if let Some(key) = self.dedup_key(queue, message) {
+        for (route, message) in sends {
+            let queue = route.queue;
+            let id = route.derived.as_ref().or(message.dedup_id.as_ref());
+            if let Some(key) = self.dedup_key(queue, message, id) {
                 let first = dedup::find(group.dedup()?, &key, now);
                 let first = first.map_err(fatal("reading a dedup id"))?;
                 if first.is_some() || !repeated.insert(key) {
@@ -175,7 +177,7 @@ impl Writer {
         group: &mut Group<'_>,
         now: Timestamp,
     ) -> Result<Accepted, Fatal> {
-        let Some(key) = self.dedup_key(queue, &message) else {
+        let Some(key) = self.dedup_key(queue, &message, message.dedup_id.as_ref()) else {
             let id = self.accept(queue, id, message, group, now)?;
             return Ok(Accepted {
                 id,
@@ -220,8 +222,13 @@ impl Writer {
     }
 
     /// What a message must not share with another within the window, if there is something.
-    fn dedup_key(&self, queue: QueueId, message: &NewMessage) -> Option<[u8; 20]> {
-        match &message.dedup_id {
+    fn dedup_key(
+        &self,
+        queue: QueueId,
+        message: &NewMessage,
+        id: Option<&String>,
+    ) -> Option<[u8; 20]> {
+        match id {
             Some(id) => Some(dedup::key(queue, id)),
             None => (self.board.policy(queue).dedup == Dedup::Content)
                 .then(|| dedup::content_key(queue, message, self.large.digest(message))),

@@ -42,6 +42,8 @@ pub(super) struct Route {
     subscription: Option<usize>,
     /// The large body of this copy, if it is not the first, which has the one that was sent.
     pub shared: Option<BlobRef>,
+    /// The dedup id of this copy, if it has one of its own.
+    pub derived: Option<String>,
 }
 
 /// Which message of a send is refused, and why.
@@ -116,6 +118,7 @@ impl Writer {
                     queue,
                     subscription: None,
                     shared: None,
+                    derived: None,
                 });
                 continue;
             }
@@ -157,6 +160,7 @@ impl Writer {
                 queue: topic.queues[subscription],
                 subscription: Some(subscription),
                 shared: None,
+                derived: None,
             });
         }
         if routes.len() == before && topic.policy.unmatched == Unmatched::Refuse {
@@ -208,7 +212,7 @@ impl Writer {
     /// Bodies are shared by the copies.
     pub(super) fn accept_routed(
         &mut self,
-        (to, id, message): (&QueueName, Option<MessageId>, NewMessage),
+        (to, id, mut message): (&QueueName, Option<MessageId>, NewMessage),
         routes: &[Route],
         group: &mut Group<'_>,
         now: Timestamp,
@@ -217,10 +221,12 @@ impl Writer {
             Route {
                 queue,
                 subscription: None,
+                ref derived,
                 ..
             },
         ] = *routes
         {
+            derive(derived, &mut message);
             let accepted = self.accept_once(queue, id, message, group, now)?;
             return Ok(Sent {
                 accepted,
@@ -231,7 +237,6 @@ impl Writer {
             // Its id is told, so after a restart it must not be another's: its number is kept.
             group.changes();
         }
-        let mut message = message;
         message.envelope.stamp(TOPIC_ATTRIBUTE, to.as_str());
         let mut copies = Vec::with_capacity(routes.len());
         let mut message = Some(message);
@@ -246,6 +251,7 @@ impl Writer {
             if route.shared.is_some() {
                 copy.blob = route.shared;
             }
+            derive(&route.derived, &mut copy);
             let id = id.filter(|_| n == 0);
             copies.push(TopicCopy {
                 queue: self.board.name(route.queue).clone(),
@@ -292,6 +298,12 @@ impl Writer {
 
     pub(super) fn is_topic(&self, name: &QueueName) -> bool {
         self.topics.0.contains_key(name)
+    }
+}
+
+fn derive(derived: &Option<String>, copy: &mut NewMessage) {
+    if derived.is_some() {
+        copy.dedup_id.clone_from(derived);
     }
 }
 

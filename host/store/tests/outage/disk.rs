@@ -96,11 +96,21 @@ impl Disk {
 impl Inner {
     fn note(&mut self, step: FileStep) {
         self.record.events.push(Event::File(step));
+        if step == FileStep::CopySynced {
+            self.sync();
+        }
         if let (FileStep::Filled(name), Some(folder)) = (step, &self.folder) {
             let file = folder.join("blobs").join(format!("{name:016x}"));
             let content = Arc::new(fs::read(file).expect("it was just filled"));
             self.record.events.push(Event::Content(name, content));
         }
+    }
+
+    fn sync(&mut self) {
+        self.note_in_flight();
+        self.record.events.push(Event::Synced);
+        let after = self.record.events.len();
+        self.record.syncs.push((after, self.now.clone()));
     }
 
     /// The in-flight file is never synced: what it has at a sync is what it has when the host dies
@@ -135,12 +145,7 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut inner = self.lock();
-        inner.note_in_flight();
-        inner.record.events.push(Event::Synced);
-        let after = inner.record.events.len();
-        let image = inner.now.clone();
-        inner.record.syncs.push((after, image));
+        self.lock().sync();
         Ok(())
     }
 
