@@ -9,15 +9,19 @@ import urllib.request
 url, token = sys.argv[1], sys.argv[2]
 
 
+def lower(headers):
+    return {name.lower(): value for name, value in headers.items()}
+
+
 def ask(method, path, body=None, **headers):
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     headers.setdefault("Authorization", f"Bearer {token}")
     request = urllib.request.Request(url + path, data=body, method=method, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, dict(answer.headers), answer.read()
+            return answer.status, lower(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, dict(error.headers), error.read()
+        return error.code, lower(error.headers), error.read()
 
 
 def expect(status, answer):
@@ -29,7 +33,7 @@ sent = expect(201, ask("POST", "/v1/queues/orders/messages", b"\xff\x00 bytes", 
 again = expect(201, ask("POST", "/v1/queues/orders/messages", b"\xff\x00 bytes", Content_Type="image/x", Idempotency_Key="k"))
 assert (again["id"], again["duplicate"]) == (sent["id"], True), again
 status, headers, body = ask("GET", f"/v1/messages/{sent['id']}/body")
-assert (status, body, headers["Content-Type"]) == (200, b"\xff\x00 bytes", "image/x"), headers
+assert (status, body, headers["content-type"]) == (200, b"\xff\x00 bytes", "image/x"), headers
 
 batch = {"messages": [{"body": str(n), "group": "g"} for n in range(100)]}
 items = expect(201, ask("POST", "/v1/queues/orders/messages/batch", json.dumps(batch).encode(), Content_Type="application/json"))["items"]
@@ -64,7 +68,7 @@ for status, code, answer in [
     (400, "bad-request", ask("POST", "/v1/queues/orders/messages", b"x", Gristmill_Priority="10")),
 ]:
     problem = expect(status, answer)
-    assert answer[1]["Content-Type"] == "application/problem+json", answer
+    assert answer[1]["content-type"] == "application/problem+json", answer
     assert (problem["status"], problem["code"]) == (status, code), problem
     assert problem["type"] == f"urn:gristmill:problem:{code}" and problem["detail"], problem
 

@@ -218,6 +218,9 @@ fn a_host_with_tls_is_reached_by_curl_and_by_commands_that_believe_its_authority
     let folder = tempfile::tempdir().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // By another name than the certificate, or it would pass for signed by itself.
+    let name = rcgen::DnType::CommonName;
+    params.distinguished_name.push(name, "an authority");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();

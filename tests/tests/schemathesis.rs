@@ -7,7 +7,7 @@ use gristmill_tests::{Host, free_port, python_environment};
 
 /// How many requests are made up for each route and phase in the ordinary run; `GRISTMILL_SCHEMATHESIS`
 /// asks for more.
-const ORDINARY: &str = "6";
+const ORDINARY: &str = "2";
 
 const CONFIG: &str = r#"
 [host]

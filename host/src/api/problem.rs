@@ -92,9 +92,10 @@ pub enum Code {
 
 impl Code {
     /// Every code that a host answers with, in the order of their statuses.
-    pub const ANSWERED: [Code; 29] = [
+    pub const ANSWERED: [Code; 32] = [
         Code::BadRequest,
         Code::InvalidMessage,
+        Code::ReceiptInvalid,
         Code::Unauthorized,
         Code::Forbidden,
         Code::QueueNotFound,
@@ -109,6 +110,8 @@ impl Code {
         Code::TooSlow,
         Code::MessageInFlight,
         Code::MessageDead,
+        Code::NotPull,
+        Code::LeaseLost,
         Code::TooLarge,
         Code::UnsupportedMediaType,
         Code::Unmatched,

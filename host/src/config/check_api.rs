@@ -142,10 +142,6 @@ fn note_idle(raw: &RawApi, problems: &mut Problems<'_>) {
     let idle = [
         ("api.auth", raw.auth.as_ref().map(Spanned::span)),
         ("api.tls_cert", raw.tls_cert.as_ref().map(Spanned::span)),
-        (
-            "api.max_connections",
-            raw.max_connections.as_ref().map(Spanned::span),
-        ),
         ("api.rate", raw.rate.as_ref().map(Spanned::span)),
         (
             "api.rate_per_client",

@@ -46,6 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
         made::routes(),
         pull::routes(),
         send::routes(),
+        pull::routes(),
         messages::routes(),
         reply::routes(),
         topics::routes(),

@@ -26,6 +26,8 @@ pub(super) enum Needs {
     Queue(Action),
     /// This, with the queues that the request turns out to concern: the route sees to that.
     Found(Action),
+    /// One of these, with the queues that the request turns out to concern.
+    FoundEither(Action, Action),
     /// This, with all queues.
     All(Action),
 }
@@ -34,7 +36,10 @@ impl Needs {
     pub fn action(self) -> Option<Action> {
         match self {
             Needs::Nothing | Needs::Token => None,
-            Needs::Queue(action) | Needs::Found(action) | Needs::All(action) => Some(action),
+            Needs::Queue(action)
+            | Needs::Found(action)
+            | Needs::FoundEither(action, _)
+            | Needs::All(action) => Some(action),
         }
     }
 
@@ -45,6 +50,9 @@ impl Needs {
             Needs::Token => "any token".to_owned(),
             Needs::Queue(action) => format!("`{action}` with the queue"),
             Needs::Found(action) => format!("`{action}` with the queues concerned"),
+            Needs::FoundEither(one, other) => {
+                format!("`{one}` or `{other}` with the queues concerned")
+            }
             Needs::All(action) => format!("`{action}` with all queues"),
         }
     }
@@ -56,8 +64,11 @@ impl Needs {
                 // Without a queue in the address it takes all of them.
                 Ok(authorize(identity, action, queue)?)
             }
-            Needs::Found(action) if identity.scopes.has(action) => Ok(()),
-            Needs::Found(action) => Err(Denied::Action {
+            Needs::FoundEither(_, other) if identity.scopes.has(other) => Ok(()),
+            Needs::Found(action) | Needs::FoundEither(action, _) if identity.scopes.has(action) => {
+                Ok(())
+            }
+            Needs::Found(action) | Needs::FoundEither(action, _) => Err(Denied::Action {
                 who: identity.who.clone(),
                 action,
                 scopes: identity.scopes,

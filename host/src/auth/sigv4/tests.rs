@@ -127,7 +127,7 @@ fn what_aws_has_published_is_taken() {
             ("X-Amz-Date", "20150830T123600Z"),
             (
                 "Authorization",
-                "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=5d672d79c15b13162d9279b0855cfbba6789a8edb4c82c400e06b5924a6f2b5d7",
+                "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7",
             ),
         ],
     );

@@ -85,7 +85,8 @@ impl Server {
             .host()
             .trim_start_matches('[')
             .trim_end_matches(']');
-        if authority.port().is_some() && authority.port_u16().is_none() {
+        let named = authority.as_str() != authority.host();
+        if named && authority.port_u16().is_none() {
             return Err(bad());
         }
         let port = authority.port_u16().unwrap_or(PORT);

@@ -9,7 +9,7 @@ use gristmill_store::AdminError;
 
 use super::{TextPath, message_id};
 use crate::api::{Api, MessageView, MoveOrder, Moved, Problem};
-use crate::auth::Action::{self, Manage, Read};
+use crate::auth::Action::{self, Manage, Read, Receive};
 use crate::http::answer::Answer;
 use crate::http::guard::Caller;
 use crate::http::limits::MAX_REQUEST;
@@ -24,7 +24,7 @@ pub fn routes() -> Vec<Route> {
         get(
             "/v1/messages/{id}/body",
             "get_body",
-            Needs::Found(Read),
+            Needs::FoundEither(Read, Receive),
             body_of,
         )
         .says("Gives the body of a message, as it was sent.")
@@ -53,11 +53,14 @@ pub fn routes() -> Vec<Route> {
 async fn find_for(
     api: &Api,
     caller: &Caller,
-    action: Action,
+    one_of: &[Action],
     id: MessageId,
 ) -> Result<MessageView, Problem> {
     let found = api.find(id).await?;
-    if caller.may(action, &found.queue) {
+    if one_of
+        .iter()
+        .any(|action| caller.may(*action, &found.queue))
+    {
         return Ok(found);
     }
     Err(AdminError::UnknownMessage(id).into())
@@ -65,7 +68,7 @@ async fn find_for(
 
 async fn find(State(api): State<Api>, caller: Caller, path: TextPath) -> Answer<MessageView> {
     Ok(Json(
-        find_for(&api, &caller, Read, message_id(path)?).await?,
+        find_for(&api, &caller, &[Read], message_id(path)?).await?,
     ))
 }
 
@@ -75,7 +78,7 @@ async fn body_of(
     path: TextPath,
 ) -> Result<Response, Problem> {
     let id = message_id(path)?;
-    find_for(&api, &caller, Read, id).await?;
+    find_for(&api, &caller, &[Read, Receive], id).await?;
     large::give(api.open_body(id).await?).await
 }
 
@@ -85,7 +88,7 @@ async fn cancel(
     path: TextPath,
 ) -> Result<StatusCode, Problem> {
     let id = message_id(path)?;
-    find_for(&api, &caller, Manage, id).await?;
+    find_for(&api, &caller, &[Manage], id).await?;
     api.cancel(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -99,6 +102,6 @@ async fn move_to(
     let id = message_id(path)?;
     let order: MoveOrder = body::read_json(request, MAX_REQUEST).await?;
     let due = order.try_into()?;
-    find_for(&api, &caller, Manage, id).await?;
+    find_for(&api, &caller, &[Manage], id).await?;
     Ok(Json(api.move_to(id, due).await?))
 }

@@ -19,7 +19,7 @@ pub fn routes() -> Vec<Route> {
             Needs::Queue(Receive),
             receive,
         )
-        .says("Leases messages, and waits for some if there are none.")
+        .says("Leases messages of a queue to whoever asks; that is durable when this answers.")
         .takes::<ReceiveOrder>()
         .gives::<Items<LeaseView>>(200),
         post(
@@ -28,7 +28,7 @@ pub fn routes() -> Vec<Route> {
             Needs::Queue(Receive),
             settle,
         )
-        .says("Settles or extends leases: acknowledges, retries, rejects, releases.")
+        .says("Settles what was received, each receipt by itself: done, tried again, rejected, released or extended.")
         .takes::<SettleOrder>()
         .gives::<Items<SettledView>>(200),
     ]
