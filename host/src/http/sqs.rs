@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST, HeaderName};
+use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use hyper::server::conn::http1;
@@ -24,6 +24,7 @@ use crate::sqs::error::{Kind, SqsError};
 use crate::sqs::wire::Incoming;
 use crate::sqs::{Reply, Sqs};
 
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -37,6 +38,11 @@ pub fn sqs_router(sqs: Sqs) -> Router {
 
 async fn answer(State(sqs): State<Sqs>, request: Request) -> Response {
     let mut incoming = head(&request);
+    if is_of_a_page(request.headers()) {
+        let message = "Requests that pages make in a browser are not taken.";
+        let refused = SqsError::new(Kind::AccessDenied, message);
+        return response(sqs.refuse(&incoming, refused));
+    }
     match body::read(request, MAX_SQS_REQUEST).await {
         Ok(read) => {
             incoming.body = read;
@@ -44,6 +50,13 @@ async fn answer(State(sqs): State<Sqs>, request: Request) -> Response {
         }
         Err(problem) => response(sqs.refuse(&incoming, refused(problem))),
     }
+}
+
+/// Whether a browser says that a page has made the request. Any page that somebody looks at could, and a
+/// form is all it takes.
+fn is_of_a_page(headers: &HeaderMap) -> bool {
+    let site = headers.get(SITE);
+    headers.contains_key(ORIGIN) || site.is_some_and(|site| site != "none")
 }
 
 fn refused(problem: Problem) -> SqsError {
