@@ -96,6 +96,16 @@ fn programs_in_javascript_consume() {
 
 /// Sends with what is there everywhere.
 fn ask(host: &Host, action: &str, parameters: &[(&str, &str)]) -> (u16, String) {
+    ask_with(host, "", action, parameters)
+}
+
+/// The same with more headers.
+fn ask_with(
+    host: &Host,
+    headers: &str,
+    action: &str,
+    parameters: &[(&str, &str)],
+) -> (u16, String) {
     let url = endpoint(host);
     let address = url.strip_prefix("http://").unwrap();
     let mut body = format!("Action={action}");
@@ -103,7 +113,7 @@ fn ask(host: &Host, action: &str, parameters: &[(&str, &str)]) -> (u16, String) 
         body.push_str(&format!("&{name}={value}"));
     }
     let request = format!(
-        "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -168,6 +178,25 @@ fn queues_made_over_sqs_survive_a_kill_and_are_seen_by_all() {
     host.start().unwrap();
     let queues = host.run(&["queues"]).unwrap();
     assert!(!queues.stdout.contains("made"), "{}", queues.stdout);
+}
+
+#[test]
+fn pages_in_a_browser_cannot_reach_the_queues() {
+    let host = start();
+    let parameters = [("QueueName", "made")];
+    for headers in [
+        "Origin: https://evil.example\r\n",
+        "Origin: null\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Sec-Fetch-Site: same-origin\r\n",
+    ] {
+        let (status, answer) = ask_with(&host, headers, "CreateQueue", &parameters);
+        assert_eq!(status, 403, "{headers}: {answer}");
+    }
+    let (_, list) = ask(&host, "ListQueues", &[]);
+    assert!(!list.contains("made"), "{list}");
+    let typed = "Sec-Fetch-Site: none\r\n";
+    assert_eq!(ask_with(&host, typed, "CreateQueue", &parameters).0, 200);
 }
 
 /// The fenced blocks of this kind in docs/sqs.md.

@@ -9,7 +9,7 @@ use crate::sqs::error::Answer;
 pub fn run(ask: &Ask<'_>) -> Answer {
     let (name, _) = ask.queue()?;
     let names = ask.sqs.queues.dying_into(&name);
-    let mut answer = page::of(ask, "queueUrls", names)?;
+    let mut answer = page::of(ask, "queueUrls", &names)?;
     // The one list that is there though it is empty.
     answer
         .entry("queueUrls")

@@ -8,5 +8,5 @@ pub fn run(ask: &Ask<'_>) -> Answer {
     let prefix = ask.params.text("QueueNamePrefix")?.unwrap_or_default();
     let mut names = ask.sqs.queues.names(None);
     names.retain(|name| name.as_str().starts_with(prefix) && access::may_see(ask, name));
-    page::of(ask, "QueueUrls", names)
+    page::of(ask, "QueueUrls", &names)
 }

@@ -18,7 +18,7 @@ const MOST: usize = 1000;
 pub fn of(
     ask: &Ask<'_>,
     member: &str,
-    names: Vec<QueueName>,
+    names: &[QueueName],
 ) -> Result<Map<String, Value>, SqsError> {
     let size = match ask.params.integer("MaxResults")? {
         None => None,

@@ -59,10 +59,10 @@ pub async fn run(ask: &Ask<'_>) -> Answer {
 }
 
 /// The older words of one error, which AWS keeps for entries.
-fn of_entry(error: SqsError) -> SqsError {
-    let message = error.message.replace(
+fn of_entry(mut error: SqsError) -> SqsError {
+    error.message = error.message.replace(
         "One or more parameters are invalid.",
         "One or more parameters cannot be validated.",
     );
-    SqsError { message, ..error }
+    error
 }

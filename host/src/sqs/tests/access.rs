@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Stage, in_json};
+use super::{Stage, in_form};
 use crate::auth::{Action, Identity, Queues, Scopes};
 use crate::config::SqsLimits;
 
@@ -132,14 +132,18 @@ async fn no_other_member_stands_in_for_the_queue() {
     stage.create("mine", json!({})).await;
     stage.create("other", json!({})).await;
     let caller = somebody(&Action::ALL, "mine");
-    let members = json!({ "QueueName": "mine", "MessageBody": "x" });
-    let mut at_other = in_json("SendMessage", &members);
-    at_other.path = "/000000000000/other".into();
-    assert_eq!(stage.sqs.answer(&at_other, &caller).await.status, 403);
-    let members = json!({ "QueueUrl": "", "QueueName": "mine", "MessageBody": "x" });
-    let mut at_other = in_json("SendMessage", &members);
-    at_other.path = "/000000000000/other".into();
-    assert_eq!(stage.sqs.answer(&at_other, &caller).await.status, 403);
+    for stranger in [
+        "QueueName=mine",
+        "QueueUrl=&QueueName=mine",
+        "QueueUrl=%2F&QueueName=mine",
+    ] {
+        let form = format!("Action=SendMessage&MessageBody=x&{stranger}");
+        let at_other = in_form("/000000000000/other", &form);
+        let reply = stage.sqs.answer(&at_other, &caller).await;
+        assert_ne!(reply.status, 200, "{stranger}: {reply:?}");
+    }
+    let sent = json!({ "QueueUrl": OTHER, "QueueName": "mine", "MessageBody": "x" });
+    assert!(denies(&stage, &caller, "SendMessage", sent).await);
     let made = json!({ "QueueName": "new", "QueueUrl": MINE });
     assert!(denies(&stage, &caller, "CreateQueue", made).await);
     stage.end().await;
