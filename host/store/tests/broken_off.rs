@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use gristmill_queue::{BlobReader as _, NewMessage, QueueName, QueuePolicy};
+use gristmill_queue::{NewMessage, QueueName, QueuePolicy};
 use gristmill_store::{
     BackupError, Declaration, OpenError, Options, Outgoing, Store, check_store, move_copy,
 };
