@@ -1,7 +1,7 @@
 //! What is left of a quiet queue's throughput while hostile handlers run beside it, four times as
 //! many at once as there are cores.
 //!
-//! `cargo bench -p gristmill --bench neighbours` prints a table. The handlers have to be built
+//! `cargo bench -p gristmill --bench neighbours` prints a table; words after `--` choose rows. The handlers have to be built
 //! before: `cargo build --target wasm32-wasip2 --profile handler --target-dir target/guests -p
 //! misbehave -p sink`.
 
@@ -15,7 +15,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gristmill::dispatch::{Dispatcher, HandlerSlot, LineSpec};
+use gristmill::dispatch::{Dispatcher, GuestThreads, HandlerSlot, LineSpec};
 use gristmill::queues::Queues;
 use gristmill::runtime::spec::{Grants, GuaranteeClass, HandlerLimits, HandlerSpec, Secret};
 use gristmill::runtime::{CompileMode, Runtime, RuntimeOptions};
@@ -64,7 +64,10 @@ fn main() {
     );
     let rig = Rig::new(many);
     let mut before = rig.rate();
-    for evil in EVILS {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let is_chosen = |evil: &&str| chosen.iter().any(|word| evil.contains(&**word));
+    let all = !EVILS.iter().any(|evil| is_chosen(&evil));
+    for evil in EVILS.into_iter().filter(|evil| all || is_chosen(evil)) {
         let ended = rig.evil_ended();
         rig.begin(evil, many);
         let beside = rig.rate();
@@ -87,7 +90,7 @@ struct Rig {
     queues: Queues,
     dispatcher: Dispatcher,
     serving: tokio::runtime::Runtime,
-    guests: tokio::runtime::Runtime,
+    guests: GuestThreads,
     evil: Arc<HandlerSlot>,
     _folder: tempfile::TempDir,
 }
@@ -122,13 +125,11 @@ impl Rig {
         let compiled = folder.path().join("compiled");
         let runtime = RuntimeOptions::new(compiled, CompileMode::InProcess);
         let runtime = Runtime::new(runtime).unwrap();
-        let threads = |count: usize| {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder.worker_threads(count).enable_all().build().unwrap()
-        };
+        let mut serving = tokio::runtime::Builder::new_multi_thread();
+        let serving = serving.worker_threads(2).enable_all().build().unwrap();
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let (serving, guests) = (threads(2), threads(cores));
-        let dispatcher = Dispatcher::new(queues.clone(), guests.handle().clone());
+        let guests = GuestThreads::start(cores).unwrap();
+        let dispatcher = Dispatcher::new(queues.clone(), guests.guests());
         let slot = |name: &str| {
             let path = format!("{FOLDER}{name}.wasm");
             let module = std::fs::read(&path);
@@ -228,8 +229,9 @@ impl Rig {
     }
 
     fn close(self) {
-        self.guests.block_on(async {
+        self.serving.block_on(async {
             self.dispatcher.stop(Duration::from_secs(30)).await;
+            self.guests.stop().await;
             self.queues.close().await;
         });
         drop(self.evil);

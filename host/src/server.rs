@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api::Api;
 use crate::config::{Config, SandboxConfig};
 use crate::cron::Crontab;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, GuestThreads};
 use crate::drift;
 use crate::http;
 use crate::queues::Queues;
@@ -25,9 +25,6 @@ pub const EXIT_STORE_FAILED: i32 = 74;
 
 /// How long a host waits for another process to let go of the data folder.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-
-/// How long the guests' threads may take to stop after their deliveries were dropped.
-const GUESTS_STOP: Duration = Duration::from_secs(2);
 
 /// How long a request that is being answered may take at least when the host stops.
 const ANSWERS: Duration = Duration::from_millis(500);
@@ -152,7 +149,7 @@ async fn open_store_soon(config: &Config) -> Result<(Store, Recovery), OpenError
 async fn host(config: &Config, queues: &Queues, signals: &mut Signals) -> Result<(), ServeError> {
     let runtime = open_runtime(config)?;
     let guests = GuestThreads::start(config.host.threads as usize).map_err(ServeError::System)?;
-    let dispatcher = Dispatcher::new(queues.clone(), guests.handle());
+    let dispatcher = Dispatcher::new(queues.clone(), guests.guests());
     let handlers = Handlers::new(queues.clone(), dispatcher.clone(), runtime);
     // Compiling many modules takes long; nothing has been delivered by then.
     let reloader = tokio::select! {
@@ -225,45 +222,6 @@ async fn wind_up(
     guests.stop().await;
     tracing::debug!("no handler runs any more");
     Ok(())
-}
-
-/// The threads that run handlers and nothing else.
-struct GuestThreads(Option<tokio::runtime::Runtime>);
-
-impl GuestThreads {
-    fn start(threads: usize) -> std::io::Result<Self> {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder
-            .worker_threads(threads)
-            .thread_name("guest")
-            .enable_all()
-            .build()?;
-        Ok(GuestThreads(Some(runtime)))
-    }
-
-    fn handle(&self) -> tokio::runtime::Handle {
-        self.0
-            .as_ref()
-            .map_or_else(tokio::runtime::Handle::current, |runtime| {
-                runtime.handle().clone()
-            })
-    }
-
-    async fn stop(mut self) {
-        if let Some(runtime) = self.0.take() {
-            // Waiting for threads would block those that serve.
-            let _ =
-                tokio::task::spawn_blocking(move || runtime.shutdown_timeout(GUESTS_STOP)).await;
-        }
-    }
-}
-
-impl Drop for GuestThreads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 enum Signal {

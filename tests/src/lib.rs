@@ -11,6 +11,7 @@ mod host;
 mod queue;
 mod rng;
 mod socket;
+mod start;
 
 pub use ask::Output;
 pub use build::{Guests, cargo, commit, gristmill, guests, kept, workspace};
@@ -19,3 +20,4 @@ pub use host::Host;
 pub use queue::Queue;
 pub use rng::Rng;
 pub use socket::{Answer, Socket};
+pub use start::measure_start;

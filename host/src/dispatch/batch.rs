@@ -93,10 +93,14 @@ impl Line {
         let line = Arc::clone(self);
         self.shared.guests.clone().spawn(async move {
             for leased in ready.alone {
-                tokio::spawn(Arc::clone(&line).run(leased));
+                line.shared
+                    .guests
+                    .spawn_delivery(Arc::clone(&line).run(leased));
             }
             for batch in ready.batches {
-                tokio::spawn(Arc::clone(&line).run_batch(batch));
+                line.shared
+                    .guests
+                    .spawn_delivery(Arc::clone(&line).run_batch(batch));
             }
             if let Some(due) = ready.timer {
                 line.wait(due).await;
@@ -122,7 +126,8 @@ impl Line {
                 (batch, next)
             };
             if let Some(batch) = batch {
-                tokio::spawn(Arc::clone(&self).run_batch(batch));
+                let guests = &self.shared.guests;
+                guests.spawn_delivery(Arc::clone(&self).run_batch(batch));
             }
             match next {
                 Some(next) => due = next,
@@ -160,7 +165,8 @@ impl Line {
         if !serving.version.takes_batches() {
             // It has just been replaced, and so will this line be.
             for leased in batch {
-                tokio::spawn(Arc::clone(&self).run(leased));
+                let guests = &self.shared.guests;
+                guests.spawn_delivery(Arc::clone(&self).run(leased));
             }
             return;
         }

@@ -124,7 +124,8 @@ impl Sink for Line {
         let guests = self.shared.guests.clone();
         guests.spawn(async move {
             for leased in leased {
-                tokio::spawn(Arc::clone(&self).run(leased));
+                let guests = &self.shared.guests;
+                guests.spawn_delivery(Arc::clone(&self).run(leased));
             }
         });
     }

@@ -14,6 +14,7 @@ mod large;
 mod line;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,6 +32,7 @@ pub use gather::BatchLimits;
 use large::Whole;
 pub use line::HandlerSlot;
 use line::Line;
+pub use threads::{GuestThreads, Guests};
 
 /// How a queue's messages are delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub struct Dispatcher {
 
 struct Shared {
     queues: Queues,
-    guests: tokio::runtime::Handle,
+    guests: Guests,
     lines: Mutex<HashMap<QueueName, Arc<Line>>>,
     running: Running,
     whole: Whole,
@@ -90,7 +92,8 @@ impl Dispatcher {
     /// Runs guests on the threads of `guests`, which serve nothing else: a busy guest must not keep
     /// the API or a timer waiting.
     #[must_use]
-    pub fn new(queues: Queues, guests: tokio::runtime::Handle) -> Self {
+    pub fn new(queues: Queues, guests: impl Into<Guests>) -> Self {
+        let guests = guests.into();
         let lines = Mutex::default();
         let running = Running::default();
         Dispatcher {

@@ -5,6 +5,7 @@
 //! every poll and sets a timer when it is first suspended: a call that never waits costs no timer.
 //! Both sides see the same [`Clock`], because `delivery.extend` may move the deadline at any time.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +20,27 @@ use super::spec::HandlerLimits;
 /// How often the epoch advances: the grain of CPU limits, and how long a guest may compute before
 /// others get a turn.
 pub(super) const TICK: Duration = Duration::from_millis(1);
+
+/// For how long a guest may compute in one delivery and still be a quick one, in whole ticks.
+pub const QUICK: Duration = Duration::from_millis(2);
+
+thread_local! {
+    /// A guest that was running on this thread has computed for longer than [`QUICK`].
+    static LONG: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a guest that was polled on this thread since this was last asked has by now computed for longer
+/// than [`QUICK`].
+#[must_use]
+pub fn took_long() -> bool {
+    LONG.take()
+}
+
+/// What a guest would have done that has computed for longer.
+#[cfg(test)]
+pub(crate) fn note_long() {
+    LONG.set(true);
+}
 
 /// Why the host stopped a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +129,9 @@ impl Clock {
     /// Counts a tick during which the guest was running, and says whether it has to stop.
     pub(super) fn tick(&self) -> Option<Stop> {
         let ticks = self.ticks.fetch_add(1, Relaxed) + 1;
+        if u128::from(ticks) * TICK.as_millis() > QUICK.as_millis() {
+            LONG.set(true);
+        }
         if ticks >= self.max_ticks.load(Relaxed) {
             self.stop(Stop::Cpu);
         } else if self.now() >= self.deadline.load(Relaxed) {
@@ -231,6 +256,20 @@ mod tests {
         assert_eq!(clock.tick(), Some(Stop::Cpu));
         clock.start(&HandlerLimits::default());
         assert_eq!((clock.tick(), clock.stopped()), (None, None));
+    }
+
+    #[test]
+    fn a_guest_that_has_computed_for_longer_than_the_quick_ones_is_noted_once_a_tick() {
+        let clock = Clock::new();
+        clock.start(&HandlerLimits::default());
+        for _ in 0..QUICK.as_millis() {
+            clock.tick();
+            assert!(!took_long());
+        }
+        for _ in 0..3 {
+            clock.tick();
+            assert!(took_long() && !took_long());
+        }
     }
 
     #[tokio::test]

@@ -57,6 +57,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Engine;
 
 pub use batch::{BatchDelivery, BatchReport};
+#[cfg(test)]
+pub(crate) use clock::note_long;
+pub use clock::{QUICK, took_long};
 use compile::Compiler;
 pub use compile::{CompileLimits, CompileMode};
 pub use compile_child::compile_child_main;

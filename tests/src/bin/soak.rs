@@ -4,7 +4,7 @@
 use std::process::{Command, ExitCode, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use gristmill_tests::{cargo, commit, workspace};
+use gristmill_tests::{cargo, commit, measure_start, workspace};
 
 const HELP: &str = "\
 Tests the store for a long time, or tests its tests.
@@ -18,10 +18,13 @@ usage: cargo soak WHAT [OPTIONS]
   kill         the whole host is killed under load, again and again
   churn        modules are written, renamed, linked, deleted under load, again and again
   blackbox     the power goes under the whole host: copies of its disk; needs root, loop devices, xfs
+  start        a host with a large store is killed and started: how long until it is ready, and until
+               the first message is handled; for figures:
+               cargo run --release -p gristmill-tests --bin soak -- start
   bugs         plants one bug after the other, and demands that a test fails
 
   --runs N     how many images (power), damages (corruption), scripts (model), kills (kill), changes
-               (churn) or copies (blackbox) at least;
+               (churn), copies (blackbox) or messages (start) at least;
                of the bugs: how many, beginning with the one whose turn it is by the seed
   --seed N     where to begin [default: 1]
   --threads N  for power [default: 2]
@@ -156,6 +159,7 @@ fn soak(options: &Options) -> Result<()> {
                 ("GRISTMILL_MODEL_SEED", seed),
             ],
         ),
+        "start" => measure_start(options.runs.unwrap_or(1_000_000)),
         "bugs" => bugs(options),
         other => bail!("what is {other:?}?\n\n{HELP}"),
     }
