@@ -5,6 +5,8 @@
 
 mod backup;
 mod large;
+mod pull;
+pub mod receipt;
 mod replies;
 
 use std::sync::Arc;

@@ -113,6 +113,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     tracing::info!(
         boot = recovery.boot,
         waiting = recovery.waiting,
+        pulled = recovery.pulled,
         suspects = recovery.suspects,
         quarantined = recovery.quarantined,
         "the store {} is open",

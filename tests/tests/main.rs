@@ -25,6 +25,7 @@ mod large;
 mod misbehave;
 mod new;
 mod orders;
+mod pull;
 mod readme;
 mod redrive;
 mod refusals;

@@ -2,11 +2,12 @@
 //!
 //! The board is the one owner of the ready order, the leases and the depths. It is kept by the
 //! store's writer, which is the only caller that changes it; it decides, the writer records. What
-//! it holds in memory can be rebuilt from the store's index rows ([`Row`]), except for the leases,
-//! which end with the process on purpose.
+//! it holds in memory can be rebuilt from the store's index rows ([`Row`]), except for the leases of
+//! handlers, which end with the process on purpose. Those of pull consumers are rows, too.
 //!
 //! The writer's round is: [`Board::advance`]; settle and [`Board::remove`] what [`Board::expired`]
-//! names; then [`Board::claim`] and [`Board::lease`], one message after the other; then wait until
+//! names, and settle and [`Board::end`] what [`Board::lapsed`] names; give pull consumers what they
+//! wait for ([`Board::next_called`], [`Board::claim_pulled`], [`Board::lease_pulled`]); then [`Board::claim`] and [`Board::lease`], one message after the other; then wait until
 //! [`Board::next_wake`] or the next operation.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -23,6 +24,7 @@ mod claim;
 mod flow;
 mod groups;
 mod pool;
+mod pull;
 mod queue;
 mod row;
 #[cfg(test)]
@@ -30,6 +32,7 @@ mod tests;
 mod view;
 
 pub use groups::{Doomed, GroupDeath};
+pub use pull::PullTerms;
 pub use row::{
     AfterCrash, Claim, ExpiresFirst, Fence, LeaseLost, QueueFull, QueueId, Removal, Row,
 };
@@ -45,6 +48,8 @@ struct Lease {
     conflicts: u32,
     /// Whose slot it takes besides one of its queue.
     pool: Option<PoolId>,
+    /// If a pull consumer holds it.
+    pull: Option<PullTerms>,
 }
 
 /// All queues of a store.
@@ -57,8 +62,12 @@ pub struct Board {
     pools: Vec<Pool>,
     names: HashMap<QueueName, QueueId>,
     leases: BTreeMap<u64, Lease>,
-    /// Claimed or leased.
+    /// When which lease of a pull consumer ends.
+    pull_ends: BTreeSet<(Timestamp, u64)>,
+    /// Claimed by or leased to handlers.
     in_flight: usize,
+    /// Queues for whose messages pull consumers wait, and which may have some.
+    called: VecDeque<QueueId>,
     /// Queues that may have something to start. One that has stands in here; one that no longer
     /// has may too, and is skipped.
     candidates: VecDeque<QueueId>,
@@ -90,7 +99,9 @@ impl Board {
             pools: Vec::new(),
             names: HashMap::new(),
             leases: BTreeMap::new(),
+            pull_ends: BTreeSet::new(),
             in_flight: 0,
+            called: VecDeque::new(),
             candidates: VecDeque::new(),
             wakes: BTreeSet::new(),
             expiries: BTreeSet::new(),
@@ -248,14 +259,13 @@ impl Board {
         }
     }
 
-    /// When [`Board::advance`] or [`Board::expired`] has something to do next.
+    /// When [`Board::advance`], [`Board::expired`] or [`Board::lapsed`] has something to do next.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
         let first = |times: &BTreeSet<(Timestamp, QueueId)>| times.first().map(|&(due, _)| due);
-        match (first(&self.wakes), first(&self.expiries)) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let lapse = self.pull_ends.first().map(|&(ends, _)| ends);
+        let next = [first(&self.wakes), first(&self.expiries), lapse];
+        next.into_iter().flatten().min()
     }
 
     /// The row of a leased message.
@@ -289,12 +299,9 @@ impl Board {
         now: Timestamp,
     ) -> Result<Option<Row>, LeaseLost> {
         self.leased(fence)?;
-        let Some(lease) = self.leases.remove(&fence.sequence) else {
-            return Err(LeaseLost);
-        };
-        let row = lease.row;
+        let conflicts = self.leases[&fence.sequence].conflicts;
+        let row = self.take_lease(fence)?;
         let stays = row.after(outcome, settlement);
-        self.land(row.queue, &row.place, lease.pool);
         let entry = self.queue_mut(row.queue);
         entry.count_end(outcome, settlement, now);
         match &stays {
@@ -306,11 +313,26 @@ impl Board {
                 self.suspects.push_back((row.queue, row.place));
             }
             if *outcome == Outcome::HandedBack(HandedBack::Conflict) {
-                self.conflicts.insert(fence.sequence, lease.conflicts + 1);
+                self.conflicts.insert(fence.sequence, conflicts + 1);
             }
         }
         self.consider(row.queue);
         Ok(stays)
+    }
+
+    /// Takes a lease away: its message is no longer in flight, and nowhere else yet.
+    fn take_lease(&mut self, fence: Fence) -> Result<Row, LeaseLost> {
+        self.leased(fence)?;
+        let lease = self.leases.remove(&fence.sequence).ok_or(LeaseLost)?;
+        let Row { queue, place, .. } = lease.row;
+        match lease.pull {
+            Some(terms) => {
+                self.pull_ends.remove(&(terms.ends_at, fence.sequence));
+                self.land_pulled(queue, &place);
+            }
+            None => self.land(queue, &place, lease.pool),
+        }
+        Ok(lease.row)
     }
 
     /// Removes a waiting message for good, because it expired or an operator purged it.
@@ -407,7 +429,7 @@ impl Board {
         self.leases.contains_key(&sequence)
     }
 
-    /// How many messages are in flight in all queues together.
+    /// How many messages are in flight in handlers of all queues together.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.in_flight
@@ -427,6 +449,10 @@ impl Board {
         if !entry.candidate && !entry.in_line && entry.is_open() && entry.order.is_ready() {
             entry.candidate = true;
             self.candidates.push_back(queue);
+        }
+        if entry.receivers && !entry.called && entry.is_open_to_pull() && entry.order.is_ready() {
+            entry.called = true;
+            self.called.push_back(queue);
         }
         self.set_wakes(queue);
     }

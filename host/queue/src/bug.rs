@@ -54,6 +54,10 @@ bugs! {
     HandlersNotAdmitted = "handlers-not-admitted",
     /// A large body is not synced before its message is committed.
     BodyNotSynced = "body-not-synced",
+    /// The lease of a pull consumer is kept in memory only.
+    PullLeaseNotRecorded = "pull-lease-not-recorded",
+    /// A pull consumer that lets its lease run out is not charged for it.
+    LapseNotCounted = "lapse-not-counted",
     /// A compacted file takes the old one's place before it is whole.
     ReplacedTooEarly = "replaced-too-early",
 }

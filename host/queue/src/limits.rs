@@ -52,6 +52,20 @@ pub const TTL_RANGE: (Duration, Duration) = (
 /// For how many keys of a queue it is remembered what is left of their rate; a key whose bucket is
 /// full again needs none. Of more than these, the one that is full again first is forgotten early.
 pub const MAX_KEY_BUCKETS: usize = 1_000_000;
+/// The most messages that one receive of a pull consumer gets.
+pub const MAX_RECEIVE: u32 = 100;
+/// The most bytes of bodies that one receive gets, beyond its first message.
+pub const MAX_RECEIVE_BYTES: u64 = 8 * 1024 * 1024;
+/// The longest that a receive waits for a message.
+pub const MAX_RECEIVE_WAIT: Duration = Duration::from_secs(60);
+/// The longest that a pull consumer may hold a message, with all extensions, from its receive on.
+pub const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
+/// How many messages of a queue pull consumers may hold at once, unless it says otherwise.
+pub const DEFAULT_MAX_PULLED: u32 = 120_000;
+/// The most receives that wait for a message at once, of all queues together.
+pub const MAX_WAITING_RECEIVES: usize = 10_000;
+/// The most messages that one settlement of pull consumers names.
+pub const MAX_SETTLED: usize = 1000;
 /// The most ended attempts whose history is kept with a message; the oldest go first.
 pub const MAX_HISTORY: usize = 20;
 

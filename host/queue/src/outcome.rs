@@ -124,6 +124,8 @@ pub enum HandedBack {
     /// It was handled in one batch with others, and that came to nothing. Run by itself next, so
     /// that the others are not charged for one of them.
     BatchFailed,
+    /// A pull consumer gave it back unhandled, or was gone before it got it.
+    Released,
 }
 
 impl HandedBack {
@@ -137,7 +139,8 @@ impl HandedBack {
             | HandedBack::Reload
             | HandedBack::Conflict
             | HandedBack::ReusedInstance
-            | HandedBack::BatchFailed => Duration::ZERO,
+            | HandedBack::BatchFailed
+            | HandedBack::Released => Duration::ZERO,
         }
     }
 }
@@ -177,6 +180,10 @@ impl Outcome {
     #[must_use]
     pub fn clears_suspect(&self) -> bool {
         match self {
+            Outcome::Failed {
+                reason: Reason::LeaseExpired,
+                ..
+            } => false,
             Outcome::Done
             | Outcome::Failed { .. }
             | Outcome::Rejected { .. }
@@ -186,7 +193,10 @@ impl Outcome {
                 | HandedBack::DestinationFull
                 | HandedBack::ReusedInstance
                 | HandedBack::BatchFailed => true,
-                HandedBack::Shutdown | HandedBack::Reload | HandedBack::NoInstance => false,
+                HandedBack::Shutdown
+                | HandedBack::Reload
+                | HandedBack::NoInstance
+                | HandedBack::Released => false,
             },
         }
     }

@@ -68,13 +68,36 @@ pub struct KeyPolicy {
     pub rate: Option<Rate>,
 }
 
+/// What is configured for the pull consumers of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PullPolicy {
+    /// Whether they may take messages; only as long as no handler is there, if nothing is said.
+    pub allowed: Option<bool>,
+    /// How long a lease lasts if the consumer does not say.
+    pub visibility: Duration,
+    /// How many messages they may hold at once.
+    pub max_in_flight: u32,
+}
+
+impl Default for PullPolicy {
+    fn default() -> Self {
+        PullPolicy {
+            allowed: None,
+            visibility: Duration::from_secs(30),
+            max_in_flight: limits::DEFAULT_MAX_PULLED,
+        }
+    }
+}
+
 /// What is configured for a queue, as far as deciding needs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuePolicy {
     /// When failed messages are tried again.
     pub retry: RetryPolicy,
-    /// How many messages of the queue may be in flight at once.
+    /// How many messages of the queue handlers may run at once.
     pub concurrency: u32,
+    /// What pull consumers may do.
+    pub pull: PullPolicy,
     /// How many messages of the queue may start within a time.
     pub rate: Option<Rate>,
     /// By what messages take turns, and what is limited for each key. Messages without the key are
@@ -109,6 +132,7 @@ impl Default for QueuePolicy {
         QueuePolicy {
             retry: RetryPolicy::default(),
             concurrency: 64,
+            pull: PullPolicy::default(),
             rate: None,
             key: None,
             max_messages: None,

@@ -23,6 +23,7 @@ mod parked;
 mod skipped;
 #[cfg(test)]
 mod tests;
+mod together;
 mod turns;
 
 use held::Held;
@@ -87,6 +88,7 @@ impl ReadyOrder {
                 head: Member::of(&place),
                 ordinal: place.ordinal,
                 behind: BTreeMap::new(),
+                also: Vec::new(),
             };
             self.groups.insert(hash, group);
             self.put(Member::of(&place), now);
@@ -107,12 +109,13 @@ impl ReadyOrder {
     }
 
     /// Puts back a message that was leased. In a group it is the head still, unless an older one
-    /// was admitted meanwhile.
+    /// was admitted meanwhile, or others of the group are in flight still: then it waits for them.
     pub fn put_back(&mut self, place: Place, now: Timestamp) {
         if is_planted(Bug::HeadSkipped) && place.due > now {
             return self.skip_head(place, now);
         }
         match place.group {
+            Some(_) if self.put_back_beside(&place) => {}
             Some(hash) if self.groups.contains_key(&hash) => {
                 self.put_head(hash, Member::of(&place), place.ordinal, now);
             }
@@ -174,7 +177,7 @@ impl ReadyOrder {
             }
             return;
         };
-        if entry.head.sequence != sequence {
+        if entry.land_beside(sequence) || entry.head.sequence != sequence {
             return;
         }
         let Some((ordinal, next)) = entry.behind.pop_first() else {
@@ -247,6 +250,7 @@ impl ReadyOrder {
             Some(*found.0)
         };
         for group in self.groups.values_mut() {
+            found |= group.land_beside(sequence);
             if let Some(ordinal) = behind(group) {
                 group.behind.remove(&ordinal);
                 self.behind -= 1;

@@ -36,6 +36,12 @@ pub enum Code {
     RequestDied,
     /// No subscription of the topic matches, and it refuses such messages.
     Unmatched,
+    /// The messages of the queue are for its handler alone.
+    NotPull,
+    /// The lease has ended, or the message was settled.
+    LeaseLost,
+    /// The receipt is none of this host for this queue.
+    ReceiptInvalid,
     /// The message is being handled, so it cannot be changed.
     MessageInFlight,
     /// The message is dead, so it cannot be changed.
@@ -97,6 +103,9 @@ impl Code {
             Code::ReplyNotFound => ("reply-not-found", 404, "No reply has come"),
             Code::RequestDied => ("request-died", 502, "The request died"),
             Code::Unmatched => ("unmatched", 422, "No subscription matches"),
+            Code::NotPull => ("not-pull", 409, "The queue is for its handler"),
+            Code::LeaseLost => ("lease-lost", 409, "The lease is lost"),
+            Code::ReceiptInvalid => ("receipt-invalid", 400, "The receipt is not one"),
             Code::MessageInFlight => ("message-in-flight", 409, "The message is in flight"),
             Code::MessageDead => ("message-dead", 409, "The message is dead"),
             Code::NotFound => ("not-found", 404, "There is nothing at this address"),

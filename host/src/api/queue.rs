@@ -19,6 +19,9 @@ pub struct QueueView {
     pub scheduled: u64,
     /// Messages that are leased.
     pub in_flight: u64,
+    /// Those of them that pull consumers hold.
+    #[serde(default)]
+    pub pulled: u64,
     /// Dead letters.
     pub dead: u64,
     /// Bytes of the bodies of all that are not dead.
@@ -116,6 +119,7 @@ impl QueueView {
             ready: view.depths.ready,
             scheduled: view.depths.scheduled,
             in_flight: view.depths.in_flight,
+            pulled: view.pulled,
             dead: view.depths.dead,
             bytes: view.depths.bytes,
             halted_groups: view.halted_groups,
@@ -162,6 +166,7 @@ mod tests {
             name: QueueName::new("orders").unwrap(),
             declared,
             depths: Depths::default(),
+            pulled: 0,
             halted_groups: 0,
             totals: Totals::default(),
             sent_per_second: 0.0,

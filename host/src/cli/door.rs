@@ -7,6 +7,7 @@ mod backup;
 mod cron;
 mod dead;
 mod one;
+mod pull;
 mod topics;
 
 use std::path::{Path, PathBuf};

@@ -24,7 +24,7 @@ pub enum Exit {
     /// The store is damaged.
     Damaged = 5,
     /// Not in this state: the queue or the disk is full, the store is busy, the message does not wait,
-    /// no reply has come.
+    /// its lease is lost, no reply has come.
     Conflict = 6,
     /// The system gives no threads, memory or descriptors (`EX_OSERR`).
     System = 71,
@@ -45,8 +45,8 @@ Exit codes:
   3   no host answers where one is needed
   4   no such queue, message, cron entry or store
   5   store check: the store is damaged
-  6   not now: the queue or the disk is full, the store is busy, the message does not wait, or no
-      reply has come
+  6   not now: the queue or the disk is full, the store is busy, the message does not wait, its
+      lease is lost, or no reply has come
   71  serve: the system gives no threads, memory or descriptors
   74  the store failed; whether it was done is not known
   75  the data folder is in use by another process
@@ -119,6 +119,8 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::NotFound => Exit::NotFound,
         Code::QueueFull
         | Code::Busy
+        | Code::NotPull
+        | Code::LeaseLost
         | Code::MessageInFlight
         | Code::MessageDead
         | Code::DiskFull
@@ -130,6 +132,7 @@ pub fn exit_of(code: Code) -> Exit {
         | Code::InvalidMessage
         | Code::TooLarge
         | Code::TooSlow
+        | Code::ReceiptInvalid
         | Code::MethodNotAllowed
         | Code::Damaged
         | Code::RequestDied

@@ -26,12 +26,14 @@ mod print;
 mod probe;
 mod purge;
 mod queues;
+mod receive;
 mod request;
 mod reschedule;
 mod resume;
 mod send;
 mod send_batch;
 mod serve;
+mod settle;
 mod show;
 mod store;
 mod text;
@@ -90,6 +92,16 @@ enum Verb {
     Request(Box<request::Request>),
     /// Show the reply to an earlier request
     Reply(request::Reply),
+    /// Take messages of a queue as a consumer outside: they are yours for a while
+    Receive(receive::Receive),
+    /// Messages that were received are done
+    Ack(settle::Ack),
+    /// Messages that were received failed: try them again, or never
+    Nack(settle::Nack),
+    /// Hold messages that were received for longer
+    Extend(settle::Extend),
+    /// Give messages that were received back unhandled
+    Release(settle::Release),
     /// Show all topics: who gets copies, and how many went nowhere
     Topics(topics::Topics),
     /// Show all queues: depths, rates, and what keeps them from delivering
@@ -159,6 +171,11 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         Verb::SendBatch(verb) => wait_for(verb.run(global, screen)),
         Verb::Request(verb) => wait_for(verb.run(global, screen)),
         Verb::Reply(verb) => wait_for(verb.run(global, screen)),
+        Verb::Receive(verb) => wait_for(verb.run(global, screen)),
+        Verb::Ack(verb) => wait_for(verb.run(global, screen)),
+        Verb::Nack(verb) => wait_for(verb.run(global, screen)),
+        Verb::Extend(verb) => wait_for(verb.run(global, screen)),
+        Verb::Release(verb) => wait_for(verb.run(global, screen)),
         Verb::Topics(verb) => wait_for(verb.run(global, screen)),
         Verb::Queues(verb) => wait_for(verb.run(global, screen)),
         Verb::Peek(verb) => wait_for(verb.run(global, screen)),
@@ -247,6 +264,12 @@ mod tests {
             &["send", "q", "x", "--causation-id", "7"],
             &["show", "not-an-id"],
             &["cancel"],
+            &["receive", "q", "-n", "101"],
+            &["receive", "q", "--wait", "61s"],
+            &["ack", "q"],
+            &["nack", "q", "r", "--reject", "--delay", "1s"],
+            &["extend", "q", "r"],
+            &["extend", "q", "r", "--visibility", "13h"],
             &["cron", "run"],
             &["cron", "run", "a/b"],
             &["move", "019a9b5e-7c11-7f00-8000-000000000001"],

@@ -135,6 +135,7 @@ mod tests {
             ready: 12,
             scheduled: 0,
             in_flight: 3,
+            pulled: 0,
             dead: 1,
             bytes: 0,
             halted_groups: 0,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use gristmill_queue::policy::PullPolicy;
 use gristmill_queue::retry::RetryPolicy;
 use gristmill_queue::{QueueName, QueuePolicy};
 use toml::Spanned;
@@ -261,6 +262,12 @@ fn build_queue(
     let policy = QueuePolicy {
         retry: build_retry(&raw, &key, problems),
         concurrency: or_default(&raw.concurrency, &defaults::CONCURRENCY),
+        pull: PullPolicy {
+            // One with a handler is for that alone, also while it is not loaded.
+            allowed: value(&raw.pull).or(raw.handler.as_ref().map(|_| false)),
+            visibility: or_default(&raw.visibility_timeout, &defaults::VISIBILITY_TIMEOUT),
+            max_in_flight: or_default(&raw.max_pulled, &defaults::MAX_PULLED),
+        },
         rate: check_flow::rate(&raw.rate, &raw.burst),
         key: check_flow::key(&raw, &key, problems),
         max_messages: value(&raw.max_messages),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use gristmill_queue::policy::{OnExpiry, OnFull};
+use gristmill_queue::policy::{OnExpiry, OnFull, PullPolicy};
 use gristmill_queue::{QueuePolicy, limits};
 
 /// The least and the most that a value may be, both included.
@@ -72,6 +72,10 @@ pub fn replies() -> QueuePolicy {
         max_bytes: Some(MAX_REPLY_BYTES),
         on_full: OnFull::DropOldest,
         max_body: limits::MAX_BODY,
+        pull: PullPolicy {
+            allowed: Some(false),
+            ..PullPolicy::default()
+        },
         ..QueuePolicy::default()
     }
 }
@@ -135,8 +139,13 @@ pub const MAX_MODULE_SIZE: Setting<ByteSize> =
 
 // ---- [queue.NAME]
 
-/// How many messages of a queue may be in flight at once; 1 to 10000.
+/// How many messages of a queue its handler may have in flight at once; 1 to 10000.
 pub const CONCURRENCY: Setting<u32> = setting(64, 1, 10_000);
+/// How long a pull consumer holds a message unless it says otherwise; 0 s to 12 h.
+pub const VISIBILITY_TIMEOUT: Setting<Duration> =
+    setting(secs(30), Duration::ZERO, limits::MAX_VISIBILITY);
+/// How many messages of a queue pull consumers may hold at once; 1 to 1000000.
+pub const MAX_PULLED: Setting<u32> = setting(limits::DEFAULT_MAX_PULLED, 1, 1_000_000);
 /// How many messages a batch has at the most; 1 to 1000. No default: no batches.
 pub const BATCH_SIZE: Bounds<u32> = Bounds { min: 1, max: 1000 };
 /// How long the first message of a batch waits for others; 0 s (for none) to 5 min.

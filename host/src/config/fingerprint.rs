@@ -68,6 +68,8 @@ impl Lines {
         let QueuePolicy {
             retry,
             concurrency,
+            // It says nothing about the handler.
+            pull: _,
             rate,
             key,
             max_messages,

@@ -8,6 +8,7 @@ mod body;
 mod cron;
 mod dead;
 mod one;
+mod pull;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -25,6 +25,7 @@ use crate::api::{
 
 mod backup;
 mod dead;
+mod pull;
 
 /// How many messages a look into a queue returns unless it says otherwise.
 const DEFAULT_PEEK: usize = 10;
@@ -39,6 +40,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/queues/{queue}/messages/batch", post(send_batch))
         .merge(dead::router())
         .merge(backup::router())
+        .merge(pull::router())
         .route("/v1/queues/{queue}/groups/halted", get(halted_groups))
         .route("/v1/queues/{queue}/groups/resume", post(resume_groups))
         .route("/v1/queues/{queue}/pause", post(pause))

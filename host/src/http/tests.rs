@@ -5,6 +5,7 @@ mod dead;
 mod groups;
 mod large;
 mod one;
+mod pull;
 mod redrive;
 mod topics;
 mod trouble;

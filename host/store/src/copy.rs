@@ -12,7 +12,7 @@ use redb::{
 
 use crate::store::Create;
 use crate::tables::{
-    BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MESSAGE, META,
+    BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE, MESSAGE, META,
     QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::writer::group;
@@ -85,6 +85,7 @@ impl Copying {
         self.table(from, DEDUP, watch)?;
         self.table(from, DEDUP_EXPIRY, watch)?;
         self.table(from, HELD, watch)?;
+        self.table(from, LEASE, watch)?;
         self.table(from, REDRIVE, watch)?;
         self.table(from, CRON, watch)?;
         self.table(from, STATE, watch)?;
@@ -142,7 +143,7 @@ impl Copying {
 }
 
 /// The tables that are copied.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "meta",
     "queue",
     "index",
@@ -154,6 +155,7 @@ const TABLES: [&str; 15] = [
     "dedup",
     "dedup_expiry",
     "held",
+    "lease",
     "redrive",
     "cron",
     "state",
@@ -177,7 +179,9 @@ pub(crate) fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     transaction.open_table(META)?;
     transaction.open_table(QUEUE)?;
-    for table in [MESSAGE, INDEX, HISTORY, DEAD, REDRIVE, BLOB, QUARANTINE] {
+    for table in [
+        MESSAGE, INDEX, HISTORY, LEASE, DEAD, REDRIVE, BLOB, QUARANTINE,
+    ] {
         transaction.open_table(table)?;
     }
     transaction.open_table(DEAD_INDEX)?;

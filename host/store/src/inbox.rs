@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::ops::Op;
 
-/// The most operations that may wait before sends are refused.
+/// The most operations that may wait before sends and receives are refused.
 pub(crate) const MAX_WAITING: usize = 10_000;
-/// The most bytes of bodies that may wait before sends are refused.
+/// The most bytes of bodies that may wait before they are refused.
 pub(crate) const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// The most operations of one group.
 const MAX_GROUP: usize = 1024;
@@ -40,15 +40,15 @@ impl Inbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands an operation to the writer. Sends are refused when too much waits; settling never is,
-    /// since it frees space.
+    /// Hands an operation to the writer. Sends and receives are refused when too much waits; settling
+    /// never is, since it frees space.
     pub fn push(&self, op: Op) -> Result<(), Refused> {
         let mut waiting = self.lock();
         if waiting.closed {
             return Err(Refused::Closed);
         }
         let bytes = op.bytes();
-        let refusable = matches!(op, Op::Send { .. } | Op::Request { .. });
+        let refusable = matches!(op, Op::Send { .. } | Op::Request { .. } | Op::Receive(_));
         if refusable
             && (waiting.ops.len() >= MAX_WAITING || waiting.bytes + bytes > MAX_WAITING_BYTES)
         {

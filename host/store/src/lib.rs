@@ -4,6 +4,7 @@
 //!
 //! - A [`Store`] is a handle; all changes go to the one writer thread, which commits everything
 //!   that waits as one group and answers only after the fsync of the commit has returned.
+//! - Pull consumers hold leases that are rows, and so outlive the host.
 //! - The ready order and the leases of handlers live in memory. The order is rebuilt when the file
 //!   is opened; the leases end with the process, and the in-flight file remembers whom to suspect.
 //! - If a commit fails, its outcome is unknown: nobody in the group is answered, and the process is
@@ -25,10 +26,12 @@ mod held;
 mod inbox;
 mod inflight;
 mod large;
+mod lease;
 mod lock;
 mod offline;
 mod open;
 mod ops;
+mod pull;
 mod read;
 mod read_dead;
 mod record;
@@ -37,12 +40,14 @@ mod replies;
 mod reserve;
 mod restore;
 mod row;
+mod secret;
 mod state;
 mod store;
 mod tables;
 mod tlv;
 mod topics;
 mod verify;
+mod weight;
 mod writer;
 
 pub use backup::{Backup, BackupError, Bodies};
@@ -63,6 +68,7 @@ pub use ops::{
     Accepted, Declaration, Evidence, Fired, Firing, Leased, Outgoing, PurgeStates, Settle,
     SettleBatch, SharedSlots, Sink, Slots, Stamped,
 };
+pub use pull::{GroupOrder, PullError, Pulled, Receive, ReceiveError, Received};
 pub use read::{Found, Peeked};
 pub use read_dead::{DeadGroup, ReturnableGroup};
 pub use redrive::{Destination, RedriveOrder, RedriveUnderWay, Redriven};

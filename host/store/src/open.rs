@@ -23,10 +23,11 @@ use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
 use crate::offline::compact;
 use crate::reserve::Reserve;
+use crate::secret;
 use crate::store::{Options, Recovery};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
-    MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
+    LEASE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::verify;
 use crate::writer::group::{self, decode_clock};
@@ -57,10 +58,14 @@ const UNFINISHED: &str = "store.redb.new";
 struct Header {
     boot: u64,
     salt: u64,
+    receipt_key: [u8; 32],
     seen: Timestamp,
     next_sequence: u64,
     next_ordinal: u64,
 }
+
+/// What becomes of the file: its writer, the large bodies, the secret of receipts, what was found.
+pub(crate) type OpenStore = (Writer, Arc<Blobs>, [u8; 32], Recovery);
 
 /// Opens the store in `folder`, which is locked, and makes its writer. A panic of redb over a damaged
 /// page is an error like others.
@@ -68,7 +73,7 @@ pub(crate) fn open(
     folder: &Path,
     lock: FolderLock,
     options: &mut Options,
-) -> Result<(Writer, Arc<Blobs>, Recovery), OpenError> {
+) -> Result<OpenStore, OpenError> {
     let opened = std::panic::catch_unwind(AssertUnwindSafe(|| open_sound(folder, lock, options)));
     opened.unwrap_or_else(|cause| {
         Err(OpenError::Damaged {
@@ -82,7 +87,7 @@ fn open_sound(
     folder: &Path,
     lock: FolderLock,
     options: &mut Options,
-) -> Result<(Writer, Arc<Blobs>, Recovery), OpenError> {
+) -> Result<OpenStore, OpenError> {
     let file = folder.join(FILE);
     let damaged = |source: redb::Error| OpenError::Damaged {
         file: file.clone(),
@@ -173,6 +178,7 @@ fn open_sound(
         moved: Vec::new(),
         topics: Default::default(),
         replies: Default::default(),
+        receivers: Default::default(),
         on_fatal: options.on_fatal.take(),
         next_housekeeping: Timestamp::ZERO,
         todo: Vec::new(),
@@ -191,10 +197,12 @@ fn open_sound(
     } else {
         None
     };
+    let unsound = verified.as_ref().map(|verified| &verified.unsound);
+    let pulled = writer.restore_leases(unsound);
+    let pulled = pulled.map_err(|fatal| damaged(fatal.source))?;
     let suspects = writer
         .charge(&named)
         .map_err(|fatal| damaged(fatal.source))?;
-    let unsound = verified.as_ref().map(|verified| &verified.unsound);
     let (waiting, quarantined) = writer.restore_messages(unsound).map_err(damaged)?;
     writer.restore_redrives().map_err(damaged)?;
     writer
@@ -213,9 +221,11 @@ fn open_sound(
     Ok((
         writer,
         blobs,
+        header.receipt_key,
         Recovery {
             boot: header.boot,
             waiting,
+            pulled,
             suspects,
             quarantined,
             verified: verified.map(|verified| verified.records),
@@ -308,12 +318,14 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
         meta.insert("format", FORMAT)?;
         meta.insert("boot", boot)?;
         meta.insert("salt", salt)?;
+        let receipt_key = secret::receipt_key(&mut meta)?;
         let messages = transaction.open_table(MESSAGE)?;
         let index = transaction.open_table(INDEX)?;
         let dead = transaction.open_table(DEAD)?;
         transaction.open_table(HISTORY)?;
         transaction.open_table(DEAD_INDEX)?;
         transaction.open_table(HELD)?;
+        transaction.open_table(LEASE)?;
         transaction.open_table(STATE)?;
         transaction.open_table(DEDUP)?;
         transaction.open_table(DEDUP_EXPIRY)?;
@@ -337,6 +349,7 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
         header = Header {
             boot,
             salt,
+            receipt_key,
             seen,
             next_sequence: begin_anew(next_sequence.max(last + 1), copied),
             next_ordinal,

@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use gristmill_queue::board::{QueueId, QueueView};
-use gristmill_queue::effects::Write;
 use gristmill_queue::message::Due;
 use gristmill_queue::outcome::{Diagnostics, Usage};
 use gristmill_queue::{
@@ -13,6 +12,7 @@ use gristmill_queue::{
 use tokio::sync::oneshot;
 
 use crate::filter::DeadFilter;
+use crate::pull::{Asked, PullError, Pulled};
 use crate::redrive::{Edited, RedriveOrder, RedriveUnderWay, Redriven};
 use crate::replies::Requested;
 use crate::topics::{Sent, TopicDeclaration, TopicView};
@@ -203,6 +203,18 @@ pub(crate) enum Op {
     },
     Settle(Box<Settle>, Vec<Staged>),
     SettleBatch(Box<SettleBatch>, Vec<Staged>),
+    /// A pull consumer asks for messages.
+    Receive(Box<Asked>),
+    /// It waits no more.
+    LeaveReceive {
+        number: u64,
+    },
+    SettlePulled {
+        queue: QueueName,
+        verdicts: Vec<(Fence, Pulled)>,
+        /// Nobody hears of it, if the messages are released because who asked for them is gone.
+        reply: Option<Reply<Result<Vec<Result<(), PullError>>, AdminError>>>,
+    },
     PutAside {
         fence: Fence,
     },
@@ -343,53 +355,4 @@ pub(crate) struct HaltedGroups {
     pub limit: usize,
     /// Hashes, and how many messages wait.
     pub reply: Reply<Result<Vec<(u64, u64)>, AdminError>>,
-}
-
-/// What a message costs to keep beside its body and attributes, roughly.
-const MESSAGE_OVERHEAD: usize = 256;
-
-fn weight(message: &NewMessage) -> usize {
-    let attributes = message.envelope.attributes.iter();
-    let attributes: usize = attributes
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    message.body.len() + attributes + MESSAGE_OVERHEAD
-}
-
-fn effects_bytes(effects: &Effects) -> usize {
-    let sends = effects.sends.iter();
-    let sends: usize = sends.map(|send| weight(&send.message)).sum();
-    let writes = effects.writes.iter().map(|(key, write)| match write {
-        Write::Set { value, .. } => key.len() + value.len(),
-        Write::Remove | Write::Add(_) => key.len(),
-    });
-    sends + writes.sum::<usize>()
-}
-
-impl Firing {
-    fn bytes(&self) -> usize {
-        match self {
-            Firing::ByHand(message)
-            | Firing::Tick {
-                message: Some(message),
-                ..
-            } => weight(&message.outgoing.message),
-            Firing::Tick { message: None, .. } => 0,
-        }
-    }
-}
-
-impl Op {
-    /// Roughly how many bytes the operation keeps while it waits.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Op::Send { batch, .. } => batch.iter().map(|sent| weight(&sent.message)).sum(),
-            Op::RedriveEdited(edited) => weight(&edited.message),
-            Op::Request { outgoing, .. } => weight(&outgoing.message),
-            Op::Fire { firings, .. } => firings.iter().map(Firing::bytes).sum(),
-            Op::Settle(settle, _) => effects_bytes(&settle.effects),
-            Op::SettleBatch(settle, _) => effects_bytes(&settle.effects),
-            _ => 0,
-        }
-    }
 }

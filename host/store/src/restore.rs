@@ -4,24 +4,26 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use gristmill_queue::board::{AfterCrash, QueueId, Row};
+use gristmill_queue::board::{AfterCrash, PullTerms, QueueId, Row};
 use gristmill_queue::outcome::{AttemptRecord, Usage};
 use gristmill_queue::ready::Place;
-use gristmill_queue::{QueueName, Reason, Settlement, Timestamp};
+use gristmill_queue::{Fence, QueueName, Reason, Settlement, Timestamp};
 use redb::{ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use crate::error::Fatal;
 use crate::held::{self, Doom, HeldGroup};
 use crate::inflight::Named;
 use crate::store::Options;
-use crate::tables::{CLOCK_KEY, DEAD_INDEX, HELD, INDEX, MESSAGE, QUARANTINE, QUEUE, REDRIVE};
+use crate::tables::{
+    CLOCK_KEY, DEAD_INDEX, HELD, INDEX, LEASE, MESSAGE, QUARANTINE, QUEUE, REDRIVE,
+};
 use crate::writer::Writer;
 use crate::writer::bury::Cause;
 use crate::writer::extend_history;
 use crate::writer::group::{self, Group};
 use crate::writer::held::Rest;
 use crate::writer::redrive::Running;
-use crate::{dead, record, redrive, row};
+use crate::{dead, lease, record, redrive, row};
 
 impl Writer {
     pub(crate) fn restore_queues(&mut self, options: &Options) -> Result<(), Fatal> {
@@ -150,6 +152,62 @@ impl Writer {
         Ok(())
     }
 
+    /// Takes in what pull consumers hold still. A lease that is damaged, or whose message is, counts as
+    /// ended. Says how many hold.
+    pub(crate) fn restore_leases(&mut self, unsound: Option<&HashSet<u64>>) -> Result<u64, Fatal> {
+        let fail = |source: redb::Error| Fatal {
+            doing: "reading the leases",
+            source,
+        };
+        let (held, void) = self.read_leases(unsound).map_err(fail)?;
+        let count = held.len() as u64;
+        for (fence, row, terms) in held {
+            self.next_ordinal = self.next_ordinal.max(row.place.ordinal.saturating_add(1));
+            self.board.restore_pulled(fence, row, terms);
+        }
+        if void.is_empty() {
+            return Ok(count);
+        }
+        let database = Arc::clone(&self.database);
+        let transaction = group::begin(&database)?;
+        let mut group = Group::open(&transaction)?;
+        for sequence in void {
+            tracing::error!(
+                message = sequence,
+                "the lease of a pull consumer is damaged: the message, if it is still there, is delivered again"
+            );
+            group.remove_lease(sequence);
+        }
+        let now = self.last_now;
+        let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
+        group::end(transaction, changed)?;
+        Ok(count)
+    }
+
+    /// The leases that hold, in the order of acceptance, and those that do not.
+    fn read_leases(
+        &self,
+        unsound: Option<&HashSet<u64>>,
+    ) -> Result<(Vec<(Fence, Row, PullTerms)>, Vec<u64>), redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let index = transaction.open_table(INDEX)?;
+        let (mut held, mut void) = (Vec::new(), Vec::new());
+        for entry in transaction.open_table(LEASE)?.iter()? {
+            let (sequence, bytes) = entry?;
+            let sequence = sequence.value();
+            let found = index.get(sequence)?;
+            let row = found.and_then(|bytes| row::decode(sequence, bytes.value()).ok());
+            let sound = unsound.is_none_or(|unsound| !unsound.contains(&sequence));
+            let row = row.filter(|row| sound && self.board.has(row.queue));
+            match (row, lease::decode(sequence, bytes.value())) {
+                (Some(row), Ok((fence, terms))) => held.push((fence, row, terms)),
+                _ => void.push(sequence),
+            }
+        }
+        held.sort_unstable_by_key(|(_, row, _)| row.place.ordinal);
+        Ok((held, void))
+    }
+
     /// Charges the messages that were being handled when the host died. They are suspects and run
     /// alone before the rest goes on; one that was a suspect already is charged for certain.
     pub(crate) fn charge(&mut self, named: &[Named]) -> Result<u64, Fatal> {
@@ -160,10 +218,12 @@ impl Writer {
         let mut open: BTreeMap<u64, Row> = BTreeMap::new();
         for named in named {
             // Settled since, if its attempts have moved on or it is gone.
-            if let Some(row) = group
-                .row(named.sequence)?
-                .filter(|row| row.counters.attempts == named.attempts && self.board.has(row.queue))
-            {
+            let is_open = |row: &Row| {
+                row.counters.attempts == named.attempts
+                    && self.board.has(row.queue)
+                    && !self.board.is_leased(named.sequence)
+            };
+            if let Some(row) = group.row(named.sequence)?.filter(is_open) {
                 open.insert(named.sequence, row);
             }
         }
@@ -238,6 +298,7 @@ impl Writer {
         let now = self.last_now;
         let messages = transaction.open_table(MESSAGE)?;
         let (mut grouped, mut waiting, mut damaged) = (Vec::new(), 0, Vec::new());
+        let mut pulled = 0;
         let mut replies = Vec::new();
         for entry in index.range(..CLOCK_KEY)? {
             let (key, bytes) = entry?;
@@ -247,6 +308,10 @@ impl Writer {
                 damaged.push(key.value());
                 continue;
             };
+            if self.board.is_leased(key.value()) {
+                pulled += 1;
+                continue;
+            }
             waiting += 1;
             if Some(row.queue) == self.replies.queue {
                 replies.push(row.place);
@@ -259,7 +324,7 @@ impl Writer {
                 self.board.restore(&row, now);
             }
         }
-        if messages.len()? != waiting + damaged.len() as u64 {
+        if messages.len()? != waiting + pulled + damaged.len() as u64 {
             for entry in messages.iter()? {
                 let sequence = entry?.0.value();
                 if index.get(sequence)?.is_none() {

@@ -23,6 +23,7 @@ use crate::ops::{
     Declaration, Fired, Firing, HaltedGroups, Op, Purge, PurgeStates, ResumeGroups, Sink, Slots,
     Standing,
 };
+use crate::pull::Pulls;
 use crate::reserve::{DiskReserve, SpaceSource};
 use crate::state::HandlerState;
 use crate::topics::TopicDeclaration;
@@ -89,6 +90,8 @@ pub struct Recovery {
     pub boot: u64,
     /// Messages that wait.
     pub waiting: u64,
+    /// Messages that pull consumers hold, as they did before.
+    pub pulled: u64,
     /// Messages that were being handled when the host died.
     pub suspects: u64,
     /// Records in quarantine.
@@ -110,6 +113,7 @@ pub(crate) struct Shared {
     ids: Arc<IdSource>,
     clock: RunningClock,
     pub blobs: Arc<Blobs>,
+    pub pulls: Pulls,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held by the one backup that is under way.
     pub backup: Mutex<()>,
@@ -133,13 +137,14 @@ impl Store {
         #[cfg(feature = "seeded-bugs")]
         crate::writer::seeded::plant();
         let lock = lock::lock(folder)?;
-        let (writer, blobs, recovery) = open::open(folder, lock, &mut options)?;
+        let (writer, blobs, receipt_key, recovery) = open::open(folder, lock, &mut options)?;
         let shared = Arc::new(Shared {
             database: Mutex::new(Some(Arc::clone(&writer.database))),
             inbox: Arc::clone(&writer.inbox),
             ids: Arc::clone(&writer.ids),
             clock: writer.clock.clone(),
             blobs,
+            pulls: Pulls::new(receipt_key),
             writer: Mutex::new(None),
             backup: Mutex::new(()),
             backup_growth: options.backup_growth,

@@ -8,6 +8,7 @@
 //! | `dead` | sequence | a dead letter, its message record within ([`dead`](crate::dead)) |
 //! | `dead_index` | queue, sequence | when it died and is forgotten, why, its fingerprint, in which module |
 //! | `redrive` | its number | a redrive under way ([`redrive`](crate::redrive)) |
+//! | `lease` | sequence | the lease that a pull consumer holds ([`lease`](crate::lease)) |
 //! | `held` | queue, hash of the group | why it delivers nothing ([`held`](crate::held)) |
 //! | `state` | handler, 0, key | version, kind and value ([`state`](crate::state)) |
 //! | `dedup` | queue, hash of the id | until when, which message ([`dedup`](crate::dedup)) |
@@ -36,6 +37,7 @@ pub(crate) const CLOCK_KEY: u64 = u64::MAX;
 pub(crate) const MESSAGE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("message");
 pub(crate) const INDEX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("index");
 pub(crate) const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
+pub(crate) const LEASE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("lease");
 pub(crate) const DEAD: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("dead");
 pub(crate) const DEAD_INDEX: TableDefinition<'_, (u32, u64), &[u8]> =
     TableDefinition::new("dead_index");

@@ -23,6 +23,8 @@ mod model {
     pub mod large;
     pub mod parcel;
     pub mod policy;
+    pub mod pull;
+    pub mod pulling;
     pub mod redrives;
     pub mod reference;
     pub mod replies;
@@ -34,6 +36,7 @@ mod model {
     pub mod standing;
     pub mod state;
     pub mod tally;
+    pub mod ticks;
     pub mod topics;
     pub mod world;
 }

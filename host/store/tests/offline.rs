@@ -107,6 +107,7 @@ fn stored(file: &[u8]) -> Option<Vec<Rows>> {
             "index",
             "history",
             "dead",
+            "lease",
             "redrive",
             "blob",
             "quarantine",
@@ -130,7 +131,7 @@ fn a_sound_store_is_found_sound_and_every_table_is_counted() {
         .iter()
         .map(|table| (table.name, table.sound))
         .collect();
-    assert_eq!(counts.len(), 15);
+    assert_eq!(counts.len(), 16);
     for table in [
         "meta",
         "queue",
@@ -142,6 +143,7 @@ fn a_sound_store_is_found_sound_and_every_table_is_counted() {
         "dedup",
         "dedup_expiry",
         "held",
+        "lease",
         "cron",
         "state",
     ] {

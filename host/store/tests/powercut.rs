@@ -28,6 +28,8 @@ mod model {
     pub mod large;
     pub mod parcel;
     pub mod policy;
+    pub mod pull;
+    pub mod pulling;
     pub mod redrives;
     pub mod reference;
     pub mod replies;
@@ -39,6 +41,7 @@ mod model {
     pub mod standing;
     pub mod state;
     pub mod tally;
+    pub mod ticks;
     pub mod topics;
     pub mod world;
 }

@@ -59,6 +59,8 @@ const BUGS: &[(&str, Noticed)] = &[
     ("handlers-not-admitted", ("topics", "one_full_queue")),
     ("handlers-not-admitted", MODEL),
     ("body-not-synced", POWER),
+    ("pull-lease-not-recorded", MODEL),
+    ("lapse-not-counted", MODEL),
     ("replaced-too-early", COMPACTION),
 ];
 

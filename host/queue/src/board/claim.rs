@@ -6,7 +6,7 @@
 //! so they are never asked.
 
 use super::pool::PoolId;
-use super::{Board, Claim, Fence, Lease, QueueId, Row};
+use super::{Board, Claim, Fence, Lease, PullTerms, QueueId, Row};
 use crate::ready::Place;
 use crate::{Timestamp, limits};
 
@@ -55,7 +55,7 @@ impl Board {
         let conflicts = self.conflicts.get(&sequence).copied().unwrap_or(0);
         if conflicts > limits::MAX_CONFLICTS {
             // It keeps losing to its neighbours: they end first, and none starts beside it.
-            if entry.in_flight > 0 {
+            if entry.in_handlers() > 0 {
                 return None;
             }
             entry.exclusive = Some(sequence);
@@ -72,6 +72,7 @@ impl Board {
             key: next.key,
             alone: false,
             conflicts,
+            pulled: false,
         })
     }
 
@@ -114,6 +115,7 @@ impl Board {
             key: place.key,
             alone: true,
             conflicts: 0,
+            pulled: false,
         })
     }
 
@@ -122,23 +124,37 @@ impl Board {
     /// # Panics
     /// When `row` is that of another message.
     pub fn lease(&mut self, claim: Claim, row: Row) -> Fence {
+        let fence = self.next_fence(claim.sequence);
+        self.grant(claim, fence, row, None);
+        fence
+    }
+
+    /// The fence of a lease that is to be granted.
+    pub(super) fn next_fence(&mut self, sequence: u64) -> Fence {
+        let fence = Fence {
+            boot: self.boot,
+            lease: self.next_lease,
+            sequence,
+        };
+        self.next_lease += 1;
+        fence
+    }
+
+    pub(super) fn grant(&mut self, claim: Claim, fence: Fence, row: Row, pull: Option<PullTerms>) {
         assert_eq!(
             (row.queue, row.place.sequence),
             (claim.queue, claim.sequence),
             "the row of another message is leased"
         );
-        let fence = Fence {
-            boot: self.boot,
-            lease: self.next_lease,
-            sequence: claim.sequence,
-        };
-        self.next_lease += 1;
-        self.queue_mut(claim.queue).unwatch(&row);
+        let entry = self.queue_mut(claim.queue);
+        entry.unwatch(&row);
+        let pool = entry.pool.filter(|_| pull.is_none());
         let lease = Lease {
             fence,
             row,
             conflicts: claim.conflicts,
-            pool: self.queue(claim.queue).pool,
+            pool,
+            pull,
         };
         let earlier = self.leases.insert(claim.sequence, lease);
         assert!(
@@ -147,7 +163,6 @@ impl Board {
             claim.sequence
         );
         self.consider(claim.queue);
-        fence
     }
 
     /// Gives up a claimed message that could not be read; it has left the queue. If not even its
@@ -159,14 +174,25 @@ impl Board {
             key: claim.key,
             ..row.place
         };
-        self.land(claim.queue, &place, self.queue(claim.queue).pool);
+        if claim.pulled {
+            self.land_pulled(claim.queue, &place);
+        } else {
+            self.land(claim.queue, &place, self.queue(claim.queue).pool);
+        }
         let entry = self.queue_mut(claim.queue);
         entry.depart(row, now);
         entry.evict(claim.sequence, now);
         self.consider(claim.queue);
     }
 
-    /// A message is no longer in flight.
+    /// A message that a pull consumer held is no longer in flight.
+    pub(super) fn land_pulled(&mut self, queue: QueueId, place: &Place) {
+        let entry = self.queue_mut(queue);
+        entry.pulled -= 1;
+        entry.land(place.sequence, place.key);
+    }
+
+    /// A message that a handler held is no longer in flight.
     pub(super) fn land(&mut self, queue: QueueId, place: &Place, pool: Option<PoolId>) {
         self.in_flight -= 1;
         self.alone = self.alone.filter(|&alone| alone != place.sequence);

@@ -116,6 +116,14 @@ impl Queue {
         flow.keys.take(key, now, &mut self.order);
     }
 
+    /// A message is in flight since before the host started.
+    pub fn begin_again(&mut self, key: Key) {
+        self.in_flight += 1;
+        if let Some(flow) = &mut self.flow {
+            flow.keys.count(key, &mut self.order);
+        }
+    }
+
     /// A message is no longer in flight.
     pub fn land(&mut self, sequence: u64, key: Key) {
         self.in_flight -= 1;
@@ -130,7 +138,7 @@ impl Queue {
         let flow = self.flow.as_ref()?;
         let of_queue = flow
             .bucket
-            .filter(|_| self.is_open() && self.order.is_ready())
+            .filter(|_| self.order.is_ready() && (self.is_open() || self.is_open_to_pull()))
             .and_then(|bucket| bucket.waits_until());
         let of_keys = flow.keys.wakes.first().filter(|_| self.order.closed() > 0);
         let of_keys = of_keys.map(|&(time, _)| time);

@@ -36,7 +36,14 @@ pub(super) struct Queue {
     pub halted: BTreeSet<u64>,
     /// In flight, and nothing else of the queue starts beside it.
     pub exclusive: Option<u64>,
+    /// In flight, be it in a handler or with a pull consumer.
     pub in_flight: u32,
+    /// Those of them that pull consumers hold.
+    pub pulled: u32,
+    /// Whether pull consumers wait for messages.
+    pub receivers: bool,
+    /// Whether it stands among the board's called.
+    pub called: bool,
     pub bytes: u64,
     pub dead: u64,
     pub totals: Totals,
@@ -67,6 +74,9 @@ impl Queue {
             halted: BTreeSet::new(),
             exclusive: None,
             in_flight: 0,
+            pulled: 0,
+            receivers: false,
+            called: false,
             bytes: 0,
             dead,
             totals: Totals::default(),
@@ -91,7 +101,22 @@ impl Queue {
 
     /// The gate that opens when a message in flight ends.
     pub fn is_full(&self) -> bool {
-        self.exclusive.is_some() || self.in_flight >= self.slots.min(self.policy.concurrency)
+        self.exclusive.is_some() || self.in_handlers() >= self.slots.min(self.policy.concurrency)
+    }
+
+    /// How many messages are in flight in the handler.
+    pub fn in_handlers(&self) -> u32 {
+        self.in_flight - self.pulled
+    }
+
+    /// Whether pull consumers may take messages.
+    pub fn is_pullable(&self) -> bool {
+        self.declared && self.policy.pull.allowed.unwrap_or(self.slots == 0)
+    }
+
+    /// Whether a pull consumer could be given a message now, as far as this queue is concerned.
+    pub fn is_open_to_pull(&self) -> bool {
+        self.is_pullable() && !self.paused && self.pulled < self.policy.pull.max_in_flight
     }
 
     /// Whether a message could start if none were in flight.

@@ -15,7 +15,7 @@ use crate::{QueueName, QueuePolicy, Timestamp};
 pub struct QueueId(pub u32);
 
 /// A lease, and the proof of holding it. It never repeats: `boot` grows with every start of the
-/// host and `lease` with every lease.
+/// host and `lease` with every lease. That of a pull consumer is valid over restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fence {
     /// The start of the host that granted it.
@@ -204,6 +204,8 @@ pub struct Claim {
     pub alone: bool,
     /// How often its attempt was run again for a conflict.
     pub conflicts: u32,
+    /// It is for a pull consumer, not for a handler.
+    pub pulled: bool,
 }
 
 /// Why a waiting message is removed.

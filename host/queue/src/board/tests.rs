@@ -1,5 +1,5 @@
 //! The gates, leases and counts by hand; in [`suspects`] those who may have killed the host; in
-//! [`groups`] what a death brings to its group; in [`ages`]
+//! [`groups`] what a death brings to its group; in [`pull`] what pull consumers hold; in [`ages`]
 //! what a full queue drops; in [`model`] operations at random.
 
 use std::time::Duration;
@@ -16,6 +16,7 @@ mod conflicts;
 mod flow;
 mod groups;
 mod model;
+mod pull;
 mod suspects;
 
 fn at(ms: u64) -> Timestamp {
@@ -281,6 +282,7 @@ fn what_is_handed_back_keeps_its_place_and_what_failed_does_not() {
         HandedBack::Conflict,
         HandedBack::ReusedInstance,
         HandedBack::BatchFailed,
+        HandedBack::Released,
     ] {
         let fence = start(&mut board, row(ids[0], 1), 10);
         let stays = end(&mut board, fence, &Outcome::HandedBack(why), 10);

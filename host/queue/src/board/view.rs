@@ -88,6 +88,8 @@ pub struct QueueView {
     pub declared: bool,
     /// How many messages it holds.
     pub depths: Depths,
+    /// Those of the messages in flight that pull consumers hold.
+    pub pulled: u64,
     /// Groups that deliver nothing until an operator resumes them.
     pub halted_groups: u64,
     /// What happened since the host started.
@@ -125,6 +127,7 @@ impl Board {
             name: entry.name.clone(),
             declared: entry.declared,
             depths: entry.depths(),
+            pulled: u64::from(entry.pulled),
             halted_groups: entry.halted.len() as u64,
             totals: entry.totals,
             sent_per_second: entry.sent.per_second(now),

@@ -14,8 +14,8 @@ use crate::Timestamp;
 pub(super) struct Held {
     /// All that waits, by ordinal.
     pub waiting: BTreeMap<u64, Member>,
-    /// Was in flight when the group was held, and is still; its ordinal stands before it.
-    out: Option<(u64, Member)>,
+    /// What was in flight when the group was held, and is still, by ordinal.
+    pub out: Vec<(u64, Member)>,
 }
 
 impl Held {
@@ -32,7 +32,7 @@ impl Held {
 
     /// A message is no longer in flight.
     pub fn land(&mut self, sequence: u64) {
-        self.out = self.out.filter(|(_, out)| out.sequence != sequence);
+        self.out.retain(|(_, out)| out.sequence != sequence);
     }
 }
 
@@ -49,7 +49,9 @@ impl ReadyOrder {
                 held.waiting.insert(group.ordinal, group.head);
                 self.behind += 1;
             } else {
-                held.out = Some((group.ordinal, group.head));
+                held.out = group.also;
+                held.out.push((group.ordinal, group.head));
+                held.out.sort_unstable_by_key(|&(ordinal, _)| ordinal);
             }
         }
         self.held.insert(hash, held);
@@ -61,8 +63,9 @@ impl ReadyOrder {
         let Some(Held { mut waiting, out }) = self.held.remove(&hash) else {
             return false;
         };
-        let flies = out.is_some();
-        let head = out.or_else(|| {
+        let flies = !out.is_empty();
+        let mut out = out.into_iter();
+        let head = out.next().or_else(|| {
             let first = waiting.pop_first()?;
             self.behind -= 1;
             Some(first)
@@ -74,6 +77,7 @@ impl ReadyOrder {
             head,
             ordinal,
             behind: waiting,
+            also: out.collect(),
         };
         self.groups.insert(hash, group);
         if !flies {

@@ -38,11 +38,14 @@ impl Mark {
 
 #[derive(Debug)]
 pub(super) struct Group {
-    /// The one message of the group that is ready, scheduled or in flight.
+    /// The one message of the group that is ready, scheduled or in flight; of several that are in
+    /// flight together, one of them.
     pub head: Member,
     /// Its ordinal; all that wait behind it and came in order have a larger one.
     pub ordinal: u64,
     pub behind: BTreeMap<u64, Member>,
+    /// In flight beside the head, by ordinal: none unless the head is in flight.
+    pub also: Vec<(u64, Member)>,
 }
 
 /// A message of a group; its ordinal is kept beside it.

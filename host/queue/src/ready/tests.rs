@@ -5,6 +5,7 @@ use super::*;
 mod held;
 mod keys;
 mod model;
+mod together;
 
 fn at(ms: u64) -> Timestamp {
     Timestamp::from_unix_ms(ms)

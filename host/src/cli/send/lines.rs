@@ -271,6 +271,9 @@ fn is_definite(code: Code) -> bool {
         | Code::MessageInFlight
         | Code::MessageDead
         | Code::ReplyNotFound
+        | Code::NotPull
+        | Code::LeaseLost
+        | Code::ReceiptInvalid
         | Code::RequestDied
         | Code::Other => false,
     }

@@ -20,6 +20,9 @@ use crate::config::value;
 pub struct RawQueue {
     pub handler: Given<String>,
     pub concurrency: Given<u32>,
+    pub pull: Given<bool>,
+    pub visibility_timeout: Given<Duration>,
+    pub max_pulled: Given<u32>,
     pub batch_size: Given<u32>,
     pub batch_wait: Given<Duration>,
     pub batch_bytes: Given<ByteSize>,
@@ -71,6 +74,13 @@ impl RawQueue {
         RawQueue {
             handler: queue.text("handler", problems),
             concurrency: queue.integer("concurrency", &defaults::CONCURRENCY.bounds, problems),
+            pull: queue.flag("pull", problems),
+            visibility_timeout: queue.duration(
+                "visibility_timeout",
+                &defaults::VISIBILITY_TIMEOUT.bounds,
+                problems,
+            ),
+            max_pulled: queue.integer("max_pulled", &defaults::MAX_PULLED.bounds, problems),
             batch_size: queue.integer("batch_size", &defaults::BATCH_SIZE, problems),
             batch_wait: queue.duration("batch_wait", &defaults::BATCH_WAIT.bounds, problems),
             batch_bytes: queue.size("batch_bytes", &defaults::BATCH_BYTES.bounds, problems),
@@ -111,6 +121,9 @@ impl RawQueue {
         RawQueue {
             handler: self.handler,
             concurrency: self.concurrency.or(other.concurrency),
+            pull: self.pull.or(other.pull),
+            visibility_timeout: self.visibility_timeout.or(other.visibility_timeout),
+            max_pulled: self.max_pulled.or(other.max_pulled),
             batch_size: self.batch_size.or(other.batch_size),
             batch_wait: self.batch_wait.or(other.batch_wait),
             batch_bytes: self.batch_bytes.or(other.batch_bytes),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gristmill_queue::key::KeySource;
-use gristmill_queue::policy::{KeyPolicy, OnExpiry, OnFull, OnGroupFailure};
+use gristmill_queue::policy::{KeyPolicy, OnExpiry, OnFull, OnGroupFailure, PullPolicy};
 use gristmill_queue::rate::Rate;
 use gristmill_queue::retry::{Jitter, RetryPolicy};
 use gristmill_queue::{QueueName, QueuePolicy};
@@ -22,7 +22,14 @@ fn queue<'c>(config: &'c crate::config::Config, name: &str) -> &'c crate::config
 fn two_lines_are_enough_and_the_rest_is_what_the_core_and_the_sandbox_say() {
     let config = good("[queue.orders]\nhandler = \"orders.wasm\"\n");
     assert_eq!(config.warnings, []);
-    assert_eq!(queue(&config, "orders").policy, QueuePolicy::default());
+    let for_handler = QueuePolicy {
+        pull: PullPolicy {
+            allowed: Some(false),
+            ..PullPolicy::default()
+        },
+        ..QueuePolicy::default()
+    };
+    assert_eq!(queue(&config, "orders").policy, for_handler);
     assert_eq!(queue(&config, "orders").handler.as_deref(), Some("orders"));
     assert_eq!(queue(&config, "orders").origin, 1);
     let handler = &config.handlers["orders"];
@@ -62,6 +69,9 @@ fn every_key_reaches_its_place() {
         [queue.orders]
         handler = "orders-v1.2.wasm"
         concurrency = 5
+        pull = true
+        visibility_timeout = "2m"
+        max_pulled = 6
         rate = "300/min"
         burst = 7
         key = "tenant"
@@ -129,6 +139,11 @@ fn every_key_reaches_its_place() {
             max_age: Some(Duration::from_secs(5400)),
         },
         concurrency: 5,
+        pull: PullPolicy {
+            allowed: Some(true),
+            visibility: Duration::from_secs(120),
+            max_in_flight: 6,
+        },
         rate: Some(Rate::new(300, Duration::from_secs(60), Some(7))),
         key: Some(KeyPolicy {
             source: KeySource::Attribute("tenant".to_owned()),
@@ -207,6 +222,7 @@ fn defaults_are_for_all_and_each_may_differ() {
     );
     let (a, b) = (&queue(&config, "a").policy, &queue(&config, "b").policy);
     assert_eq!((a.concurrency, b.concurrency), (8, 9));
+    assert_eq!(a.pull.allowed, Some(false), "it is for its handler");
     assert_eq!(a.retry.cap, Duration::from_secs(3600));
     assert_eq!(b.retry.cap, Duration::from_secs(7200));
     assert_eq!(

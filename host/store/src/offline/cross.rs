@@ -12,7 +12,7 @@ use super::{Known, number, pair};
 use crate::blob;
 use crate::tables::{CLOCK_KEY, FORMAT};
 use crate::writer::group::decode_clock;
-use crate::{OpenError, cron, dead, dedup, held, record, redrive, row, state};
+use crate::{OpenError, cron, dead, dedup, held, lease, record, redrive, row, state};
 
 /// What is known of a message while tables are compared.
 #[derive(Clone, Copy, Default)]
@@ -117,6 +117,7 @@ impl<'f> Checker<'f> {
             "dedup" => self.dedup(found),
             "dedup_expiry" => self.dedup_expiry(found),
             "held" => self.held(found),
+            "lease" => self.lease(found),
             "redrive" => self.redrive(found),
             "cron" => cron_row(found),
             "state" => state_row(found),
@@ -321,6 +322,17 @@ impl<'f> Checker<'f> {
         };
         let problem = Problem::of("held", format!("group {:016x}", key.1), what, RESCUE);
         Err(Box::new(Problem { queue, ..problem }))
+    }
+
+    fn lease(&mut self, found: Pair<'_>) -> Result<(), Box<Problem>> {
+        let sequence = number(found.key).unwrap_or(0);
+        let what = match lease::decode(sequence, found.value) {
+            Ok(_) if self.rows.contains_key(&sequence) => return Ok(()),
+            Ok(_) => "the lease is of a message that is not there",
+            Err(_) => "the lease of a pull consumer is damaged: its message is delivered again",
+        };
+        let record = format!("number {sequence}");
+        Err(Box::new(Problem::of("lease", record, what, HARMLESS)))
     }
 
     fn redrive(&mut self, found: Pair<'_>) -> Result<(), Box<Problem>> {

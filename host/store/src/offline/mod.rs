@@ -65,7 +65,7 @@ const NUMBER: Order = Order::Numbers(&[8]);
 const PAIR: Order = Order::Numbers(&[4, 8]);
 
 /// Every table, in the order in which they are read: what others refer to comes first.
-const KNOWN: [Known; 15] = [
+const KNOWN: [Known; 16] = [
     known("meta", None, Some(8), Order::Bytes),
     known("queue", None, Some(5), Order::Bytes),
     known("index", Some(8), None, NUMBER),
@@ -77,6 +77,7 @@ const KNOWN: [Known; 15] = [
     known("dedup", None, None, Order::Bytes),
     known("dedup_expiry", None, Some(0), NUMBER),
     known("held", Some(12), None, PAIR),
+    known("lease", Some(8), None, NUMBER),
     known("redrive", Some(8), None, NUMBER),
     known("cron", None, None, Order::Bytes),
     known("state", None, None, Order::Bytes),

@@ -10,7 +10,7 @@ use crate::copy::{self, Copying};
 use crate::dedup::First;
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
-    MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
+    LEASE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::writer::group::encode_clock;
 
@@ -57,6 +57,10 @@ impl Put {
 
     pub fn held(key: (u32, u64), held: &[u8]) -> Self {
         Put::Paired(HELD, key, held.to_vec())
+    }
+
+    pub fn lease(sequence: u64, lease: &[u8]) -> Self {
+        Put::Numbered(LEASE, sequence, lease.to_vec())
     }
 
     pub fn redrive(number: u64, redrive: &[u8]) -> Self {

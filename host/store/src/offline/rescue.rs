@@ -18,7 +18,7 @@ use crate::dedup::First;
 use crate::open::FILE;
 use crate::tables::CLOCK_KEY;
 use crate::writer::group::decode_clock;
-use crate::{cron, dead, dedup, held, redrive, row, state};
+use crate::{cron, dead, dedup, held, lease, redrive, row, state};
 
 mod elsewhere;
 mod finish;
@@ -329,6 +329,14 @@ impl Rescue {
                 let key = pair(found.key)?;
                 held::decode(key, found.value).ok()?;
                 Some(Put::held(key, found.value))
+            }
+            "lease" => {
+                let sequence = number(found.key)?;
+                let (fence, _) = lease::decode(sequence, found.value).ok()?;
+                self.boot = self.boot.max(fence.boot);
+                // An old page may have one that was given up; without it the message is delivered again.
+                let holds = found.sound && self.rescued.contains(&sequence);
+                holds.then(|| Put::lease(sequence, found.value))
             }
             "redrive" => {
                 let order = number(found.key)?;

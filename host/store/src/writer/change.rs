@@ -129,6 +129,9 @@ impl Writer {
         };
         Ok(match self.sound_message(&row, group)? {
             None => Err(AdminError::Damaged(sequence)),
+            Some(message) if message.id == id && self.board.is_leased(sequence) => {
+                Err(AdminError::InFlight(id))
+            }
             Some(message) if message.id == id => Ok(row),
             Some(_) => Err(AdminError::UnknownMessage(id)),
         })

@@ -16,8 +16,8 @@ use crate::error::Fatal;
 use crate::held::{self, HeldGroup};
 use crate::redrive::{self, RedriveUnderWay};
 use crate::tables::{
-    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, MESSAGE,
-    QUARANTINE, QUEUE, REDRIVE, STATE,
+    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE,
+    MESSAGE, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::tlv::Malformed;
 use crate::{dead, row};
@@ -79,6 +79,7 @@ pub(crate) struct Group<'t> {
     held: Option<Table<'t, held::Key, Bytes>>,
     blob: Option<Table<'t, u64, Bytes>>,
     redrive: Option<Table<'t, u64, Bytes>>,
+    pub(super) leases: Sweep,
     changed: bool,
 }
 
@@ -120,6 +121,7 @@ impl<'t> Group<'t> {
             held: None,
             blob: None,
             redrive: None,
+            leases: Sweep::default(),
             changed: false,
         })
     }
@@ -343,6 +345,11 @@ impl<'t> Group<'t> {
         if self.changed {
             self.messages.apply(&mut self.message)?;
             self.rows.apply(&mut self.index)?;
+            if !self.leases.is_empty() {
+                let table = self.transaction.open_table(LEASE);
+                self.leases
+                    .apply(&mut table.map_err(fatal("opening table lease"))?)?;
+            }
             let bytes = encode_clock(now, next_sequence, next_ordinal);
             self.index
                 .insert(CLOCK_KEY, bytes.as_slice())

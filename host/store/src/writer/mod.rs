@@ -14,6 +14,8 @@ mod grant;
 pub(crate) mod group;
 pub(crate) mod held;
 mod hot;
+mod pull;
+mod receive;
 pub(crate) mod redrive;
 mod replies;
 mod revive;
@@ -47,6 +49,7 @@ use bury::Moved;
 use group::Group;
 use held::Rest;
 pub(crate) use hot::Hot;
+pub(crate) use receive::Receivers;
 use redrive::Running;
 use replies::Replies;
 pub(crate) use send::group_hash;
@@ -80,6 +83,7 @@ pub(crate) struct Writer {
     pub moved: Vec<Moved>,
     pub topics: Topics,
     pub replies: Replies,
+    pub receivers: Receivers,
     pub on_fatal: Option<OnFatal>,
     pub last_now: Timestamp,
     /// The time in the last commit.
@@ -181,6 +185,7 @@ impl Writer {
             Some(self.next_housekeeping),
             (!self.rests.is_empty()).then_some(self.last_now),
             self.next_redrive(),
+            self.receivers.next_end(),
         ];
         next.into_iter()
             .flatten()
@@ -210,9 +215,11 @@ impl Writer {
             }
         }
         self.expire(&mut group, now)?;
+        self.lapse(&mut group, now)?;
         self.bury_rests(&mut group, now)?;
         self.forget_dead(&mut group, now)?;
         self.housekeeping(&mut group, now)?;
+        self.serve(&mut group, now)?;
         self.keep_time(&mut group, !closing.is_empty(), now);
         let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
         if is_planted(Bug::AnsweredBeforeCommit) {
@@ -251,6 +258,19 @@ impl Writer {
                 self.large.unstage();
                 settled
             }
+            Op::Receive(asked) => {
+                self.receive(*asked, now);
+                Ok(())
+            }
+            Op::LeaveReceive { number } => {
+                self.leave_receive(number);
+                Ok(())
+            }
+            Op::SettlePulled {
+                queue,
+                verdicts,
+                reply,
+            } => self.settle_pulled(queue, verdicts, reply, group, now),
             Op::PutAside { fence } => self.put_aside(fence, group, now),
             Op::Purge(purge) => self.purge(purge, group, now),
             Op::Redrive(redrive) => self.redrive(*redrive, group, now),

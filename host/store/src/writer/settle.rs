@@ -92,7 +92,7 @@ impl Writer {
     }
 
     /// Ends an attempt whose effects are seen to, or which has none.
-    fn settle_one(
+    pub(super) fn settle_one(
         &mut self,
         fence: Fence,
         row: &Row,
@@ -114,7 +114,12 @@ impl Writer {
             before.next_attempt(),
         );
         let settlement = row.settle(self.board.policy(row.queue), outcome, now, roll);
-        self.record(fence, row, outcome, &settlement, evidence, group, now)?;
+        if !self.record(fence, row, outcome, &settlement, evidence, group, now)? {
+            self.quarantine(fence.sequence, group)?;
+            let lost = self.board.lose(fence, now);
+            debug_assert!(lost.is_ok(), "the lease was held a moment ago");
+            return Ok(());
+        }
         let ended = self.board.end(fence, outcome, &settlement, now);
         debug_assert!(ended.is_ok(), "the lease was held a moment ago");
         let stays = ended.ok().flatten();
@@ -214,6 +219,7 @@ impl Writer {
         }
     }
 
+    /// Says whether the record of the message is sound; if not, nothing is done.
     #[expect(
         clippy::too_many_arguments,
         reason = "each says something else about the one attempt"
@@ -227,10 +233,10 @@ impl Writer {
         evidence: Evidence,
         group: &mut Group<'_>,
         now: Timestamp,
-    ) -> Result<(), Fatal> {
+    ) -> Result<bool, Fatal> {
         let sequence = fence.sequence;
         match *settlement {
-            Settlement::Ack | Settlement::Drop { .. } => self.remove_whole(row, group),
+            Settlement::Ack | Settlement::Drop { .. } => self.remove_whole(row, group)?,
             Settlement::Requeue { .. } => {
                 let attempt = attempt_record(row, outcome, &evidence);
                 let refunded = is_refunded(row, outcome);
@@ -244,7 +250,6 @@ impl Writer {
                 {
                     group.put_row(&stays);
                 }
-                Ok(())
             }
             Settlement::Dead { reason, counters } => {
                 let attempt = attempt_record(row, outcome, &evidence);
@@ -260,7 +265,14 @@ impl Writer {
                     }
                     Outcome::Done | Outcome::HandedBack(_) => String::new(),
                 };
-                let message = self.leased[&sequence].message.as_ref().clone();
+                let message = match self.leased.get(&sequence) {
+                    Some(hand) => hand.message.as_ref().clone(),
+                    // Pull consumers hold messages for long, so they are not kept in memory.
+                    None => match self.sound_message(row, group)? {
+                        Some(message) => message,
+                        None => return Ok(false),
+                    },
+                };
                 let cause = Cause {
                     reason,
                     error,
@@ -269,9 +281,10 @@ impl Writer {
                     attempt,
                     evidence: Some(evidence),
                 };
-                self.bury(row, message, cause, group, now)
+                self.bury(row, message, cause, group, now)?;
             }
         }
+        Ok(true)
     }
 
     /// Lets go of a message that is no longer leased.
@@ -292,9 +305,9 @@ impl Writer {
 
     pub(super) fn message_id(&self, fence: Fence) -> gristmill_queue::MessageId {
         let zero = gristmill_queue::MessageId::from_bytes([0; 16]);
-        self.leased
-            .get(&fence.sequence)
-            .map_or(zero, |hand| hand.message.id)
+        let pulled = || self.board.pulled(fence).map_or(zero, |(_, terms)| terms.id);
+        let hand = self.leased.get(&fence.sequence);
+        hand.map_or_else(pulled, |hand| hand.message.id)
     }
 
     /// Moves what has expired while it waited.
@@ -346,8 +359,9 @@ pub(crate) fn extend_history(
     refunded: bool,
     attempt: Option<AttemptRecord>,
 ) {
-    if refunded {
-        history.pop_if(|last| last.reason == Reason::HostCrash);
+    let is_crash = |attempt: &AttemptRecord| attempt.reason == Reason::HostCrash;
+    if refunded && let Some(crash) = history.iter().rposition(is_crash) {
+        history.remove(crash);
     }
     history.extend(attempt);
     let excess = history.len().saturating_sub(limits::MAX_HISTORY);

@@ -70,6 +70,11 @@ impl Sweep {
         Ok(found.map(|bytes| Cow::Owned(bytes.value().to_vec())))
     }
 
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+
     /// Makes the changes.
     pub fn apply(&mut self, table: &mut Rows<'_>) -> Result<(), Fatal> {
         self.apply_removals(table)?;

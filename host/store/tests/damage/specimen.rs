@@ -23,8 +23,10 @@ use gristmill_store::{
     SendError, Settle, Sink, Store,
 };
 
+mod pulls;
 mod ticks;
 
+use pulls::pull;
 use ticks::{fire_again, tick};
 
 use super::super::memory::folder;
@@ -160,6 +162,7 @@ impl Specimen {
             specimen.messages.insert(id, sent);
         }
         specimen.handle(&store);
+        pull(&store);
         let fired = tick(&store).unwrap().unwrap();
         let Ok(Fired::Sent(sent)) = fired[0] else {
             panic!("{fired:?}");

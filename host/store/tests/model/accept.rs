@@ -196,6 +196,7 @@ impl Reference {
             wants_fresh: false,
             history: Vec::new(),
             in_flight: false,
+            pulled: None,
             tick: parcel.tick.map(|tick| tick.to_string()),
             topic: copy.topic.clone(),
             correlation: parcel.correlation.clone(),

@@ -35,6 +35,10 @@ impl World {
                 }
                 Asked::Nothing
             }
+            // What a receive in a group with others gets is seen when all of the group is judged.
+            Op::Receive(..) if in_group => Asked::Nothing,
+            Op::Receive(queue, max, batch, lasts) => self.ask_receive(*queue, *max, *batch, *lasts),
+            Op::Pulled(n, pulling, stale) => self.ask_pulled(*n, pulling, *stale),
             Op::Pause(queue, paused) => {
                 let (queue, paused) = (QUEUES[*queue], *paused);
                 let asked = async move { store.set_paused(name(queue), paused).await };

@@ -94,6 +94,7 @@ impl World {
                 bytes: bytes as u64,
             };
             assert_eq!(view.depths, expected, "depths of {queue}");
+            assert_eq!(view.pulled, of(&|m| m.pulled.is_some()), "held of {queue}");
             assert_eq!(view.declared, self.reference.queues[queue].declared);
             let dropped = self.reference.queues[queue].dropped;
             assert_eq!(view.totals.dropped, dropped, "dropped from {queue}");
@@ -276,6 +277,7 @@ fn check_error(dead: &Dead, error: &str) {
                 || last.is_some_and(|(_, last)| last.is_empty() || last == error),
             "expired: {error:?}"
         ),
+        Reason::LeaseExpired => assert!(error.contains("the lease ended"), "{error:?}"),
         Reason::HostCrash => assert!(error.contains("host died"), "{error:?}"),
         Reason::GroupFailed => assert!(error.contains("before it in its group"), "{error:?}"),
         Reason::PostponedTooOften => assert!(error.contains("postponed"), "{error:?}"),

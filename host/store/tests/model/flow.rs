@@ -90,6 +90,17 @@ impl Flow {
         }
     }
 
+    /// A pull consumer gets a message: in turn, or behind another of its group.
+    pub fn start_pulled(&mut self, message: &Message, behind: bool) {
+        let turn = (message.priority, message.key.clone());
+        let since = self.since.get(&turn).copied();
+        self.start(message);
+        self.since.remove(&turn);
+        if let Some(since) = since.filter(|_| behind) {
+            self.since.insert(turn, since);
+        }
+    }
+
     pub fn has_token(&self) -> bool {
         self.rate
             .is_none_or(|rate| self.missing + PER_MS <= full(rate))
@@ -135,11 +146,6 @@ impl Reference {
 
     /// Whether a message waits for nothing but its queue and its key's turn.
     fn is_runnable(&self, message: &Message) -> bool {
-        let queue = &self.queues[&message.queue];
-        let most = queue.policy.key.as_ref().and_then(|key| key.concurrency);
-        let of_key = self
-            .of_queue(&message.queue)
-            .filter(|m| m.in_flight && m.key == message.key);
         let group = message.group.clone();
         let doomed = group.is_some_and(|group| {
             let group = (message.queue.clone(), group);
@@ -149,17 +155,32 @@ impl Reference {
             && !doomed
             && message.due <= self.now
             && self.has_turn(message)
-            && most.is_none_or(|most| of_key.count() < most as usize)
+            && self.key_is_open(message)
+    }
+
+    /// Whether its key lets a message start.
+    pub fn key_is_open(&self, message: &Message) -> bool {
+        let queue = &self.queues[&message.queue];
+        let most = queue.policy.key.as_ref().and_then(|key| key.concurrency);
+        let of_key = self
+            .of_queue(&message.queue)
+            .filter(|m| m.in_flight && m.key == message.key);
+        most.is_none_or(|most| of_key.count() < most as usize)
             && queue.flow.key_has_token(message.key.as_ref())
     }
 
     /// The messages whose turn it is: in the highest priority that has any, the oldest of the key
     /// that has waited longest. Of keys that wait since the same step any may be next.
     pub fn in_turn(&self, queue: &str) -> Vec<&Message> {
+        self.in_turn_for(queue, |m| self.could_run(m))
+    }
+
+    /// The same, for whoever may have these.
+    pub fn in_turn_for(&self, queue: &str, may: impl Fn(&Message) -> bool) -> Vec<&Message> {
         let since = &self.queues[queue].flow.since;
         let runnable = || {
             self.of_queue(queue)
-                .filter(|m| self.could_run(m) && self.is_runnable(m))
+                .filter(|m| may(m) && self.is_runnable(m))
         };
         let rank = |m: &Message| (9 - m.priority, since[&(m.priority, m.key.clone())]);
         let Some(first) = runnable().map(rank).min() else {

@@ -66,6 +66,7 @@ impl Reference {
         message.key = policy.key.as_ref().and(message.tenant.clone());
         message.history.clear();
         (message.in_flight, message.shares, message.queue) = (false, false, to);
+        message.pulled = None;
         self.messages.insert(message.id.sequence(), message);
         self.note_turns();
         None

@@ -49,7 +49,7 @@ pub fn outcome(end: &End, error: String) -> (Outcome, Ended) {
         }
         End::HandedBack(why) => {
             let (wait, shows) = match why {
-                HandedBack::Shutdown | HandedBack::Reload => (0, false),
+                HandedBack::Shutdown | HandedBack::Reload | HandedBack::Released => (0, false),
                 HandedBack::NoInstance => (20, false),
                 HandedBack::Conflict | HandedBack::ReusedInstance | HandedBack::BatchFailed => {
                     (0, true)
@@ -100,6 +100,8 @@ impl World {
                 assert_eq!(count, meant.len() as u64, "redriven");
             }
             Asked::Redriving(asked) => self.judge_redriving(asked),
+            Asked::Receive(asked) => self.judge_receive(asked),
+            Asked::Pulled(asked) => self.judge_pulled(asked),
             Asked::Reply(asked) => self.judge_reply(asked),
             Asked::Fire(asking, answer) => {
                 let answer = self.rig.wait(answer).unwrap();

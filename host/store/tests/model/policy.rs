@@ -26,6 +26,8 @@ pub fn policy(number: u8) -> QueuePolicy {
     policy.retry.cap = Duration::from_secs(4);
     policy.concurrency = 2;
     policy.max_body = MAX_BODY;
+    policy.pull.allowed = Some(true);
+    policy.pull.max_in_flight = 3 + u32::from(number);
     policy.dedup_window = Duration::from_secs(5);
     match number {
         0 => {}
@@ -46,6 +48,7 @@ pub fn policy(number: u8) -> QueuePolicy {
             policy.retry.max_attempts = 9;
         }
         5 => {
+            policy.pull.allowed = None;
             (policy.concurrency, policy.max_body) = (3, 20);
             policy.dead_retention = None;
         }

@@ -11,6 +11,7 @@ use super::accept::First;
 use super::cron::Entry;
 use super::flow::Flow;
 pub use super::policy::ms;
+use super::pull::Lease;
 use super::redrives::{Died, Running};
 use super::replies::Waiters;
 use super::state::State;
@@ -60,6 +61,8 @@ pub struct Message {
     /// Reasons and errors of ended attempts that counted.
     pub history: Vec<(Reason, String)>,
     pub in_flight: bool,
+    /// A pull consumer has it.
+    pub pulled: Option<Lease>,
     /// The tick that it was sent for.
     pub tick: Option<String>,
     /// The topic that it came through.
@@ -145,13 +148,21 @@ pub enum Ended {
     },
 }
 
+impl Message {
+    /// Whether a handler has it.
+    pub fn is_handled(&self) -> bool {
+        self.in_flight && self.pulled.is_none()
+    }
+}
+
 impl Reference {
     pub fn of_queue(&self, queue: &str) -> impl Iterator<Item = &Message> {
         self.messages.values().filter(move |m| m.queue == queue)
     }
 
+    /// How many of a queue its handler has.
     pub fn flying(&self, queue: &str) -> usize {
-        self.of_queue(queue).filter(|m| m.in_flight).count()
+        self.of_queue(queue).filter(|m| m.is_handled()).count()
     }
 
     /// Whether it counts as scheduled: it waits for its time, not for its turn.
@@ -181,7 +192,7 @@ impl Reference {
             return Vec::new();
         }
         if !suspects.is_empty() {
-            let idle = self.messages.values().all(|m| !m.in_flight);
+            let idle = self.messages.values().all(|m| !m.is_handled());
             let all = suspects.iter().map(|m| m.id.sequence());
             return if idle { all.collect() } else { Vec::new() };
         }
@@ -230,13 +241,18 @@ impl Reference {
         let now = self.now;
         self.alone = self.alone.filter(|&alone| alone != sequence);
         let message = self.messages.get_mut(&sequence).expect("it is in flight");
-        (message.in_flight, message.shares) = (false, false);
-        let shows = !matches!(ended, Ended::Back { shows: false, .. });
+        (message.in_flight, message.shares, message.pulled) = (false, false, None);
+        // A consumer outside that says nothing proves nothing.
+        let lapsed = Reason::LeaseExpired;
+        let silent = matches!(ended, Ended::Failed { reason, .. } if *reason == lapsed);
+        let shows = !silent && !matches!(ended, Ended::Back { shows: false, .. });
         if message.suspect && shows {
             message.suspect = false;
             message.counts.attempts -= 1;
             message.counts.crashes -= 1;
-            message.history.pop();
+            let mut history = message.history.iter();
+            let crash = history.rposition(|(reason, _)| *reason == Reason::HostCrash);
+            message.history.remove(crash.expect("it was charged"));
         }
         if !matches!(ended, Ended::Back { conflict: true, .. }) {
             message.conflicts = 0;
@@ -353,6 +369,7 @@ impl Reference {
             self.expire(sequence);
             self.note_turns();
         }
+        self.lapse();
         self.bury_rests();
         self.note_turns();
         self.dead

@@ -27,6 +27,7 @@ pub fn replies_policy() -> QueuePolicy {
     policy.on_expiry = OnExpiry::Drop;
     policy.on_full = OnFull::DropOldest;
     policy.max_messages = Some(4);
+    policy.pull.allowed = Some(false);
     policy
 }
 

@@ -1,4 +1,5 @@
-//! What a new start of the host does: nothing is in flight any more, and somebody may be to blame.
+//! What a new start of the host does: nothing is in flight any more but with pull consumers, and somebody
+//! may be to blame.
 
 use gristmill_queue::{QueuePolicy, Reason};
 
@@ -22,7 +23,9 @@ impl Reference {
         for sequence in self.messages.keys().copied().collect::<Vec<_>>() {
             let message = self.messages.get_mut(&sequence).expect("listed");
             (message.conflicts, message.wants_fresh, message.shares) = (0, false, false);
-            if std::mem::take(&mut message.in_flight) && blamed {
+            if message.pulled.is_some() {
+                self.tally.note("leases over a restart");
+            } else if std::mem::take(&mut message.in_flight) && blamed {
                 self.blame(sequence);
             }
         }

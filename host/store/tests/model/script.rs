@@ -7,6 +7,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::pulling::{Pulling, pulling, visibility};
+pub use super::ticks::Tick;
+use super::ticks::{schedule, tick};
+
 /// The queues that scripts use. One more, [`GATE`], belongs to the rig.
 pub const QUEUES: [&str; 3] = ["a", "b", "c"];
 /// The topics that scripts use.
@@ -101,6 +105,10 @@ pub enum Op {
     EndBatch(usize, Vec<End>, Option<usize>),
     /// Ends it with what a handler has done since it began.
     Stale(usize),
+    /// A pull consumer asks for so many, of a group several or not, for so long.
+    Receive(usize, u32, bool, Option<u64>),
+    /// It settles the n-th lease that is held; or, stale or not, the n-th that ever was.
+    Pulled(usize, Pulling, bool),
     Pause(usize, bool),
     Purge {
         queue: usize,
@@ -137,21 +145,6 @@ pub enum Op {
     Fire(Tick),
     /// One halted group of a queue, or all.
     ResumeGroups(usize, Option<u8>),
-}
-
-/// A tick of the crontab that is to be done.
-#[derive(Clone, Debug)]
-pub struct Tick {
-    /// Which of [`ENTRIES`].
-    pub entry: usize,
-    /// What its schedule is held to be.
-    pub schedule: u64,
-    /// How many whole seconds after the last second the tick is; before it, if negative.
-    pub ahead: i64,
-    /// What is sent; nothing, if it is left out.
-    pub sending: Option<Sending>,
-    /// Somebody asked for it.
-    pub by_hand: bool,
 }
 
 /// One line of a script.
@@ -227,6 +220,10 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (0..4usize, vec(end(), 1..4), option::weighted(0.1, 0..20usize))
             .prop_map(|(n, ends, stale)| Op::EndBatch(n, ends, stale)),
         1 => (0..20usize).prop_map(Op::Stale),
+        9 => (queue(), 1..5u32, any::<bool>(), option::weighted(0.8, visibility()))
+            .prop_map(|(queue, max, batch, lasts)| Op::Receive(queue, max, batch, lasts)),
+        10 => (0..6usize, pulling(), prop::bool::weighted(0.1))
+            .prop_map(|(n, pulling, stale)| Op::Pulled(n, pulling, stale)),
         1 => (queue(), any::<bool>()).prop_map(|(queue, paused)| Op::Pause(queue, paused)),
         1 => (queue(), any::<bool>(), any::<bool>(), any::<bool>(), which()).prop_map(
             |(queue, ready, scheduled, dead, which)| Op::Purge { queue, ready, scheduled, dead, which }
@@ -247,23 +244,6 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (queue(), option::weighted(0.7, 0..2u8))
             .prop_map(|(queue, group)| Op::ResumeGroups(queue, group)),
     ]
-}
-
-fn schedule() -> impl Strategy<Value = Option<u64>> {
-    option::weighted(0.8, 0..2u64)
-}
-
-fn tick() -> impl Strategy<Value = Tick> {
-    let sending = option::weighted(0.8, sending());
-    (0..ENTRIES.len(), 0..2u64, -2..2i64, sending, 0..8u8).prop_map(
-        |(entry, schedule, ahead, sending, kind)| Tick {
-            entry,
-            schedule,
-            ahead,
-            by_hand: kind == 7 && sending.is_some(),
-            sending,
-        },
-    )
 }
 
 fn queue() -> impl Strategy<Value = usize> {
@@ -304,11 +284,11 @@ fn pass() -> impl Strategy<Value = u64> {
     ]
 }
 
-fn delay() -> impl Strategy<Value = u64> {
+pub fn delay() -> impl Strategy<Value = u64> {
     prop_oneof![4 => Just(0u64), 1 => Just(1), 1 => Just(1000), 1 => Just(3000), 1 => Just(60_000)]
 }
 
-fn sending() -> impl Strategy<Value = Sending> {
+pub fn sending() -> impl Strategy<Value = Sending> {
     let most = QUEUES.len() + TOPICS.len();
     let to = prop_oneof![12 => queue(), 8 => QUEUES.len()..most, 1 => Just(most)];
     let priority = prop_oneof![3 => Just(4u8), 2 => 0..10u8];
@@ -373,6 +353,7 @@ fn end() -> impl Strategy<Value = End> {
         Just(HandedBack::DestinationFull),
         Just(HandedBack::ReusedInstance),
         Just(HandedBack::BatchFailed),
+        Just(HandedBack::Released),
     ];
     prop_oneof![
         8 => Just(End::Done),

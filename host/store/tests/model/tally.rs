@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub struct Tally(BTreeMap<&'static str, u64>);
 
 /// What has to happen in a run, however short.
-const ALL: [&str; 17] = [
+const ALL: [&str; 21] = [
     "attempts",
     "acks that wait for room",
     "copies",
@@ -31,6 +31,10 @@ const ALL: [&str; 17] = [
     "letters back to their source",
     "letters edited",
     "redrives that a restart interrupts",
+    "messages received",
+    "messages received with their group",
+    "leases that end",
+    "leases over a restart",
 ];
 
 impl Tally {

@@ -15,6 +15,7 @@ use super::cron::Asking;
 use super::flow::Flow;
 use super::parcel::Parcel;
 use super::policy::policy;
+use super::pull::{AskedReceive, AskedSettle};
 use super::redrives::AskedRedrive;
 use super::reference::{Ended, Queue, Reference};
 use super::replies::{AskedReply, Waiter, replies_policy};
@@ -46,6 +47,8 @@ pub enum Asked {
     ),
     Redrive(String, DeadFilter, Answer<Result<u64, AdminError>>),
     Redriving(AskedRedrive),
+    Receive(AskedReceive),
+    Pulled(AskedSettle),
     Reply(AskedReply),
     Fire(Asking, Answer<Result<Result<Fired, SendError>, AdminError>>),
     Cancel(MessageId, Answer<Result<(), AdminError>>),
@@ -58,6 +61,8 @@ pub struct World {
     pub reference: Reference,
     pub flights: Vec<Flight>,
     pub spent: Vec<Fence>,
+    /// Every lease that pull consumers were ever granted, with its queue.
+    pub pulls: Vec<(String, Fence)>,
     pub serial: u64,
     /// What the replies of requests are found by.
     pub requests: Vec<String>,
@@ -114,6 +119,7 @@ impl World {
             reference,
             flights: Vec::new(),
             spent: Vec::new(),
+            pulls: Vec::new(),
             serial: 0,
             requests: Vec::new(),
             waiters: Vec::new(),

@@ -8,11 +8,12 @@ use super::disk::Disk;
 use super::image::Image;
 
 /// Tables with numbers as keys.
-const BY_NUMBER: [&str; 7] = [
+const BY_NUMBER: [&str; 8] = [
     "message",
     "index",
     "history",
     "dead",
+    "lease",
     "redrive",
     "blob",
     "quarantine",

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use gristmill_queue::Fence;
+
 use super::super::model::reference::Reference;
 use super::super::model::rig::{Declared, Rig};
 use super::super::model::world::World;
@@ -11,6 +13,7 @@ use super::super::model::world::World;
 pub struct Snapshot {
     reference: Reference,
     serial: u64,
+    pulls: Vec<(String, Fence)>,
     requests: Vec<String>,
     fingerprints: BTreeMap<u64, u64>,
 }
@@ -32,6 +35,7 @@ impl World {
         Snapshot {
             reference: self.reference.clone(),
             serial: self.serial,
+            pulls: self.pulls.clone(),
             requests: self.requests.clone(),
             fingerprints: self.fingerprints.clone(),
         }
@@ -45,6 +49,7 @@ impl World {
             reference: snapshot.reference.clone(),
             flights: Vec::new(),
             spent: Vec::new(),
+            pulls: snapshot.pulls.clone(),
             serial: snapshot.serial,
             requests: snapshot.requests.clone(),
             waiters: Vec::new(),

@@ -32,6 +32,7 @@ use gristmill_store::{
 mod admin;
 mod clocks;
 mod groups;
+pub mod pull;
 mod topics;
 
 /// A host without handlers: what is delivered is collected.
@@ -98,11 +99,14 @@ impl Host {
         let own = |queue: &&Declaration| queue.name.as_str() != limits::REPLIES;
         for queue in queues.iter().filter(own) {
             let collected = Arc::new(Collected::default());
-            store.attach(
-                queue.name.clone(),
-                queue.policy.concurrency,
-                Arc::clone(&collected) as Arc<dyn Sink>,
-            );
+            // What is for pull consumers has a handler only if a test attaches one.
+            if queue.policy.pull.allowed.is_none() {
+                store.attach(
+                    queue.name.clone(),
+                    queue.policy.concurrency,
+                    Arc::clone(&collected) as Arc<dyn Sink>,
+                );
+            }
             delivered.insert(queue.name.clone(), collected);
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -212,7 +216,7 @@ impl Host {
         self.tick();
     }
 
-    fn tick(&self) {
+    pub fn tick(&self) {
         // Once for what has become due, and once more for what that has led to.
         self.runtime.block_on(self.store.tick()).unwrap();
         self.runtime.block_on(self.store.tick()).unwrap();

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 use super::*;
 use crate::message::Due;
-use crate::policy::OnExpiry;
+use crate::policy::{OnExpiry, PullPolicy};
 
 mod change;
 mod expect;
@@ -16,6 +16,7 @@ mod flow;
 mod invariants;
 mod leases;
 mod ops;
+mod pull;
 
 use flow::{Flow, limits_of};
 use ops::{Op, Sent, ops};
@@ -28,6 +29,7 @@ enum State {
         exclusive: bool,
         alone: bool,
         pool: Option<usize>,
+        pulled: Option<PullTerms>,
     },
     Dead,
     Gone,
@@ -79,6 +81,11 @@ impl Model {
                     ..RetryPolicy::default()
                 },
                 concurrency: 3,
+                pull: PullPolicy {
+                    allowed: (on_expiry == OnExpiry::DeadLetter).then_some(true),
+                    max_in_flight: 3,
+                    ..PullPolicy::default()
+                },
                 on_expiry,
                 ..QueuePolicy::default()
             },
@@ -135,12 +142,27 @@ impl Model {
                 self.board.declare(id, settings.policy.clone());
             }
         }
+        for entry in &self.entries {
+            if let State::InFlight {
+                fence,
+                pulled: Some(terms),
+                ..
+            } = entry.state
+            {
+                self.board.restore_pulled(fence, entry.row, terms);
+            }
+        }
         let mut order: Vec<usize> = (0..self.entries.len()).collect();
         order.sort_by_key(|&i| xxhash_rust::xxh3::xxh3_64_with_seed(&i.to_le_bytes(), shuffle));
         for index in order {
             let entry = &mut self.entries[index];
             entry.conflicts = 0;
-            if let State::InFlight { fence, .. } = entry.state {
+            if let State::InFlight {
+                fence,
+                pulled: None,
+                ..
+            } = entry.state
+            {
                 self.stale.push(fence);
                 let settings = &mut self.queues[entry.row.queue.0 as usize];
                 match entry.row.after_crash(&settings.policy, at(self.now)) {
@@ -178,6 +200,8 @@ impl Model {
                     self.claim();
                 }
             }
+            Op::Pull(index, most, batch, lasts) => self.pull(index, most, batch, lasts),
+            Op::Extend(index, lasts) => self.extend(index, lasts),
             Op::Remove(index) => {
                 if let Some(index) = self.pick(index, |entry| entry.state == State::Waiting) {
                     self.remove(index, Removal::Purged);
@@ -281,6 +305,7 @@ impl Model {
             "it would not rest"
         );
         self.note_turns();
+        self.lapse();
         // Sometimes expired messages are left for later, as when there are very many.
         while !ms.is_multiple_of(4)
             && let Some(sequence) = self.board.expired(at(self.now))

@@ -100,6 +100,7 @@ fn a_suspect_that_survives_is_refunded_before_its_outcome_is_settled() {
         (shown(HandedBack::Shutdown), charged.counters, true),
         (shown(HandedBack::Reload), charged.counters, true),
         (shown(HandedBack::NoInstance), charged.counters, true),
+        (shown(HandedBack::Released), charged.counters, true),
     ];
     for (outcome, counters, still) in table {
         let settlement = charged.settle(&policy(), &outcome, at(9), Roll::new(0.5));

@@ -13,10 +13,9 @@ impl Model {
                 .is_some_and(|expires| expires <= at(self.now))
     }
 
+    /// How many of a queue its handler has.
     pub(super) fn in_flight(&self, queue: QueueId) -> usize {
-        let in_flight = |entry: &&Entry| {
-            entry.row.queue == queue && matches!(entry.state, State::InFlight { .. })
-        };
+        let in_flight = |entry: &&Entry| entry.row.queue == queue && entry.is_handled();
         self.entries.iter().filter(in_flight).count()
     }
 
@@ -114,10 +113,7 @@ impl Model {
                 .flat_map(|queue| self.next_of(queue))
                 .collect();
         }
-        let busy = self
-            .entries
-            .iter()
-            .any(|entry| matches!(entry.state, State::InFlight { .. }));
+        let busy = self.entries.iter().any(Entry::is_handled);
         let blocked = |i: &usize| {
             let queue = self.entries[*i].row.queue;
             self.entries
@@ -160,6 +156,7 @@ impl Model {
                     .sum(),
             };
             assert_eq!(view.depths, expected, "{queue:?}");
+            assert_eq!(view.pulled, count(&Entry::is_pulled), "{queue:?}");
             assert_eq!(view.totals, settings.totals, "{queue:?}");
             let waiting: BTreeSet<u64> = self.board.waiting(queue).collect();
             let expected = of_queue
@@ -183,17 +180,21 @@ impl Model {
                 && entry.row.place.due > at(self.now)
                 && self.has_turn(entry)
         });
-        let wake = due.map(|entry| entry.row.place.due).chain(expires).min();
+        let wake = due.map(|entry| entry.row.place.due).chain(expires);
+        let wake = wake
+            .chain(self.entries.iter().filter_map(Entry::ends))
+            .min();
         self.check_wake(wake);
-        let leases = self
-            .entries
-            .iter()
-            .filter(|entry| matches!(entry.state, State::InFlight { .. }))
-            .count();
+        let count = |wanted: fn(&Entry) -> bool| {
+            let wanted = self.entries.iter().filter(|entry| wanted(entry));
+            wanted.count()
+        };
+        let (handled, pulled) = (count(Entry::is_handled), count(Entry::is_pulled));
         assert_eq!(
             (self.board.in_flight(), self.board.leases().count()),
-            (leases, leases)
+            (handled, handled + pulled)
         );
+        assert_eq!(self.board.all_pulled().count(), pulled);
         self.board.check_invariants();
     }
 }

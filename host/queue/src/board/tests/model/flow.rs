@@ -157,7 +157,7 @@ impl Model {
         self.is_due(entry) && self.key_is_open(entry.row.queue, key)
     }
 
-    fn key_is_open(&self, queue: QueueId, key: Key) -> bool {
+    pub(super) fn key_is_open(&self, queue: QueueId, key: Key) -> bool {
         self.key_has_room(queue, key) && self.of(queue).flow.key_has_token(key)
     }
 
@@ -240,8 +240,7 @@ impl Model {
         let tokens = self.entries.iter().filter(|entry| {
             let queue = entry.row.queue;
             self.is_due(entry)
-                && self.delivers(queue)
-                && !self.is_full(queue)
+                && (self.delivers(queue) && !self.is_full(queue) || self.would_pull(queue))
                 && self.key_has_room(queue, entry.row.place.key)
         });
         let tokens = tokens.filter_map(|entry| {

@@ -27,11 +27,9 @@ impl Board {
                 (queue.wake, queue.expiry),
                 (queue.next_wake(), queue.next_expiry())
             );
-            assert!(
-                queue.exclusive.is_none_or(
-                    |sequence| queue.in_flight == 1 && self.leases.contains_key(&sequence)
-                )
-            );
+            assert!(queue.exclusive.is_none_or(
+                |sequence| queue.in_handlers() == 1 && self.leases.contains_key(&sequence)
+            ));
         }
         let wakes = ids().filter_map(|(id, queue)| Some((queue.wake?, id)));
         assert_eq!(self.wakes, wakes.collect());
@@ -41,9 +39,15 @@ impl Board {
             self.candidates.len(),
             ids().filter(|(_, queue)| queue.candidate).count()
         );
-        let alone = self.leases.values().find(|lease| lease.row.suspect);
+        let handled = || self.leases.values().filter(|lease| lease.pull.is_none());
+        let alone = handled().find(|lease| lease.row.suspect);
         assert_eq!(self.alone, alone.map(|lease| lease.fence.sequence));
-        assert!(self.alone.is_none() || self.leases.len() == 1);
+        assert!(self.alone.is_none() || handled().count() == 1);
+        let ends = self.leases.values().filter_map(|lease| {
+            let terms = lease.pull?;
+            Some((terms.ends_at, lease.fence.sequence))
+        });
+        assert_eq!(self.pull_ends, ends.collect());
         let waiting: BTreeSet<u64> = self.ids().flat_map(|id| self.waiting(id)).collect();
         assert!(
             self.suspects
@@ -64,6 +68,8 @@ impl Board {
                 .get(&sequence)
                 .is_some_and(|&conflicts| conflicts > limits::MAX_CONFLICTS)
         });
-        !queue.expiring.is_empty() || serial && queue.in_flight > 0 || queue.next_token().is_some()
+        !queue.expiring.is_empty()
+            || serial && queue.in_handlers() > 0
+            || queue.next_token().is_some()
     }
 }

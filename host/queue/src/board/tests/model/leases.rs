@@ -40,11 +40,12 @@ impl Model {
             exclusive: !claim.alone && entry.conflicts > limits::MAX_CONFLICTS,
             alone: claim.alone,
             pool,
+            pulled: None,
         };
         self.note_start(index, claim.alone);
     }
 
-    fn note_start(&mut self, index: usize, alone: bool) {
+    pub(super) fn note_start(&mut self, index: usize, alone: bool) {
         let Row { queue, place, .. } = self.entries[index].row;
         let turn = (place.priority, place.key);
         let flow = &mut self.queues[queue.0 as usize].flow;
@@ -89,6 +90,7 @@ impl Model {
             exclusive: false,
             alone: false,
             pool: None,
+            pulled: None,
         };
         self.note_start(index, claim.alone);
         self.entries[index].state = State::Gone;
@@ -100,6 +102,10 @@ impl Model {
         else {
             return;
         };
+        self.end_one(index, outcome, roll);
+    }
+
+    pub(super) fn end_one(&mut self, index: usize, outcome: &Outcome, roll: f64) {
         let entry = &mut self.entries[index];
         let State::InFlight { fence, .. } = entry.state else {
             return;

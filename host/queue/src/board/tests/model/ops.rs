@@ -26,6 +26,9 @@ pub(super) enum Op {
     EndStale(Index),
     /// One message conflicts again and again, as far as it is claimed again.
     Conflicts(Index),
+    /// At most so many, of a group several or not, for so long.
+    Pull(Index, usize, bool, u64),
+    Extend(Index, u64),
     Remove(Index),
     Cancel(Index),
     Move(Index, u64),
@@ -50,6 +53,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         HandedBack::DestinationFull,
         HandedBack::ReusedInstance,
         HandedBack::BatchFailed,
+        HandedBack::Released,
     ]);
     let failure =
         (0usize..Reason::ALL.len(), prop::option::of(0u64..30)).prop_map(|(reason, delay)| {
@@ -83,6 +87,8 @@ pub(super) fn ops() -> impl Strategy<Value = Op> {
         12 => accept.prop_map(|(queue, delay, ttl, priority, group, key, size)| Op::Accept(Sent { queue, delay, ttl, priority, group, key, size })),
         16 => Just(Op::Claim),
         14 => (any::<Index>(), outcomes(), 0.0..1.0).prop_map(|(i, outcome, roll)| Op::End(i, outcome, roll)),
+        6 => (any::<Index>(), 1usize..4, any::<bool>(), 0u64..60).prop_map(|(i, most, batch, lasts)| Op::Pull(i, most, batch, lasts)),
+        1 => (any::<Index>(), 0u64..60).prop_map(|(i, lasts)| Op::Extend(i, lasts)),
         1 => any::<Index>().prop_map(Op::EndStale),
         1 => any::<Index>().prop_map(Op::Conflicts),
         2 => any::<Index>().prop_map(Op::Remove),
