@@ -167,7 +167,7 @@ fn a_pin_a_guarantee_and_limits_are_checked() {
     // As when it was raised while the host ran.
     let raised = refused(&whole, |spec| spec.limits.memory = 4 << 30);
     assert!(
-        raised.contains("exceeds the limit of 67108864 bytes; build it with less, or raise `memory` of [handler.orders] and restart the host"),
+        raised.contains("exceeds the limit of 0x4000000 bytes; build it with less, or raise `memory` of [handler.orders] and restart the host"),
         "{raised}"
     );
     load(&guests::ok(), |spec| spec.require = GuaranteeClass::Atomic);
