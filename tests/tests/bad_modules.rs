@@ -150,12 +150,15 @@ fn odd() -> Vec<Bad> {
         (
             "memory",
             module("(memory 65536)"),
-            &["needs 4294967296 bytes of memory to start, but its limit is"],
+            &["a minimum byte size of 4294967296 which exceeds the limit of"],
         ),
         (
             "table",
             module("(table 0xfffffff0 funcref)"),
-            &["needs a table of 4294967280 elements, but its limit is"],
+            &[
+                "element size of 4294967280 which exceeds",
+                "is not a valid component",
+            ],
         ),
         (
             "doubling",

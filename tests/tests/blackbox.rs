@@ -101,7 +101,8 @@ impl Bench {
         let outer = Mounted::new(&image, &folder.path().join("outer"))?;
         let image = outer.at.join("inner.img");
         empty(&image, INNER);
-        run("mkfs.ext4", &["-q", "-F", text(&image)])?;
+        // Smaller blocks than the outer file system's cannot be mounted past the system's memory.
+        run("mkfs.ext4", &["-q", "-F", "-b", "4096", text(&image)])?;
         let inner = Mounted::new(&image, &folder.path().join("inner"))?;
         Ok(Bench {
             inner,

@@ -214,7 +214,7 @@ pub(super) fn read(engine: &Engine, path: &Path) -> Option<Compiled> {
               user can write to, was made there by this program's own compiler, is checked against \
               its hash, and is never changed in place"
 )]
-fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Compiled> {
+pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Compiled> {
     let size = fs::metadata(path)?.len();
     // SAFETY: see the reason above; nothing else is ever passed to this function.
     let component = unsafe { Component::deserialize_file(engine, path) }?;

@@ -73,8 +73,8 @@ impl Default for CompileLimits {
 pub(super) enum CompileError {
     /// The module is at fault.
     Invalid(String),
-    /// An instance needs more to start than the pool has for one.
-    TooLarge(Box<ResourcesRequired>),
+    /// An instance needs more to start than the pool has for one: what it needs, and what the pool says.
+    TooLarge(Box<ResourcesRequired>, String),
     /// Anything else.
     Failed(String),
 }
@@ -139,7 +139,7 @@ impl Compiler {
             .publish(&unfinished.0, &path)
             .map_err(|error| self.unusable(&error))?;
         // Read back as any other, so that what cannot be read is found now.
-        let compiled = cache::read(engine, &path).ok_or_else(|| unfit(&path))?;
+        let compiled = cache::read(engine, &path).ok_or_else(|| unfit(engine, &path))?;
         Ok(Compiled {
             time: Some(time),
             ..compiled
@@ -271,11 +271,15 @@ impl Compiler {
 
 /// Why code that was just compiled cannot be used. An engine without a pool takes whatever is valid,
 /// and can tell what an instance needs.
-fn unfit(path: &Path) -> CompileError {
+fn unfit(engine: &Engine, path: &Path) -> CompileError {
+    let unfit = "the compiled code cannot be used on this host";
+    let Err(error) = cache::map(engine, path) else {
+        return CompileError::Failed(unfit.to_owned());
+    };
     let plain = Engine::new(&engine::config()).ok();
     let compiled = plain.and_then(|plain| cache::read(&plain, path));
     match compiled.and_then(|compiled| compiled.component.resources_required()) {
-        Some(required) => CompileError::TooLarge(Box::new(required)),
-        None => CompileError::Failed("the compiled code cannot be used on this host".to_owned()),
+        Some(required) => CompileError::TooLarge(Box::new(required), format!("{error:#}")),
+        None => CompileError::Failed(format!("{unfit}: {error:#}")),
     }
 }

@@ -41,7 +41,7 @@ pub fn compile_child_main() -> ExitCode {
             ExitCode::FAILURE
         }
         // It has no pool.
-        Err(CompileError::TooLarge(_)) => ExitCode::FAILURE,
+        Err(CompileError::TooLarge(..)) => ExitCode::FAILURE,
     }
 }
 

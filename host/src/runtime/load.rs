@@ -139,7 +139,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 fn compile_error(file: &str, spec: &HandlerSpec, error: CompileError) -> LoadError {
     let file = file.to_owned();
     match error {
-        CompileError::TooLarge(required) => too_large(file, spec, *required),
+        CompileError::TooLarge(required, problem) => too_large(file, spec, *required, &problem),
         CompileError::Invalid(problem) if problem.contains("component model async") => {
             LoadError::Invalid {
                 file,
@@ -248,17 +248,22 @@ fn check_exports(
     }
 }
 
-/// What the pool has no room for: more than the handler may have, as a rule.
-fn too_large(file: String, spec: &HandlerSpec, required: ResourcesRequired) -> LoadError {
-    let memory = required.max_initial_memory_size.unwrap_or(0) * PAGE;
+/// What the pool has no room for: more than the handler may have, as a rule. A part of a component that
+/// is never used takes none, but has to fit as well; and what a handler may have may have been raised
+/// since the pool was made.
+fn too_large(
+    file: String,
+    spec: &HandlerSpec,
+    required: ResourcesRequired,
+    problem: &str,
+) -> LoadError {
     match check_resources(&file, spec, Some(required)) {
         Err(error) => error,
-        Ok(()) => LoadError::Resources {
+        Ok(()) => LoadError::Mismatch {
             file,
-            needs: format!("{memory} bytes of memory to start"),
-            limit: format!(
-                "the host was started when no handler was allowed as much: restart it, so that \
-                 `memory` of [handler.{}] counts",
+            problem: format!(
+                "{}; build it with less, or raise `memory` of [handler.{}] and restart the host",
+                cut(&escaped(problem), MAX_VERDICT),
                 spec.name
             ),
         },

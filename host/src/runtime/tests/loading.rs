@@ -157,10 +157,17 @@ fn a_pin_a_guarantee_and_limits_are_checked() {
         "orders.wasm needs 4294967296 bytes of memory to start, but its limit is 67108864: raise \
          `memory` of [handler.orders]"
     );
+    let unused = wat::parse_str("(component (core module (memory 65536)))").unwrap();
+    let unused = refused(&unused, |_| {});
+    assert!(
+        unused.starts_with("orders.wasm does not fit this host: ")
+            && unused.contains("a minimum byte size of 4294967296 which exceeds the limit of"),
+        "{unused}"
+    );
     // As when it was raised while the host ran.
     let raised = refused(&whole, |spec| spec.limits.memory = 4 << 30);
     assert!(
-        raised.contains("the host was started when no handler was allowed as much: restart it"),
+        raised.contains("exceeds the limit of 0x4000000 bytes; build it with less, or raise `memory` of [handler.orders] and restart the host"),
         "{raised}"
     );
     load(&guests::ok(), |spec| spec.require = GuaranteeClass::Atomic);
