@@ -44,7 +44,6 @@ pub(super) fn routes() -> Vec<Route> {
     let rooms = [
         queues::routes(),
         made::routes(),
-        pull::routes(),
         send::routes(),
         pull::routes(),
         messages::routes(),
