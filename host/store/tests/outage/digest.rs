@@ -80,7 +80,7 @@ fn content(database: &Database) -> Result<u64, redb::Error> {
                 add(&key.value().0.to_le_bytes());
                 add(key.value().1);
             }
-        } else if name == "cron" {
+        } else if name == "cron" || name == "made" {
             let table = reading.open_table(TableDefinition::<&str, &[u8]>::new(name))?;
             for row in table.iter()? {
                 let (key, value) = row?;
