@@ -268,7 +268,7 @@ fn open_sqs(config: &Config) -> Result<Option<(Listening, SqsConfig)>, ServeErro
         SqsAuth::Sigv4 => "requests have to be signed",
     };
     tracing::info!(
-        "the SQS endpoint listens at http://{}; {wanted}",
+        "the SQS endpoint listens at http://{} ({wanted})",
         sqs.listen
     );
     let listening = Listening::Network {

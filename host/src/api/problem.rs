@@ -92,7 +92,7 @@ pub enum Code {
 
 impl Code {
     /// Every code that a host answers with, in the order of their statuses.
-    pub const ANSWERED: [Code; 32] = [
+    pub const ANSWERED: [Code; 34] = [
         Code::BadRequest,
         Code::InvalidMessage,
         Code::ReceiptInvalid,
@@ -110,6 +110,8 @@ impl Code {
         Code::TooSlow,
         Code::MessageInFlight,
         Code::MessageDead,
+        Code::QueueFromFile,
+        Code::TooManyQueues,
         Code::NotPull,
         Code::LeaseLost,
         Code::TooLarge,

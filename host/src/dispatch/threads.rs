@@ -1,9 +1,10 @@
 //! The threads that run handlers and nothing else, in two lanes.
 //!
 //! A delivery begins on the quick threads. One that has computed for longer than
-//! [`QUICK`](crate::runtime::QUICK) goes on on the patient ones. These have a lower priority, and for as
-//! long as quick deliveries come and go they rest after each turn: a scheduler that lets a thread finish
-//! its slice would else hold up each of the steps between a send and its ack. So a few handlers that
+//! [`QUICK`](crate::runtime::QUICK) goes on on the patient ones. For as long as quick deliveries come and
+//! go these rest after each turn: a scheduler that lets a thread finish its slice would else hold up each
+//! of the steps between a send and its ack. A lower priority alone did nothing against that, and would
+//! starve them when other programs keep the machine busy. So a few handlers that
 //! compute for seconds do not hold up those that need microseconds, they always get a fifth of the
 //! machine, and all of it when there is nothing else to do.
 
@@ -18,8 +19,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::runtime::took_long;
 
-/// How much nicer the patient threads are.
-const NICENESS: i32 = 10;
 /// How long a patient thread rests after a turn, which takes about a millisecond, if quick deliveries
 /// ended since the last one.
 const REST: Duration = Duration::from_millis(4);
@@ -132,23 +131,14 @@ impl GuestThreads {
     /// # Errors
     /// When the system has none left.
     pub fn start(threads: usize) -> std::io::Result<Self> {
-        let lane = |name: &str, niceness: i32| {
+        let lane = |name: &str| {
             let mut builder = Builder::new_multi_thread();
-            builder
-                .worker_threads(threads)
-                .thread_name(name)
-                .enable_all();
-            if niceness > 0 {
-                // Of the thread alone. A priority that cannot be lowered is no reason not to run.
-                builder.on_thread_start(move || {
-                    let _ = rustix::process::nice(niceness);
-                });
-            }
-            builder.build()
+            builder.worker_threads(threads).thread_name(name);
+            builder.enable_all().build()
         };
         Ok(GuestThreads {
-            quick: Some(lane("guest", 0)?),
-            patient: Some(lane("patient guest", NICENESS)?),
+            quick: Some(lane("guest")?),
+            patient: Some(lane("patient guest")?),
         })
     }
 
@@ -200,16 +190,15 @@ mod tests {
     use super::*;
     use crate::runtime::note_long;
 
-    /// The threads on which a delivery was polled, one after the other, and their priorities.
-    async fn polled(takes_long: bool) -> Vec<(Option<String>, i32)> {
+    /// The threads on which a delivery was polled, one after the other.
+    async fn polled(takes_long: bool) -> Vec<Option<String>> {
         let threads = GuestThreads::start(1).unwrap();
         let guests = threads.guests();
         let (seen, ended) = (Arc::default(), tokio::sync::oneshot::channel());
         let (told, polls) = (ended.0, Arc::clone(&seen));
         let look = move |seen: &Mutex<Vec<_>>| {
             let name = std::thread::current().name().map(str::to_owned);
-            let priority = rustix::process::getpriority_process(None).unwrap();
-            seen.lock().unwrap().push((name, priority));
+            seen.lock().unwrap().push(name);
         };
         let starting = guests.clone();
         guests.spawn(async move {
@@ -229,10 +218,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_computes_for_long_goes_on_at_a_lower_priority() {
-        let own = rustix::process::getpriority_process(None).unwrap();
-        let quick = (Some("guest".to_owned()), own);
-        let patient = (Some("patient guest".to_owned()), (own + NICENESS).min(19));
+    async fn what_computes_for_long_goes_on_on_the_patient_threads() {
+        let quick = Some("guest".to_owned());
+        let patient = Some("patient guest".to_owned());
         assert_eq!(polled(false).await, [quick.clone(), quick.clone()]);
         assert_eq!(polled(true).await, [quick, patient]);
     }

@@ -12,7 +12,7 @@ use gristmill_queue::{
 use tokio::sync::oneshot;
 
 use crate::filter::DeadFilter;
-use crate::pull::{Asked, PullError, Pulled};
+use crate::pull::{Asked, Pulled, Settled};
 use crate::redrive::{Edited, RedriveOrder, RedriveUnderWay, Redriven};
 use crate::replies::Requested;
 use crate::topics::{Sent, TopicDeclaration, TopicView};
@@ -213,7 +213,7 @@ pub(crate) enum Op {
         queue: QueueName,
         verdicts: Vec<(Fence, Pulled)>,
         /// Nobody hears of it, if the messages are released because who asked for them is gone.
-        reply: Option<Reply<Result<Vec<Result<(), PullError>>, AdminError>>>,
+        reply: Option<Reply<Settled>>,
     },
     PutAside {
         fence: Fence,

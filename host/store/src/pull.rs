@@ -28,6 +28,9 @@ pub enum GroupOrder {
     Batch,
 }
 
+/// What settling is answered with: of each lease, what became of it.
+pub(crate) type Settled = Result<Vec<Result<(), PullError>>, AdminError>;
+
 /// What a pull consumer asks for.
 #[derive(Clone, Debug)]
 pub struct Receive {

@@ -25,6 +25,9 @@ use crate::writer::held::Rest;
 use crate::writer::redrive::Running;
 use crate::{dead, lease, record, redrive, row};
 
+/// A lease of a pull consumer, the message that it is of, and its terms.
+type HeldLease = (Fence, Row, PullTerms);
+
 impl Writer {
     pub(crate) fn restore_queues(&mut self, options: &Options) -> Result<(), Fatal> {
         let fail = |source: redb::Error| Fatal {
@@ -194,7 +197,7 @@ impl Writer {
     fn read_leases(
         &self,
         unsound: Option<&HashSet<u64>>,
-    ) -> Result<(Vec<(Fence, Row, PullTerms)>, Vec<u64>), redb::Error> {
+    ) -> Result<(Vec<HeldLease>, Vec<u64>), redb::Error> {
         let transaction = self.database.begin_read()?;
         let index = transaction.open_table(INDEX)?;
         let (mut held, mut void) = (Vec::new(), Vec::new());

@@ -76,7 +76,7 @@ fn a_damaged_lease_is_told_and_its_message_delivered_again() {
     let host = host.reopen_after(|database| damage(database, LEASE));
     let again = host.receive_one(Q);
     assert_eq!(
-        (again.attempt, bodies(&[again.clone()])),
+        (again.attempt, bodies(std::slice::from_ref(&again))),
         (1, vec!["a".to_owned()])
     );
     let stale = host.settle_pulled(Q, received.fence, Pulled::Ack);

@@ -12,10 +12,7 @@ use super::group::Group;
 use crate::error::{AdminError, Fatal};
 use crate::lease;
 use crate::ops::{Evidence, Reply};
-use crate::pull::{PullError, Pulled};
-
-/// What settling is answered with: of each lease, what became of it.
-type Settled = Result<Vec<Result<(), PullError>>, AdminError>;
+use crate::pull::{PullError, Pulled, Settled};
 
 impl Writer {
     /// Settles leases of pull consumers.
