@@ -60,7 +60,7 @@ pub(super) fn document(routes: &[Route]) -> Value {
     let mut schemas = answering.take_definitions(true);
     // A problem of a newer host is none of this one's.
     if let Some(Value::Object(code)) = schemas.get_mut("Code") {
-        let codes = Code::ANSWERED.map(Code::as_str);
+        let codes = Code::ANSWERED.map(Code::as_str).to_vec();
         *code = match json!({ "type": "string", "description": "What kind of trouble it is; stable.", "enum": codes })
         {
             Value::Object(plain) => plain,
