@@ -54,14 +54,14 @@ impl SqsGate {
             SqsAuth::None => Ok(Identity::everything("anybody")),
             SqsAuth::Sigv4 => {
                 let signed = self.access.sigv4(head, body, SystemTime::now());
-                Ok(signed.map_err(unsigned)?.identity)
+                Ok(signed.map_err(|error| unsigned(&error))?.identity)
             }
         }
     }
 }
 
-fn unsigned(error: SigError) -> SqsError {
-    let kind = match &error {
+fn unsigned(error: &SigError) -> SqsError {
+    let kind = match error {
         SigError::Missing => Kind::MissingAuthenticationToken,
         SigError::Incomplete(_) => Kind::IncompleteSignature,
         SigError::UnknownKey => Kind::InvalidClientTokenId,

@@ -68,15 +68,17 @@ pub(super) fn check(action: &str, ask: &Ask<'_>) -> Result<(), SqsError> {
         },
     };
     let queue = queue.as_ref().map(QueueName::as_str);
-    authorize(ask.caller, action, queue).map_err(denied)?;
+    authorize(ask.caller, action, queue).map_err(|why| denied(&why))?;
     match dead_letters_to(ask) {
         // What dies in a queue is sent to that one.
-        Some(target) => authorize(ask.caller, Action::Send, Some(target.as_str())).map_err(denied),
+        Some(target) => {
+            authorize(ask.caller, Action::Send, Some(target.as_str())).map_err(|why| denied(&why))
+        }
         None => Ok(()),
     }
 }
 
-fn denied(denied: crate::auth::Denied) -> SqsError {
+fn denied(denied: &crate::auth::Denied) -> SqsError {
     SqsError::new(Kind::AccessDenied, denied.to_string())
 }
 

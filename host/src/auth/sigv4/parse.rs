@@ -125,14 +125,13 @@ impl Claim {
         let apart = now.as_second().abs_diff(self.at.as_second());
         let early = self.at > now;
         match self.expires {
+            Some(lasts) if !early && apart <= lasts.as_secs() => {}
             Some(lasts) if !early => {
-                if apart > lasts.as_secs() {
-                    let until = self.at.as_second().saturating_add_unsigned(lasts.as_secs());
-                    return Err(SigError::Expired {
-                        until: shown(Timestamp::from_second(until).unwrap_or(Timestamp::MAX)),
-                        now: shown(now),
-                    });
-                }
+                let until = self.at.as_second().saturating_add_unsigned(lasts.as_secs());
+                return Err(SigError::Expired {
+                    until: shown(Timestamp::from_second(until).unwrap_or(Timestamp::MAX)),
+                    now: shown(now),
+                });
             }
             _ if apart > MAX_SKEW.as_secs() => {
                 return Err(SigError::Skewed {
