@@ -63,19 +63,19 @@ fn queues(typed: &str) -> Result<Queues, String> {
 /// Where the tokens are: with a host that runs, or in the file.
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a run")]
 enum Keeper {
-    Host(Client),
+    Host(Box<Client>),
     File(Access),
 }
 
 impl Keeper {
     async fn find(global: &Global) -> Result<Self, Failure> {
         if global.server()?.is_some() {
-            return Ok(Keeper::Host(Door::host(global).await?));
+            return Ok(Keeper::Host(Box::new(Door::host(global).await?)));
         }
         let folder = global.data_dir(&global.load());
         // A host may be another user's, whose file this is not.
         Ok(match host(&folder).await? {
-            Some(client) => Keeper::Host(client),
+            Some(client) => Keeper::Host(Box::new(client)),
             None => Keeper::File(Access::of(&folder)),
         })
     }

@@ -78,7 +78,7 @@ pub(super) async fn guard(
         Ok(identity) => Arc::new(identity),
         Err(refusal) => {
             guard.note_refusal(&refusal, peer, queue.as_deref());
-            return refusal;
+            return *refusal;
         }
     };
     request
@@ -101,9 +101,9 @@ impl Guard {
         request: &Request,
         peer: Peer,
         queue: Option<&str>,
-    ) -> Result<Identity, Response> {
+    ) -> Result<Identity, Box<Response>> {
         let gate = &self.gate;
-        let refuse = |problem: Problem| problem.into_response();
+        let refuse = |problem: Problem| Box::new(problem.into_response());
         gate.count().map_err(too_often)?;
         gate.check_site(request.headers()).map_err(refuse)?;
         if self.needs == Needs::Nothing {
@@ -139,7 +139,7 @@ fn note(what: &str, who: &str, peer: Peer, queue: Option<&str>, status: u16) {
     tracing::info!(target: "audit", who, from = %peer, what, queue, status, "audit");
 }
 
-fn too_often(TooOften(seconds): TooOften) -> Response {
+fn too_often(TooOften(seconds): TooOften) -> Box<Response> {
     let detail = format!(
         "more is asked than `api.rate` or `api.rate_per_client` allows: try again in {seconds} s"
     );
@@ -147,5 +147,5 @@ fn too_often(TooOften(seconds): TooOften) -> Response {
     response
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from(seconds));
-    response
+    Box::new(response)
 }

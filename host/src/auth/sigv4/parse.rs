@@ -124,24 +124,23 @@ impl Claim {
             .unwrap_or(Timestamp::MAX);
         let apart = now.as_second().abs_diff(self.at.as_second());
         let early = self.at > now;
-        match self.expires {
-            Some(lasts) if !early && apart <= lasts.as_secs() => {}
-            Some(lasts) if !early => {
-                let until = self.at.as_second().saturating_add_unsigned(lasts.as_secs());
-                return Err(SigError::Expired {
-                    until: shown(Timestamp::from_second(until).unwrap_or(Timestamp::MAX)),
-                    now: shown(now),
-                });
+        if let Some(lasts) = self.expires.filter(|_| !early) {
+            if apart <= lasts.as_secs() {
+                return Ok(());
             }
-            _ if apart > MAX_SKEW.as_secs() => {
-                return Err(SigError::Skewed {
-                    signed: self.stamp(),
-                    now: shown(now),
-                });
-            }
-            _ => {}
+            let until = self.at.as_second().saturating_add_unsigned(lasts.as_secs());
+            return Err(SigError::Expired {
+                until: shown(Timestamp::from_second(until).unwrap_or(Timestamp::MAX)),
+                now: shown(now),
+            });
         }
-        Ok(())
+        if apart <= MAX_SKEW.as_secs() {
+            return Ok(());
+        }
+        Err(SigError::Skewed {
+            signed: self.stamp(),
+            now: shown(now),
+        })
     }
 
     /// What signs, of a secret, for this day, region and service.

@@ -142,23 +142,24 @@ fn what_aws_has_published_is_taken() {
 fn nothing_of_a_signed_request_can_be_changed() {
     let (_folder, access) = access();
     let json = Vector::named("json");
-    let mut wrong = Vec::new();
-    wrong.push(Vector {
-        body: json.body.replace("grün", "rot"),
-        ..json.clone()
-    });
-    wrong.push(Vector {
-        method: "PUT".to_owned(),
-        ..json.clone()
-    });
-    wrong.push(Vector {
-        target: "/other".to_owned(),
-        ..json.clone()
-    });
-    wrong.push(Vector {
-        target: "/?a=1".to_owned(),
-        ..json.clone()
-    });
+    let mut wrong = vec![
+        Vector {
+            body: json.body.replace("grün", "rot"),
+            ..json.clone()
+        },
+        Vector {
+            method: "PUT".to_owned(),
+            ..json.clone()
+        },
+        Vector {
+            target: "/other".to_owned(),
+            ..json.clone()
+        },
+        Vector {
+            target: "/?a=1".to_owned(),
+            ..json.clone()
+        },
+    ];
     for (header, value) in [
         ("Host", "evil:9324"),
         ("X-Amz-Target", "AmazonSQS.PurgeQueue"),
@@ -274,7 +275,7 @@ fn what_is_not_signed_or_not_wholly_is_told_apart() {
         assert_eq!((error.code(), error.status()), ("IncompleteSignature", 400));
     }
     // A target that was put in afterwards is not signed.
-    let mut added = get.clone();
+    let mut added = get;
     added
         .headers
         .push(("X-Amz-Target".to_owned(), "AmazonSQS.PurgeQueue".to_owned()));
