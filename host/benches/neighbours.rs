@@ -66,7 +66,7 @@ fn main() {
     let mut before = rig.rate();
     let chosen: Vec<String> = std::env::args().skip(1).collect();
     let is_chosen = |evil: &&str| chosen.iter().any(|word| evil.contains(&**word));
-    let all = !EVILS.iter().any(|evil| is_chosen(&evil));
+    let all = !EVILS.iter().any(is_chosen);
     for evil in EVILS.into_iter().filter(|evil| all || is_chosen(evil)) {
         let ended = rig.evil_ended();
         rig.begin(evil, many);

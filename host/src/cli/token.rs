@@ -61,7 +61,6 @@ fn queues(typed: &str) -> Result<Queues, String> {
 }
 
 /// Where the tokens are: with a host that runs, or in the file.
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a run")]
 enum Keeper {
     Host(Box<Client>),
     File(Access),

@@ -95,7 +95,6 @@ pub(super) async fn guard(
 }
 
 impl Guard {
-    #[expect(clippy::result_large_err, reason = "a refusal is the answer itself")]
     fn admit(
         &self,
         request: &Request,

@@ -16,7 +16,7 @@ fn the_endpoint_is_there_if_it_listens() {
         limits: SqsLimits::Relaxed,
         auth: SqsAuth::None,
     };
-    assert_eq!(least.sqs, Some(sqs.clone()));
+    assert_eq!(least.sqs, Some(sqs));
     let all = good(
         "[sqs]\nlisten = \"0.0.0.0:1\"\nauth = \"sigv4\"\npublic_url = \"https://queue.example/\"\naccount = \"123456789012\"\nregion = \"eu-central-1\"\nlimits = \"strict\"\n",
     );
