@@ -15,7 +15,7 @@ const TOKEN: &str = "GRISTMILL_TOKEN";
 /// Which host on the network is asked, instead of the one on the data folder.
 #[derive(clap::Args, Clone, Default)]
 pub(super) struct Network {
-    /// Ask the host at this URL, such as https://queue.example.com:7733
+    /// Ask the host at this URL, such as `https://queue.example.com:7733`
     #[arg(long, global = true, value_name = "URL", env = SERVER)]
     pub server: Option<String>,
     /// The token to show it; better given in the environment or a file, where others do not see it
