@@ -9,6 +9,7 @@
 
 pub mod backup;
 pub mod body;
+pub mod code;
 pub mod cron;
 pub mod dead;
 pub mod group;
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 pub use backup::{BackupOrder, BackupView};
+pub use code::Code;
 pub use cron::CronView;
 pub use dead::{DeadGroupView, DeadItem, DeadLetterView, DeadPage, FilterView};
 pub use group::{HaltedGroupView, HaltedPage, ResumeOrder};
@@ -46,7 +48,7 @@ pub use handler::{BatchesView, HandlerStatus, HandlerView, VersionView};
 pub use made::{MadeView, OneQueue};
 pub use message::{BatchIn, CopySent, MessageIn, Sent};
 pub use one::{MessageView, MoveOrder, Moved};
-pub use problem::{Code, Problem, ProblemJson};
+pub use problem::{Problem, ProblemJson};
 pub use pull::{LeaseView, ReceiveOrder, SettleOrder, SettledView};
 pub use queue::{QueuePage, QueueView};
 pub use redrive::{Edited, RedriveIn, RedriveOut, RedriveView};

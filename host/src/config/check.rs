@@ -25,7 +25,7 @@ use super::section::Given;
 use super::value::Show;
 use super::{
     Config, Confine, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_api,
-    check_dead, check_flow, check_topic, keys,
+    check_dead, check_flow, check_topic, spelling,
 };
 
 /// Builds the configuration of the file at `source`. Its warnings are left empty.
@@ -41,7 +41,7 @@ pub fn build(
     let mut dead_letters = Vec::new();
     let mut batches = Vec::new();
     for (name, queue) in raw.queues {
-        let key = |leaf: &str| format!("queue.{}.{leaf}", keys::quoted(name.get_ref()));
+        let key = |leaf: &str| format!("queue.{}.{leaf}", spelling::quoted(name.get_ref()));
         let merged = queue.clone().or(&raw.queue_defaults);
         if let Some(target) = &queue.dead_letter {
             dead_letters.push((name.clone(), target.clone()));
@@ -55,7 +55,7 @@ pub fn build(
         match QueueName::new(name.get_ref()) {
             Ok(valid) => drop(queues.insert(valid, queue)),
             Err(error) => {
-                let key = format!("queue.{}", keys::quoted(name.get_ref()));
+                let key = format!("queue.{}", spelling::quoted(name.get_ref()));
                 problems.error(name.span(), &key, error.to_string(), None);
             }
         }
@@ -226,7 +226,7 @@ fn check_log(log: &Given<String>, problems: &mut Problems<'_>) {
     let text = log.get_ref();
     if !text.contains(['=', ',', '[']) {
         if !LEVELS.contains(&text.as_str()) {
-            let cure = keys::did_you_mean(text, LEVELS)
+            let cure = spelling::did_you_mean(text, LEVELS)
                 .unwrap_or_else(|| format!("levels are {}", LEVELS.join(", ")));
             problems.error(log.span(), KEY, format!("`{KEY}` is not a level"), cure);
         }
@@ -263,7 +263,7 @@ fn build_queue(
     host: &HostConfig,
     problems: &mut Problems<'_>,
 ) -> QueueConfig {
-    let key = |leaf: &str| format!("queue.{}.{leaf}", keys::quoted(name.get_ref()));
+    let key = |leaf: &str| format!("queue.{}.{leaf}", spelling::quoted(name.get_ref()));
     let policy = QueuePolicy {
         retry: build_retry(&raw, &key, problems),
         concurrency: or_default(&raw.concurrency, &defaults::CONCURRENCY),

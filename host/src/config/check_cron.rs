@@ -9,7 +9,7 @@ use super::check_topic::Destinations;
 use super::problem::{Place, Problems};
 use super::raw::RawCron;
 use super::section::Given;
-use super::{defaults, keys};
+use super::{defaults, spelling};
 use crate::cron::{CronConfig, CronConfigs, Schedule, ScheduleError};
 
 const SCHEDULE_CURE: &str = "write five fields as crontab has them (minute, hour, day, month, weekday), such as \"0 3 * * *\", or a name such as \"@daily\"";
@@ -40,7 +40,7 @@ fn check_name(name: &Spanned<String>, problems: &mut Problems<'_>) {
     let text = name.get_ref();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if !(1..=defaults::MAX_CRON_NAME).contains(&text.len()) || !text.bytes().all(plain) {
-        let key = format!("cron.{}", keys::quoted(text));
+        let key = format!("cron.{}", spelling::quoted(text));
         let most = defaults::MAX_CRON_NAME;
         problems.error(
             name.span(),
@@ -59,7 +59,7 @@ struct CronCheck<'c, 'p, 't> {
 
 impl CronCheck<'_, '_, '_> {
     fn key(&self, leaf: &str) -> String {
-        format!("cron.{}.{leaf}", keys::quoted(self.name))
+        format!("cron.{}.{leaf}", spelling::quoted(self.name))
     }
 
     fn error(&mut self, leaf: &str, place: Place, message: &str, cure: impl Into<Option<String>>) {
@@ -88,7 +88,7 @@ impl CronCheck<'_, '_, '_> {
                 InvalidMessage::BodyTooLarge { .. } => body.unwrap_or(place),
                 _ => place,
             };
-            let key = format!("cron.{}", keys::quoted(self.name));
+            let key = format!("cron.{}", spelling::quoted(self.name));
             let text = format!("`{key}`: its message would be refused: {problem}");
             self.problems.error(place, &key, text, None);
         }

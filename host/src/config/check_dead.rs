@@ -8,7 +8,7 @@ use gristmill_queue::QueueName;
 use toml::Spanned;
 
 use super::problem::Problems;
-use super::{QueueConfig, keys};
+use super::{QueueConfig, spelling};
 
 /// Fills in the queues that take what dies in others: each is a queue with the name of another.
 pub fn targets(
@@ -18,7 +18,7 @@ pub fn targets(
 ) {
     let mut next: BTreeMap<&str, &str> = BTreeMap::new();
     for (queue, target) in typed {
-        let key = format!("queue.{}.dead_letter", keys::quoted(queue.get_ref()));
+        let key = format!("queue.{}.dead_letter", spelling::quoted(queue.get_ref()));
         let known = queues
             .keys()
             .find(|known| known.as_str() == target.get_ref());
@@ -28,7 +28,7 @@ pub fn targets(
                 target.get_ref()
             );
             let names = queues.keys().map(QueueName::as_str);
-            let cure = keys::did_you_mean(target.get_ref(), names)
+            let cure = spelling::did_you_mean(target.get_ref(), names)
                 .unwrap_or_else(|| "declare it: an empty table is enough".to_owned());
             problems.error(target.span(), &key, message, cure);
             continue;

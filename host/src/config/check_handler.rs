@@ -16,7 +16,7 @@ use super::problem::Problems;
 use super::raw::RawHandler;
 use super::section::Given;
 use super::value::Show;
-use super::{HostConfig, Surroundings, defaults, keys, secrets};
+use super::{HostConfig, Surroundings, defaults, secrets, spelling};
 use crate::runtime::spec::{Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls};
 
 /// What handlers are checked against.
@@ -61,7 +61,7 @@ impl HandlerChecks<'_, '_> {
     /// Whether the handler can have this name. Warns if no queue names it.
     fn check_name(&mut self, name: &Spanned<String>) -> bool {
         let text = name.get_ref();
-        let key = format!("handler.{}", keys::quoted(text));
+        let key = format!("handler.{}", spelling::quoted(text));
         let file = format!("{text}.wasm");
         if let Err(cure) = module_name(&file) {
             let message = format!("{text:?} cannot be the name of a handler");
@@ -78,9 +78,9 @@ impl HandlerChecks<'_, '_> {
             let cure = if let Some(stem) = text.strip_suffix(".wasm") {
                 format!(
                     "write [handler.{}]: the name goes without .wasm",
-                    keys::quoted(stem)
+                    spelling::quoted(stem)
                 )
-            } else if let Some(cure) = keys::did_you_mean(text, used()) {
+            } else if let Some(cure) = spelling::did_you_mean(text, used()) {
                 cure
             } else {
                 format!("write handler = \"{file}\" in the queue's table, or remove this one")
@@ -92,7 +92,7 @@ impl HandlerChecks<'_, '_> {
     }
 
     fn handler(&mut self, name: &str, raw: RawHandler) -> HandlerSpec {
-        let key = |leaf: &str| format!("handler.{}.{leaf}", keys::quoted(name));
+        let key = |leaf: &str| format!("handler.{}.{leaf}", spelling::quoted(name));
         let sha256 = raw.sha256.as_ref().and_then(|given| {
             let digest = digest(given.get_ref());
             if digest.is_none() {

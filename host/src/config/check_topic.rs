@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::check::value;
 use super::problem::Problems;
 use super::raw::{RawTopic, filter_key};
-use super::{QueueConfig, TopicConfig, keys};
+use super::{QueueConfig, TopicConfig, spelling};
 
 /// Names that begin so are the host's own.
 const RESERVED: &str = limits::RESERVED_ATTRIBUTE_PREFIX;
@@ -18,7 +18,7 @@ const RESERVED: &str = limits::RESERVED_ATTRIBUTE_PREFIX;
 pub fn check_reserved(room: &str, name: &Spanned<String>, problems: &mut Problems<'_>) {
     let text = name.get_ref();
     if text.starts_with(RESERVED) {
-        let key = format!("{room}.{}", keys::quoted(text));
+        let key = format!("{room}.{}", spelling::quoted(text));
         let message = format!("{text:?} is a name of the host's own");
         let cure = format!("choose one that does not start with \"{RESERVED}\"");
         problems.error(name.span(), &key, message, cure);
@@ -47,8 +47,8 @@ impl Destinations<'_> {
     /// What to do about a name that is none.
     pub fn cure(&self, name: &str) -> String {
         let names = self.queues.keys().chain(self.topics.keys());
-        keys::did_you_mean(name, names.map(QueueName::as_str))
-            .unwrap_or_else(|| format!("declare it: [queue.{}]", keys::quoted(name)))
+        spelling::did_you_mean(name, names.map(QueueName::as_str))
+            .unwrap_or_else(|| format!("declare it: [queue.{}]", spelling::quoted(name)))
     }
 }
 
@@ -61,7 +61,7 @@ pub fn topics(
     let mut topics = BTreeMap::new();
     for (name, topic) in raw {
         check_reserved("topic", &name, problems);
-        let key = format!("topic.{}", keys::quoted(name.get_ref()));
+        let key = format!("topic.{}", spelling::quoted(name.get_ref()));
         let topic = build(&name, &topic, queues, problems);
         match QueueName::new(name.get_ref()) {
             Ok(valid) if queues.contains_key(&valid) => {
@@ -87,7 +87,7 @@ fn build(
     problems: &mut Problems<'_>,
 ) -> TopicConfig {
     let topic = name.get_ref();
-    let queues_key = format!("topic.{}.queues", keys::quoted(topic));
+    let queues_key = format!("topic.{}.queues", spelling::quoted(topic));
     let mut subscriptions = Vec::new();
     let mut seen = BTreeSet::new();
     let whole = raw.queues.iter().flat_map(|given| given.get_ref());
@@ -99,8 +99,8 @@ fn build(
     for (queue, key, filters) in whole.chain(filtered) {
         let Some((known, _)) = queues.get_key_value(queue.get_ref().as_str()) else {
             let names = queues.keys().map(QueueName::as_str);
-            let cure = keys::did_you_mean(queue.get_ref(), names).unwrap_or_else(|| {
-                format!("declare it: [queue.{}]", keys::quoted(queue.get_ref()))
+            let cure = spelling::did_you_mean(queue.get_ref(), names).unwrap_or_else(|| {
+                format!("declare it: [queue.{}]", spelling::quoted(queue.get_ref()))
             });
             let message = format!("`{key}`: no queue is named {:?}", queue.get_ref());
             problems.error(queue.span(), &key, message, cure);
@@ -128,7 +128,7 @@ fn build(
 }
 
 fn note_count(name: &Spanned<String>, raw: &RawTopic, count: usize, problems: &mut Problems<'_>) {
-    let key = format!("topic.{}", keys::quoted(name.get_ref()));
+    let key = format!("topic.{}", spelling::quoted(name.get_ref()));
     if count > limits::MAX_SUBSCRIPTIONS {
         let most = limits::MAX_SUBSCRIPTIONS;
         let message = format!("`{key}` has {count} subscriptions, but may have {most}");

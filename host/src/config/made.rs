@@ -9,7 +9,7 @@ use gristmill_queue::{QueueName, QueuePolicy};
 use serde_json::{Map, Value};
 
 use super::problem::Severity;
-use super::{Surroundings, keys, parse};
+use super::{Surroundings, parse, spelling};
 
 /// Keys of queues in the file that a queue which is made cannot have.
 const ONLY_IN_THE_FILE: [&str; 4] = ["handler", "batch_size", "batch_wait", "batch_bytes"];
@@ -25,7 +25,7 @@ pub fn policy(name: &QueueName, definition: &Map<String, Value>) -> Result<Queue
     {
         return Err(format!(
             "`{key}` cannot be given to a queue that is made while the host runs: declare [queue.{}] in the configuration, which then takes the queue over with its messages",
-            keys::quoted(name.as_str())
+            spelling::quoted(name.as_str())
         ));
     }
     let mut table = definition.clone();

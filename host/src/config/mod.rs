@@ -26,6 +26,7 @@ mod quantity;
 mod raw;
 mod secrets;
 mod section;
+mod spelling;
 pub mod value;
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::defaults;
-use super::keys;
 use super::problem::{Place, Problems};
+use super::{keys, spelling};
 
 /// A value with its place, if the file has one.
 pub type Given<T> = Option<Spanned<T>>;
@@ -48,7 +48,7 @@ impl<'s, 'd> Section<'s, 'd> {
         if self.path.is_empty() {
             name.to_owned()
         } else {
-            format!("{}.{}", self.path, keys::quoted(name))
+            format!("{}.{}", self.path, spelling::quoted(name))
         }
     }
 
@@ -58,9 +58,9 @@ impl<'s, 'd> Section<'s, 'd> {
             if known.contains(&name.get_ref().as_ref()) {
                 continue;
             }
-            let here = keys::nearest(name.get_ref(), known.iter().copied());
+            let here = spelling::nearest(name.get_ref(), known.iter().copied());
             let all = keys::reference().iter().map(|key| key.name);
-            let meant = here.or_else(|| keys::nearest(name.get_ref(), all));
+            let meant = here.or_else(|| spelling::nearest(name.get_ref(), all));
             if meant.is_none_or(|meant| meant == "secrets") {
                 // Whatever this is, it may be a secret in the wrong place.
                 blot_out(value, problems);
@@ -247,7 +247,7 @@ impl<'s, 'd> Section<'s, 'd> {
             return Some(Spanned::new(text.span(), *chosen));
         }
         let names = || words.iter().map(|(word, _)| *word);
-        let cure = keys::did_you_mean(text.get_ref(), names());
+        let cure = spelling::did_you_mean(text.get_ref(), names());
         let quoted: Vec<String> = names().map(|word| format!("\"{word}\"")).collect();
         let message = format!("must be {}", quoted.join(" or "));
         self.bad(name, text.span(), &message, cure, problems);

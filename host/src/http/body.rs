@@ -55,18 +55,19 @@ pub async fn read_json<T: DeserializeOwned>(request: Request, limit: usize) -> R
         .map_err(|error| Problem::bad_request(format!("the body is not as it should be: {error}")))
 }
 
+/// A `Content-Type` without its parameters, in small letters.
+pub(super) fn media_type(given: &str) -> String {
+    let kind = given.split(';').next().unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
+}
+
 /// A body that says it is something else than JSON is not read as JSON.
 fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(given) = headers.get(CONTENT_TYPE) else {
         return Ok(());
     };
     let given = given.to_str().unwrap_or_default();
-    let kind = given
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let kind = media_type(given);
     if kind == "application/json" || kind.ends_with("+json") {
         return Ok(());
     }

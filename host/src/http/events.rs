@@ -14,6 +14,7 @@ use gristmill_queue::{NewMessage, limits};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::body::media_type;
 use crate::api::{Code, MAX_BATCH, Problem};
 
 /// What the attributes of an event begin with, in headers and in messages.
@@ -38,12 +39,7 @@ pub(super) fn mode(headers: &HeaderMap) -> Result<Mode, Problem> {
         .get(CONTENT_TYPE)
         .and_then(|given| given.to_str().ok());
     let given = given.unwrap_or_default();
-    let kind = given
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let kind = media_type(given);
     if !kind.starts_with(SINGLE) {
         return Ok(Mode::Body);
     }

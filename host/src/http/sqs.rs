@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use axum::http::header::{CONTENT_TYPE, HOST, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -22,7 +22,6 @@ use crate::sqs::error::{Kind, SqsError};
 use crate::sqs::wire::Incoming;
 use crate::sqs::{Reply, Sqs};
 
-const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -85,7 +84,7 @@ pub fn sqs_router(sqs: Sqs, gate: SqsGate) -> Router {
 
 async fn answer(State((sqs, gate)): State<(Sqs, SqsGate)>, mut request: Request) -> Response {
     let mut incoming = head(&request);
-    if is_of_a_page(request.headers()) {
+    if net::is_of_a_page(request.headers()) {
         let message = "Requests that pages make in a browser are not taken.";
         let refused = SqsError::new(Kind::AccessDenied, message);
         return response(sqs.refuse(&incoming, refused));
@@ -107,13 +106,6 @@ async fn answer(State((sqs, gate)): State<(Sqs, SqsGate)>, mut request: Request)
     };
     drop(share);
     response(answered)
-}
-
-/// Whether a browser says that a page has made the request. Any page that somebody looks at could, and a
-/// form is all it takes.
-fn is_of_a_page(headers: &HeaderMap) -> bool {
-    let site = headers.get(SITE);
-    headers.contains_key(ORIGIN) || site.is_some_and(|site| site != "none")
 }
 
 fn refused(problem: Problem) -> SqsError {

@@ -20,7 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use budget::{Budget, MAX_HELD, Share, Spent};
 pub use descriptors::raise_descriptors;
 pub use serve::{ListenError, Listening, listen, serve};
-pub use site::check_site;
+pub use site::{check_site, is_of_a_page};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use trust::{Stream, Trust, TrustError, connect};
 

@@ -37,6 +37,14 @@ pub fn check_site(headers: &HeaderMap, everybody: bool) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a browser says that any page has made the request, be it of this site. For an endpoint where a
+/// form, or a link, is all it takes to change something.
+#[must_use]
+pub fn is_of_a_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    headers.contains_key(ORIGIN) || site.is_some_and(|site| site != "none")
+}
+
 /// Whether this is a name of this machine that no name server has a say in.
 fn is_here(host: &str) -> bool {
     let name = match host.rsplit_once(':') {

@@ -17,19 +17,7 @@ impl Store {
         states: PurgeStates,
         filter: DeadFilter,
     ) -> Result<u64, AdminError> {
-        self.ask(|reply| {
-            Op::Purge(Purge {
-                queue,
-                states,
-                filter,
-                done: 0,
-                dead_after: 0,
-                whole: false,
-                before: None,
-                reply,
-            })
-        })
-        .await?
+        self.remove(queue, states, filter, false).await
     }
 
     /// Removes all messages of a queue, also those that pull consumers hold, and forgets its dedup ids. What
@@ -43,14 +31,25 @@ impl Store {
             scheduled: true,
             dead: false,
         };
+        self.remove(queue, states, DeadFilter::default(), true)
+            .await
+    }
+
+    async fn remove(
+        &self,
+        queue: QueueName,
+        states: PurgeStates,
+        filter: DeadFilter,
+        whole: bool,
+    ) -> Result<u64, AdminError> {
         self.ask(|reply| {
             Op::Purge(Purge {
                 queue,
                 states,
-                filter: DeadFilter::default(),
+                filter,
                 done: 0,
                 dead_after: 0,
-                whole: true,
+                whole,
                 before: None,
                 reply,
             })

@@ -8,9 +8,10 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::only_keys_of;
-use crate::config::keys::{self, Table};
+use crate::config::keys::Table;
 use crate::config::problem::{Place, Problems};
 use crate::config::section::{Given, Section};
+use crate::config::spelling;
 
 /// `[topic.NAME]`
 pub struct RawTopic {
@@ -258,7 +259,7 @@ fn number(value: &DeValue<'_>) -> Option<f64> {
 pub fn filter_key(topic: &str, queue: &str) -> String {
     format!(
         "topic.{}.filter.{}",
-        keys::quoted(topic),
-        keys::quoted(queue)
+        spelling::quoted(topic),
+        spelling::quoted(queue)
     )
 }

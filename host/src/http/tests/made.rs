@@ -18,6 +18,16 @@ impl Stage {
     }
 }
 
+/// The file declares the queue.
+async fn declare_letters(stage: &Stage) {
+    let declared = gristmill_store::Declaration {
+        name: name("letters"),
+        policy: gristmill_queue::QueuePolicy::default(),
+    };
+    let declared = stage.queues.declare(vec![declared], Vec::new());
+    declared.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_queue_is_made_looked_at_changed_and_deleted() {
     let stage = Stage::new().await;
@@ -71,15 +81,7 @@ async fn a_queue_is_made_looked_at_changed_and_deleted() {
 #[tokio::test]
 async fn a_queue_of_the_file_is_changed_there_only() {
     let stage = Stage::new().await;
-    let declared = gristmill_store::Declaration {
-        name: name("letters"),
-        policy: gristmill_queue::QueuePolicy::default(),
-    };
-    stage
-        .queues
-        .declare(vec![declared], Vec::new())
-        .await
-        .unwrap();
+    declare_letters(&stage).await;
     for method in [Method::PUT, Method::DELETE] {
         let refused = stage.queue(method, "{}").await.unwrap_err();
         assert_eq!(refused.code, Code::QueueFromFile);
@@ -101,15 +103,7 @@ async fn the_file_takes_a_made_queue_over_and_lets_it_go_again() {
         .send_all(&name("letters"), message)
         .await
         .unwrap();
-    let declared = gristmill_store::Declaration {
-        name: name("letters"),
-        policy: gristmill_queue::QueuePolicy::default(),
-    };
-    stage
-        .queues
-        .declare(vec![declared], Vec::new())
-        .await
-        .unwrap();
+    declare_letters(&stage).await;
     let shown = stage.queue(Method::GET, "").await.unwrap();
     assert_eq!((shown.get("made"), &shown["ready"]), (None, &1.into()));
     stage.queues.declare(Vec::new(), Vec::new()).await.unwrap();

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::cut::{MAX_BYTES, MAX_LINE, MAX_LINES};
 use super::*;
 
 fn batches(text: Vec<u8>, each: usize) -> (Vec<Batch>, u64) {
