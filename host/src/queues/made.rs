@@ -12,6 +12,7 @@ use gristmill_queue::{QueueName, QueuePolicy, Timestamp, limits};
 use gristmill_store::{AdminError, Declaration, ReadMade, TopicDeclaration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::Queues;
 use crate::config::made::policy;
@@ -73,8 +74,8 @@ pub struct Known {
 #[derive(Default)]
 pub(super) struct Catalogue {
     queues: RwLock<BTreeMap<QueueName, Known>>,
-    /// Held by whoever changes something.
-    changing: tokio::sync::Mutex<()>,
+    /// Held by whoever changes something, until the catalogue says so.
+    changing: Arc<Mutex<()>>,
 }
 
 /// Reads what the store keeps of a made queue.
@@ -209,7 +210,7 @@ impl Queues {
         name: &QueueName,
         edit: impl FnOnce(Option<&Made>, Timestamp) -> Result<Option<Made>, E>,
     ) -> Result<Option<Arc<Made>>, E> {
-        let _changing = self.catalogue.changing.lock().await;
+        let changing = self.begin_change().await;
         if name.as_str().starts_with(RESERVED) {
             return Err(MakeError::Reserved(name.clone()).into());
         }
@@ -221,11 +222,39 @@ impl Queues {
         let Some(made) = edit(before.as_deref(), self.now())? else {
             return Ok(before);
         };
-        let made = self.make(name, made).await?;
+        let made = self.make(name, made, changing).await?;
         Ok(Some(made))
     }
 
-    async fn make(&self, name: &QueueName, made: Made) -> Result<Arc<Made>, MakeError> {
+    async fn begin_change(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.catalogue.changing).lock_owned().await
+    }
+
+    /// Notes in the catalogue what the store has done. Whoever asked may go away meanwhile: then it is done
+    /// all the same, and the next change waits for it.
+    async fn change(
+        &self,
+        changing: OwnedMutexGuard<()>,
+        done: impl Future<Output = Result<(), AdminError>> + Send + 'static,
+        name: QueueName,
+        known: Option<Known>,
+    ) -> Result<(), AdminError> {
+        let catalogue = Arc::clone(&self.catalogue);
+        let noting = tokio::spawn(async move {
+            done.await?;
+            catalogue.set(&name, known);
+            drop(changing);
+            Ok(())
+        });
+        noting.await.unwrap_or(Err(AdminError::Closed))
+    }
+
+    async fn make(
+        &self,
+        name: &QueueName,
+        made: Made,
+        changing: OwnedMutexGuard<()>,
+    ) -> Result<Arc<Made>, MakeError> {
         let invalid = |problem: String| MakeError::Invalid {
             queue: name.clone(),
             problem,
@@ -246,13 +275,15 @@ impl Queues {
             name: name.clone(),
             policy: policy.clone(),
         };
-        self.store.make(declaration, text).await?;
         let made = Arc::new(made);
         let known = Known {
             policy: Arc::new(policy),
             made: Some(Arc::clone(&made)),
         };
-        self.catalogue.set(name, Some(known));
+        let store = self.store.clone();
+        let done = async move { store.make(declaration, text).await };
+        self.change(changing, done, name.clone(), Some(known))
+            .await?;
         Ok(made)
     }
 
@@ -298,12 +329,12 @@ impl Queues {
     /// # Errors
     /// When there is no such queue, or the file declares it.
     pub async fn delete_made(&self, name: &QueueName) -> Result<(), MakeError> {
-        let _changing = self.catalogue.changing.lock().await;
+        let changing = self.begin_change().await;
         if self.known(name).is_some_and(|known| known.made.is_none()) {
             return Err(MakeError::FromFile(name.clone()));
         }
-        self.store.unmake(name.clone()).await?;
-        self.catalogue.set(name, None);
-        Ok(())
+        let (store, unmade) = (self.store.clone(), name.clone());
+        let done = async move { store.unmake(unmade).await };
+        Ok(self.change(changing, done, name.clone(), None).await?)
     }
 }

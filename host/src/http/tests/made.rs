@@ -1,8 +1,11 @@
+use std::task::{Context, Waker};
+
 use http_body_util::Full;
 use hyper::{Method, Request};
 
 use super::{Json, Stage, name};
 use crate::api::Code;
+use crate::queues::{Made, MakeError};
 
 impl Stage {
     async fn queue(&self, method: Method, body: &'static str) -> Result<Json, crate::api::Problem> {
@@ -109,5 +112,30 @@ async fn the_file_takes_a_made_queue_over_and_lets_it_go_again() {
     stage.queues.declare(Vec::new(), Vec::new()).await.unwrap();
     let shown = stage.queue(Method::GET, "").await.unwrap();
     assert_eq!(shown["made"]["definition"]["ttl"], "4d");
+    stage.end().await;
+}
+
+/// What waits for a commit is let go of before that has come.
+fn begin_and_hang_up(asking: impl Future) {
+    let mut asking = std::pin::pin!(asking);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(asking.as_mut().poll(&mut context).is_pending());
+}
+
+/// What the store has done is in the catalogue, also when whoever asked for it has hung up.
+#[tokio::test]
+async fn a_caller_that_hangs_up_leaves_no_doubt_about_a_queue() {
+    let stage = Stage::new().await;
+    let letters = name("letters");
+    let queues = &stage.queues;
+    let making = queues.edit_made(&letters, |_, _| Ok::<_, MakeError>(Some(Made::default())));
+    begin_and_hang_up(making);
+    // Changes come one after the other, so the one before is done when this answers.
+    let settled = |_: Option<&Made>, _| Ok::<_, MakeError>(None);
+    let found = queues.edit_made(&letters, settled).await.unwrap();
+    assert!(found.is_some());
+    begin_and_hang_up(queues.delete_made(&letters));
+    let found = queues.edit_made(&letters, settled).await.unwrap();
+    assert!(found.is_none());
     stage.end().await;
 }
