@@ -62,6 +62,42 @@ fn boto3_of_2023_does_the_same_in_the_older_protocol() {
     all_is_well(&clients::finish(&mut script(bin.join("python"), "boto.py", &host)).unwrap());
 }
 
+/// Makes an access key: its id and its secret.
+fn access_key(host: &Host, can: &str, queues: &str) -> (String, String) {
+    let args = [
+        "token", "create", "boto3", "--aws", "--can", can, "--queues", queues,
+    ];
+    let made = host.done(&args).unwrap();
+    let value = |name: &str| {
+        let line = made.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim_start_matches([' ', '=']).to_owned()
+    };
+    (value("aws_access_key_id"), value("aws_secret_access_key"))
+}
+
+#[test]
+fn an_endpoint_that_wants_signatures_lets_in_who_has_a_key_for_what_it_allows() {
+    let config = CONFIG.replace("[sqs]", "[sqs]\nauth = \"sigv4\"");
+    for requirements in ["requirements.txt", "requirements-2023.txt"] {
+        let Some(bin) = clients::python(requirements).unwrap() else {
+            return;
+        };
+        let mut host = Host::new(&config, &[]).unwrap();
+        host.start().unwrap();
+        let (id, secret) = access_key(&host, "read", "declared");
+        let mut reader = script(bin.join("python"), "signed.py", &host);
+        reader.env("READER", format!("{id} {secret}"));
+        all_is_well(&clients::finish(&mut reader).unwrap());
+        assert!(!host.log().contains(&secret), "the secret is logged");
+        // Whoever may do everything sees what there is to see without signatures.
+        let (id, secret) = access_key(&host, "send,receive,read,manage", "*");
+        let mut all = script(bin.join("python"), "boto.py", &host);
+        all.env("AWS_ACCESS_KEY_ID", id)
+            .env("AWS_SECRET_ACCESS_KEY", secret);
+        all_is_well(&clients::finish(&mut all).unwrap());
+    }
+}
+
 #[test]
 fn the_command_line_of_aws_works() {
     let Some(bin) = clients::python("requirements.txt").unwrap() else {
