@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use gristmill_tests::{Host, clients, workspace};
+use gristmill_tests::{Host, clients, gristmill, workspace};
 
 /// Port 0: any that is free; the host says which in its log.
 const CONFIG: &str = "[sqs]\nlisten = \"127.0.0.1:0\"\n\n[queue.declared]\n";
@@ -284,16 +284,22 @@ fn the_examples_of_the_document_work() {
     }
     let found = examples("console");
     assert!(!found.is_empty());
+    let own = gristmill().unwrap().parent().unwrap().to_owned();
+    let paths = std::env::var_os("PATH").unwrap();
+    let path = std::iter::once(own).chain(std::env::split_paths(&paths));
+    let path = std::env::join_paths(path).unwrap();
     for example in found {
         let mut typed = String::from("set -e\n");
         for line in example.lines() {
-            let line = line.strip_prefix("$ curl ").unwrap();
+            let line = line.strip_prefix("$ ").unwrap();
             // What the host refuses is not taken for an answer.
-            typed.push_str(&format!("curl --fail --silent --show-error {line}\n"));
+            typed.push_str(&line.replacen("curl ", "curl --fail --silent --show-error ", 1));
+            typed.push('\n');
         }
         clients::finish(
             Command::new("sh")
                 .args(["-c", &typed])
+                .env("PATH", &path)
                 .current_dir(host.folder()),
         )
         .unwrap();
