@@ -247,11 +247,14 @@ fn the_map_names_every_room() {
 #[test]
 fn copies_of_the_interface_are_equal() {
     let original = fs::read_to_string(workspace().join("wit/queue.wit")).unwrap();
-    let copy = fs::read_to_string(workspace().join("sdk/rust/wit/queue.wit")).unwrap();
-    assert!(
-        original == copy,
-        "wit/queue.wit and sdk/rust/wit/queue.wit differ: copy the former"
-    );
+    for sdk in ["rust", "js"] {
+        let path = format!("sdk/{sdk}/wit/queue.wit");
+        let copy = fs::read_to_string(workspace().join(&path)).unwrap();
+        assert!(
+            original == copy,
+            "wit/queue.wit and {path} differ: copy the former"
+        );
+    }
 }
 
 #[test]
