@@ -247,7 +247,7 @@ fn the_map_names_every_room() {
 #[test]
 fn copies_of_the_interface_are_equal() {
     let original = fs::read_to_string(workspace().join("wit/queue.wit")).unwrap();
-    for sdk in ["rust", "js"] {
+    for sdk in ["rust", "js", "python/src/gristmill"] {
         let path = format!("sdk/{sdk}/wit/queue.wit");
         let copy = fs::read_to_string(workspace().join(&path)).unwrap();
         assert!(
