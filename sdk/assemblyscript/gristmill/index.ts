@@ -180,7 +180,6 @@ export function deliver(at: usize): usize {
   const call = registered;
   if (call === null) throw new Error("no handler: call handler() where the program begins");
   const result = call(messageAt(at));
-  received.push(at);
   memory.fill(RESULT, 0, 32);
   if (result.failure >= 0) {
     store<u8>(RESULT, 1);

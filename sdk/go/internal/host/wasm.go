@@ -55,6 +55,7 @@ type wireOutcome struct {
 	failed  uint8
 	failure struct {
 		tag    uint8
+		_      [7]byte
 		reason text
 		delay  uint64
 	}
@@ -76,6 +77,7 @@ type wireOutgoing struct {
 var (
 	_ [184]byte = [unsafe.Sizeof(wireMessage{})]byte{}
 	_ [144]byte = [unsafe.Sizeof(wireOutgoing{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(wireOutcome{})]byte{}
 )
 
 // held is what the host or the handler still points to by number. Nothing moves in Go's heap.
