@@ -3,6 +3,7 @@
 package host
 
 import (
+	"runtime/debug"
 	"structs"
 	"unsafe"
 )
@@ -98,13 +99,40 @@ func release() {
 	held = held[:0]
 }
 
-// Memory for what the host passes in. The adapter for WASI asks elsewhere.
+// Memory for what the host passes in. While it asks, it may not be called, and the collector calls it: it
+// reads the clock. So none runs between calls, nor while a function of the host runs that may answer with much;
+// what answers with little has a place for that.
+
+func init() { debug.SetGCPercent(-1) }
+
+// How much the heap grows between two collections, in percent; as Go has it.
+const collecting = 100
+
+// quietly calls a function of the host with the collector at rest. To end it waits for one that is at work.
+func quietly(call func()) {
+	debug.SetGCPercent(-1)
+	call()
+	debug.SetGCPercent(collecting)
+}
+
+// little is where short answers are put: ids, secrets, reasons.
+var (
+	little     [1 << 10]uint64
+	littleUsed uint32
+)
 
 //go:wasmexport cabi_export_realloc
 func exportRealloc(_ unsafe.Pointer, _, _, size uint32) unsafe.Pointer { return hold(uintptr(size)) }
 
 //go:wasmexport cabi_import_realloc
-func importRealloc(_ unsafe.Pointer, _, _, size uint32) unsafe.Pointer { return hold(uintptr(size)) }
+func importRealloc(_ unsafe.Pointer, _, align, size uint32) unsafe.Pointer {
+	begin := (littleUsed + align - 1) &^ (align - 1)
+	if begin+size <= uint32(unsafe.Sizeof(little)) {
+		littleUsed = begin + size
+		return unsafe.Add(unsafe.Pointer(&little), begin)
+	}
+	return hold(uintptr(size))
+}
 
 // The adapter takes two pieces of 64 KiB once, for its stack and its state, while Go's own start is under
 // way: there is no heap yet, and memory must not grow behind the back of Go's allocator.
@@ -148,7 +176,7 @@ func lowerNumber(n uint64) optionalU64 {
 	return optionalU64{some: 1, value: n}
 }
 
-// Texts from the host are in memory that it got from here, and are not copied.
+// What the host passes to a call is in memory that is not used again, and is not copied; what it answers is.
 
 func (t text) lift() []byte {
 	if t.size == 0 {
@@ -158,6 +186,8 @@ func (t text) lift() []byte {
 }
 
 func (t text) liftText() string { return string(t.lift()) }
+
+func (t text) copied() []byte { return append([]byte{}, t.lift()...) }
 
 func (t optionalText) lift() string {
 	if t.some == 0 {
@@ -202,6 +232,7 @@ func optionAt(offset uintptr) (string, bool) {
 
 //go:wasmexport gristmill:queue/handler@0.1.0#handle
 func handle(message unsafe.Pointer) unsafe.Pointer {
+	debug.SetGCPercent(collecting)
 	is := call(lift((*wireMessage)(message)))
 	outcome = wireOutcome{}
 	if is.Kind != OK {
@@ -213,6 +244,7 @@ func handle(message unsafe.Pointer) unsafe.Pointer {
 			*(*uint64)(unsafe.Pointer(&outcome.failure.reason)) = is.DelayMS
 		}
 	}
+	debug.SetGCPercent(-1)
 	return unsafe.Pointer(&outcome)
 }
 
@@ -361,46 +393,53 @@ func bodyFailure(at uintptr) error {
 
 func Send(to string, message *Outgoing) (string, error) {
 	lowerOutgoing(to, message)
+	littleUsed = 0
 	producerSend(unsafe.Pointer(&request), answer)
 	return sent()
 }
 
 func Reply(to string, message *Outgoing) (string, error) {
 	lowerOutgoing(to, message)
+	littleUsed = 0
 	producerReply(unsafe.Pointer(&request), answer)
 	return sent()
 }
 
 func StateGet(key string) ([]byte, error) {
 	k := lowerText(key)
-	stateGet(k.data, k.size, answer)
+	littleUsed = 0
+	quietly(func() { stateGet(k.data, k.size, answer) })
 	if err := stored(); err != nil || byteAt(8) == 0 {
 		return nil, err
 	}
-	return textAt(12).lift(), nil
+	return textAt(12).copied(), nil
 }
 
 func StateSet(key string, value []byte) error {
 	k, v := lowerText(key), lower(value)
+	littleUsed = 0
 	stateSet(k.data, k.size, v.data, v.size, answer)
 	return stored()
 }
 
 func StateRemove(key string) error {
 	k := lowerText(key)
+	littleUsed = 0
 	stateRemove(k.data, k.size, answer)
 	return stored()
 }
 
 func StateAdd(key string, delta int64) error {
 	k := lowerText(key)
+	littleUsed = 0
 	stateAdd(k.data, k.size, delta, answer)
 	return stored()
 }
 
 func StateKeys(prefix, after string, limit uint32) ([]string, error) {
 	p, a := lowerText(prefix), lowerOptional(after)
-	stateListKeys(p.data, p.size, uint32(a.some), a.value.data, a.value.size, limit, answer)
+	littleUsed = 0
+	quietly(func() { stateListKeys(p.data, p.size, uint32(a.some), a.value.data, a.value.size, limit, answer) })
 	if err := stored(); err != nil {
 		return nil, err
 	}
@@ -418,6 +457,7 @@ func RollbackTo(mark uint32) { transactionRollbackTo(mark) }
 func Remaining() uint64 { return deliveryRemaining() }
 
 func Extend(need uint64) (uint64, error) {
+	littleUsed = 0
 	deliveryExtend(need, answer)
 	if byteAt(0) != 0 {
 		return 0, &Error{Code: LimitReached + Code(byteAt(8))}
@@ -441,18 +481,21 @@ func MaxAttempts() uint32 {
 }
 
 func PreviousFailure() (string, bool) {
+	littleUsed = 0
 	deliveryPreviousFailure(answer)
 	return optionAt(0)
 }
 
 func Secret(name string) (string, bool) {
 	n := lowerText(name)
+	littleUsed = 0
 	secretsGet(n.data, n.size, answer)
 	return optionAt(0)
 }
 
 func BodySize(of string) (uint64, error) {
 	id := lowerText(of)
+	littleUsed = 0
 	bodySize(id.data, id.size, answer)
 	if byteAt(0) != 0 {
 		return 0, bodyFailure(8)
@@ -462,9 +505,10 @@ func BodySize(of string) (uint64, error) {
 
 func BodyRead(of string, offset uint64, most uint32) ([]byte, error) {
 	id := lowerText(of)
-	bodyRead(id.data, id.size, offset, most, answer)
+	littleUsed = 0
+	quietly(func() { bodyRead(id.data, id.size, offset, most, answer) })
 	if byteAt(0) != 0 {
 		return nil, bodyFailure(4)
 	}
-	return textAt(4).lift(), nil
+	return textAt(4).copied(), nil
 }
