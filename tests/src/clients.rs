@@ -17,6 +17,9 @@ use crate::workspace;
 /// One set-up at a time in this process.
 static SETTING_UP: Mutex<()> = Mutex::new(());
 
+/// Where what was set up for the clients lies, in `target`.
+const CLIENTS: &str = "clients";
+
 /// The folder of the scripts, and of what they need to have installed.
 #[must_use]
 pub fn scripts() -> PathBuf {
@@ -29,22 +32,26 @@ pub fn scripts() -> PathBuf {
 /// # Errors
 /// When it has to be there, and is not.
 pub fn python(requirements: &str) -> Result<Option<PathBuf>> {
-    available("Python", || {
-        let wanted = scripts().join(requirements);
-        let stem = wanted.file_stem().context("a file of requirements")?;
-        set_up(stem.into(), &[&wanted], |folder| {
-            run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-            let mut pip = Command::new(folder.join("bin/pip"));
-            pip.args([
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--requirement",
-            ]);
-            run(pip.arg(&wanted))
-        })
+    available("clients in Python", || {
+        set_up_python(CLIENTS, &scripts().join(requirements))
     })
     .map(|folder| folder.map(|folder| folder.join("bin")))
+}
+
+/// An environment of Python with what a file of requirements names, in a folder of `target`.
+pub(crate) fn set_up_python(root: &str, requirements: &Path) -> Result<PathBuf> {
+    let stem = requirements.file_stem().context("a file of requirements")?;
+    set_up(root, stem.into(), &[requirements], |folder| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+        ]);
+        run(pip.arg(requirements))
+    })
 }
 
 /// The folder with the packages of `package.json`; `None`, and a line that says why, if Node is not to be
@@ -53,20 +60,23 @@ pub fn python(requirements: &str) -> Result<Option<PathBuf>> {
 /// # Errors
 /// When it has to be there, and is not.
 pub fn node() -> Result<Option<PathBuf>> {
-    available("Node", || {
-        let files = ["package.json", "package-lock.json"].map(|name| scripts().join(name));
-        let [manifest, lock] = &files;
-        set_up("node".into(), &[manifest, lock], |folder| {
-            run(Command::new("node").arg("--version"))?;
-            fs::create_dir_all(folder)?;
-            for file in &files {
-                let name = file.file_name().context("a file of npm")?;
-                fs::copy(file, folder.join(name))?;
-            }
-            let mut npm = Command::new("npm");
-            npm.args(["ci", "--no-audit", "--no-fund", "--silent"]);
-            run(npm.current_dir(folder))
-        })
+    available("clients in Node", || set_up_node(CLIENTS, &scripts()))
+}
+
+/// What a `package.json` names, in a folder of `target`.
+pub(crate) fn set_up_node(root: &str, scripts: &Path) -> Result<PathBuf> {
+    let files = ["package.json", "package-lock.json"].map(|name| scripts.join(name));
+    let [manifest, lock] = &files;
+    set_up(root, "node".into(), &[manifest, lock], |folder| {
+        run(Command::new("node").arg("--version"))?;
+        fs::create_dir_all(folder)?;
+        for file in &files {
+            let name = file.file_name().context("a file of npm")?;
+            fs::copy(file, folder.join(name))?;
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund", "--silent"]);
+        run(npm.current_dir(folder))
     })
 }
 
@@ -87,12 +97,13 @@ pub fn finish(command: &mut Command) -> Result<String> {
     Ok(written)
 }
 
-fn available(what: &str, find: impl FnOnce() -> Result<PathBuf>) -> Result<Option<PathBuf>> {
+/// What was found. If nothing was, that is said, or is an error where it has to be there.
+pub(crate) fn available<T>(what: &str, find: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
     match find() {
         Ok(found) => Ok(Some(found)),
-        Err(error) if is_required() => Err(error.context(format!("{what} has to be there"))),
+        Err(error) if is_required() => Err(error.context(format!("{what} have to be there"))),
         Err(error) => {
-            println!("SKIP: clients in {what} are left out: {error:#}");
+            println!("SKIP: {what} are left out: {error:#}");
             Ok(None)
         }
     }
@@ -105,12 +116,13 @@ fn is_required() -> bool {
 
 /// Sets a folder up unless that was done for the same files. Processes take turns.
 fn set_up(
+    root: &str,
     name: OsString,
     files: &[&Path],
     install: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
     let _one = SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner);
-    let root = workspace().join("target").join("clients");
+    let root = workspace().join("target").join(root);
     fs::create_dir_all(&root)?;
     let lock = File::create(root.join("lock"))?;
     flock(&lock, FlockOperation::LockExclusive)?;
@@ -132,7 +144,7 @@ fn set_up(
     Ok(folder)
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     finish(command).map(drop)
 }
 

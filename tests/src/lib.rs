@@ -14,6 +14,7 @@ mod queue;
 mod rng;
 mod socket;
 mod start;
+pub mod toolchains;
 
 pub use ask::Output;
 pub use build::{Guests, cargo, commit, gristmill, guests, kept, workspace};
