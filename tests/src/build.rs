@@ -12,10 +12,11 @@ use anyhow::{Context, Result, bail, ensure};
 const TARGET: &str = "wasm32-wasip2";
 
 /// The packages of `handlers/`, each of which becomes a module of its name.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "bench",
     "misbehave",
     "orders",
+    "probe",
     "sink",
     "tally",
     "thumbnail",

@@ -9,6 +9,7 @@ mod build;
 pub mod clients;
 mod history;
 mod host;
+pub mod languages;
 mod network;
 mod queue;
 mod rng;

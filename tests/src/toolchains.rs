@@ -148,10 +148,11 @@ fn read(path: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
     Ok(())
 }
 
-/// A module of a file in JavaScript or TypeScript, by the build of the SDK.
+/// A module of a file in JavaScript or TypeScript, by the build of the SDK; `None` if Node is not to be had
+/// here.
 ///
 /// # Errors
-/// When it does not build; `Ok(None)` if Node is not to be had here.
+/// When it does not build.
 pub fn javascript(name: &str, file: &str) -> Result<Option<PathBuf>> {
     let Some(node) = node()? else {
         return Ok(None);
@@ -171,22 +172,27 @@ pub fn javascript(name: &str, file: &str) -> Result<Option<PathBuf>> {
     .map(Some)
 }
 
-/// A module of a file in Python, by the build of the SDK.
+/// A module of a file in Python, by the build of the SDK; `others` are files that it imports. `None` if Python
+/// is not to be had here.
 ///
 /// # Errors
-/// When it does not build; `Ok(None)` if Python is not to be had here.
-pub fn python_module(name: &str, file: &str) -> Result<Option<PathBuf>> {
+/// When it does not build.
+pub fn python_module(name: &str, file: &str, others: &[&str]) -> Result<Option<PathBuf>> {
     let Some(bin) = python()? else {
         return Ok(None);
     };
-    module(name, &["sdk/python/src", file], |output| {
-        let mut build = Command::new(bin.join("python"));
-        build.args(["-m", "gristmill"]).arg(workspace().join(file));
-        build.arg("-o").arg(output);
-        build.env("PYTHONPATH", workspace().join("sdk/python/src"));
-        build.env("PYTHONDONTWRITEBYTECODE", "1");
-        run(&mut build)
-    })
+    module(
+        name,
+        &[&["sdk/python/src", file], others].concat(),
+        |output| {
+            let mut build = Command::new(bin.join("python"));
+            build.args(["-m", "gristmill"]).arg(workspace().join(file));
+            build.arg("-o").arg(output);
+            build.env("PYTHONPATH", workspace().join("sdk/python/src"));
+            build.env("PYTHONDONTWRITEBYTECODE", "1");
+            run(&mut build)
+        },
+    )
     .map(Some)
 }
 

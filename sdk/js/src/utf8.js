@@ -20,13 +20,6 @@ export function decode(bytes, fatal) {
   }
 }
 
-/** Lead bytes of two, three and four bytes: mask of the rest of the character, and the least it may be. */
-const LEADS = [
-  [0xe0, 0xc0, 1, 0x80],
-  [0xf0, 0xe0, 2, 0x800],
-  [0xf8, 0xf0, 3, 0x10000],
-];
-
 function lossy(bytes) {
   let text = "";
   for (let at = 0; at < bytes.length; ) {
@@ -37,18 +30,27 @@ function lossy(bytes) {
   return text;
 }
 
+/** How many bytes follow a lead byte, and between what the first of them has to lie. */
+function following(lead) {
+  if (lead >= 0xc2 && lead <= 0xdf) return [1, 0x80, 0xbf];
+  if (lead >= 0xe0 && lead <= 0xef) return [2, lead === 0xe0 ? 0xa0 : 0x80, lead === 0xed ? 0x9f : 0xbf];
+  if (lead >= 0xf0 && lead <= 0xf4) return [3, lead === 0xf0 ? 0x90 : 0x80, lead === 0xf4 ? 0x8f : 0xbf];
+  return null;
+}
+
+/** The character at a place, and how many bytes it has; U+FFFD for the beginning of one that breaks off. */
 function character(bytes, at) {
   const first = bytes[at];
   if (first < 0x80) return [first, 1];
-  const lead = LEADS.find(([mask, is]) => (first & mask) === is);
-  if (!lead) return [0xfffd, 1];
-  const [mask, , more, least] = lead;
-  let point = first & ~mask;
+  const parts = following(first);
+  if (!parts) return [0xfffd, 1];
+  let [more, least, most] = parts;
+  let point = first & (0x3f >> more);
   for (let i = 1; i <= more; i += 1) {
     const next = bytes[at + i];
-    if (next === undefined || (next & 0xc0) !== 0x80) return [0xfffd, i];
+    if (next === undefined || next < least || next > most) return [0xfffd, i];
     point = (point << 6) | (next & 0x3f);
+    [least, most] = [0x80, 0xbf];
   }
-  const good = point >= least && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
-  return good ? [point, more + 1] : [0xfffd, 1];
+  return [point, more + 1];
 }

@@ -1,0 +1,93 @@
+//! The languages that handlers are written in here, one row each: how its modules are built from source.
+//!
+//! The suite in `tests/tests/conformance.rs` runs all of them, and the binary `languages` measures them. A
+//! new language is a row in [`LANGUAGES`].
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::toolchains::{javascript, python_module};
+use crate::{guests, workspace};
+
+/// Builds a module; `None`, after a line that says why, if this machine does not have what it takes.
+pub type Build = fn() -> Result<Option<PathBuf>>;
+
+/// How a language makes handlers.
+#[derive(Clone, Copy, Debug)]
+pub struct Language {
+    /// A short name; part of the names of its queues and handlers.
+    pub name: &'static str,
+    /// What people call it, and how it is built.
+    pub title: &'static str,
+    /// The example `orders`, which behaves as `handlers/orders` does.
+    pub orders: Build,
+    /// The fixture `probe`, which behaves as `handlers/probe` does.
+    pub probe: Build,
+    /// What is told of the error with which `orders` says that the gateway is down, beside what it says: where
+    /// it was raised, if the language tells.
+    pub traced: &'static [&'static str],
+    /// What a dead letter tells of a mistake that nobody handled.
+    pub crash: &'static [&'static str],
+}
+
+/// All of them.
+pub const LANGUAGES: &[Language] = &[
+    Language {
+        name: "rust",
+        title: "Rust",
+        orders: || Ok(Some(guests()?.path("orders"))),
+        probe: || Ok(Some(guests()?.path("probe"))),
+        traced: &[],
+        crash: &["index out of bounds", "handlers/probe/src/lib.rs"],
+    },
+    Language {
+        name: "js",
+        title: "JavaScript, bundled",
+        orders: || javascript("orders-js", "sdk/js/examples/orders/orders.js"),
+        probe: || javascript("probe-js", "sdk/js/examples/probe/probe.js"),
+        traced: &["at charge", "examples/orders/orders.js:"],
+        crash: &["TypeError: ", "at handle", "examples/probe/probe.js:"],
+    },
+    Language {
+        name: "ts",
+        title: "TypeScript",
+        orders: || javascript("orders-ts", "sdk/js/examples/orders-ts/orders.ts"),
+        probe: || javascript("probe-js", "sdk/js/examples/probe/probe.js"),
+        traced: &["at charge", "examples/orders-ts/orders.ts:"],
+        crash: &["TypeError: ", "at handle"],
+    },
+    // One component shows both: it takes twenty seconds to build, and twelve to compile.
+    Language {
+        name: "python",
+        title: "Python",
+        orders: python,
+        probe: python,
+        traced: &[
+            "ConnectionError: ",
+            "Traceback (most recent call last):",
+            "orders.py\", line ",
+            "in charge",
+            "raise ConnectionError(",
+        ],
+        crash: &[
+            "IndexError: list index out of range",
+            "probe.py\", line ",
+            "in handle",
+        ],
+    },
+];
+
+fn python() -> Result<Option<PathBuf>> {
+    python_module(
+        "probe-python",
+        "sdk/python/examples/probe.py",
+        &["sdk/python/examples/orders/orders.py"],
+    )
+}
+
+/// A file that is a handler as it is.
+#[must_use]
+pub fn plain(file: &str) -> PathBuf {
+    workspace().join(file)
+}
