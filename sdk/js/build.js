@@ -8,11 +8,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync, mkdirSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, parse, relative, resolve } from "node:path";
+import { basename, dirname, join, parse, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { lineTable, translator } from "./lines.js";
 
 const SDK = dirname(fileURLToPath(import.meta.url));
+/** The name of the module that is made for each handler. */
+const ENTRY = "gristmill-entry.js";
 const USAGE = "usage: gristmill-build FILE [-o FILE.wasm]";
 /** Interfaces of the host that a handler may import, each the name of a file of the SDK. */
 const INTERFACES = ["producer", "state", "transaction", "delivery", "secrets", "body"];
@@ -55,7 +57,7 @@ function world(interfaces) {
 
 async function bundle(esbuild, file, interfaces) {
   return esbuild.build({
-    stdin: { contents: entry(file, interfaces), resolveDir: dirname(file), sourcefile: "entry.js", loader: "js" },
+    stdin: { contents: entry(file, interfaces), resolveDir: dirname(file), sourcefile: ENTRY, loader: "js" },
     alias: {
       gristmill: join(SDK, "src/index.js"),
       "gristmill/entry": join(SDK, "src/entry.js"),
@@ -84,10 +86,22 @@ function used({ metafile }) {
   return INTERFACES.filter((name) => files.has(join(SDK, "src", `${name}.js`)));
 }
 
+/** A source file, from the folder of the handler; nothing for those that are not the user's. */
+function shown(path, folder) {
+  const own = basename(path) === ENTRY || path.startsWith(join(SDK, "src") + sep);
+  return own ? "" : relative(folder, path);
+}
+
+/** What the engine says of the top level of the program, without what is about our own part of it. */
+function told(message, name, map) {
+  const said = message.replace(/^.*JavaScript module evaluation: (Error: )?/s, "");
+  const lines = translator(name, map)(said).split("\n");
+  return lines.filter((line) => !line.includes(`(/${name}:`)).join("\n").trimEnd();
+}
+
 /** The statement that gives the SDK the lines of the bundle, for stack traces; declared, so that it may stand last. */
 function lines(name, { sources, mappings }) {
-  const own = (source) => source.endsWith("entry.js") || resolve(source).startsWith(`${SDK}/src/`);
-  const table = { name, sources: sources.map((source) => own(source) ? "" : source), lines: lineTable(mappings) };
+  const table = { name, sources, lines: lineTable(mappings) };
   return `function gristmillLines() { return ${JSON.stringify(table)}; }`;
 }
 
@@ -113,6 +127,7 @@ export async function build(file, output) {
   const { outputFiles } = await bundle(esbuild, source, interfaces);
   const text = (extension) => outputFiles.find(({ path }) => path.endsWith(extension)).text;
   const map = JSON.parse(text(".js.map"));
+  map.sources = map.sources.map((path) => shown(resolve(path), dirname(source)));
   const name = `${parse(source).name}.js`;
   const bundled = `${text(".js")}\n${lines(name, map)}`;
   const folder = mkdtempSync(join(tmpdir(), "gristmill-build-"));
@@ -130,7 +145,7 @@ export async function build(file, output) {
       jsPath: join(folder, name),
       moduleRoot: folder,
       sync: true,
-    }).catch((error) => { throw new Error(translator(name, map)(error.message)); });
+    }).catch((error) => { throw new Error(told(error.message, name, map)); });
     // Whole or not at all: a host may be watching the folder.
     const unfinished = join(dirname(resolve(output)), `.${basename(output)}.new`);
     writeFileSync(unfinished, component);

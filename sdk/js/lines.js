@@ -43,6 +43,6 @@ export function translator(name, map) {
   const place = new RegExp(`/?${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}:(\\d+)(?::\\d+)?`, "g");
   return (text) => text.replace(place, (whole, line) => {
     const found = table[Number(line)];
-    return found ? `${map.sources[found[0]]}:${found[1]}` : whole;
+    return found && map.sources[found[0]] ? `${map.sources[found[0]]}:${found[1]}` : whole;
   });
 }

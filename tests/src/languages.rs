@@ -46,15 +46,15 @@ pub const LANGUAGES: &[Language] = &[
         title: "JavaScript, bundled",
         orders: || javascript("orders-js", "sdk/js/examples/orders/orders.js"),
         probe: || javascript("probe-js", "sdk/js/examples/probe/probe.js"),
-        traced: &["at charge", "examples/orders/orders.js:"],
-        crash: &["TypeError: ", "at handle", "examples/probe/probe.js:"],
+        traced: &["at charge", "(orders.js:"],
+        crash: &["TypeError: ", "at handle", "(probe.js:"],
     },
     Language {
         name: "ts",
         title: "TypeScript",
         orders: || javascript("orders-ts", "sdk/js/examples/orders-ts/orders.ts"),
         probe: || javascript("probe-js", "sdk/js/examples/probe/probe.js"),
-        traced: &["at charge", "examples/orders-ts/orders.ts:"],
+        traced: &["at charge", "(orders.ts:"],
         crash: &["TypeError: ", "at handle"],
     },
     // One component shows both: it takes twenty seconds to build, and twelve to compile.

@@ -1,6 +1,9 @@
 // Stack traces in the words of the source files, in components that were bundled. The build leaves a table
 // of the lines of the bundle; a file that was not bundled has none, and its traces are right as they are.
 
+/** A frame of this SDK: where the host keeps it, or where npm does. */
+const OWN = /[\s(]\/gristmill\/[a-z0-9]+\.js:|\/node_modules\/gristmill\/src\//;
+
 let table = null;
 
 /** `name` of the bundle, `sources` by their names, and `lines` of the bundle from 1 on: `[source, line]`. */
@@ -10,10 +13,10 @@ export function setTable(found) {
 
 /** A stack with the places in the source files, and without the frames of this SDK. */
 export function translate(stack) {
-  const lines = stack.split("\n").filter((line) => !/\bgristmill\/src\/[a-z0-9]+\.js/.test(line));
+  const lines = stack.split("\n").filter((line) => !OWN.test(line));
   if (!table) return lines.join("\n");
   return lines.flatMap((line) => {
-    const parts = /^(.*?)\/?([^/\s(]+):(\d+)(?::\d+)?(\)?)\s*$/.exec(line);
+    const parts = /^(.*?)\/?([^/\s(:]+):(\d+)(?::\d+)?(\)?)\s*$/.exec(line);
     if (!parts || parts[2] !== table.name) return [line];
     const at = table.lines[Number(parts[3])];
     if (!at) return [];

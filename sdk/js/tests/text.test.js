@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode, encode } from "../src/utf8.js";
 import { lineTable, translator } from "../lines.js";
+import { setTable, translate } from "../src/trace.js";
 
 // What the small engine has, and this one may not.
 Uint8Array.fromBase64 ??= (text) => Uint8Array.from(Buffer.from(text, "base64"));
@@ -35,4 +36,12 @@ test("a line of a bundle leads to the line it comes from", () => {
   assert.deepEqual(lineTable(";AAAA;ACgBA,SAAS;;AAAA"), [null, null, [0, 1], [1, 17], null, [1, 17]]);
   const translate = translator("orders.js", { mappings: ";AAAA;ACgBA", sources: ["a.ts", "b.ts"] });
   assert.equal(translate("at charge (/orders.js:3:7)\n at x (/orders.js:1:2)"), "at charge (b.ts:17)\n at x (/orders.js:1:2)");
+});
+
+test("a stack tells of the source files, and not of the SDK", () => {
+  const stack = "    at charge (/orders.js:3:95)\n    at <anonymous> (/orders.js:3:1)\n    at run (/orders.js:4:40)\n    at JSON.parse (native)";
+  assert.equal(translate("    at handle (/plain.js:5:9)\n    at run (/gristmill/entry.js:30:5)"), "    at handle (/plain.js:5:9)");
+  setTable({ name: "orders.js", sources: ["src/orders.ts", ""], lines: [null, null, null, [0, 17], [1, 3]] });
+  assert.equal(translate(stack), "    at charge (src/orders.ts:17)\n    at <anonymous> (src/orders.ts:17)\n    at JSON.parse (native)");
+  setTable(null);
 });
