@@ -248,11 +248,11 @@ fn every_language_does_the_same_with_the_same_messages() {
     }
     let log = host.log();
     for ready in &languages {
-        let printed = format!("Order o-1: 25.05 EUR");
+        let printed = "Order o-1: 25.05 EUR";
         let queue = ready.queue("orders");
         let said = log
             .lines()
-            .any(|line| line.contains(&printed) && line.contains(&queue));
+            .any(|line| line.contains(printed) && line.contains(&queue));
         if !said {
             problems.push(format!("{queue}: the log does not have what it printed"));
         }

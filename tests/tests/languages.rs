@@ -126,21 +126,3 @@ fn the_build_for_javascript_says_what_is_wrong_and_where() {
     let said = build("late.js", "export async function handle() {}\n");
     assert!(said.contains("must not be async"), "{said}");
 }
-
-#[test]
-fn the_build_for_python_says_what_is_wrong() {
-    let Some(bin) = toolchains::python().unwrap() else {
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let file = written(&folder, "orders.py", "def handle(message):\n    pass\n");
-    let mut build = Command::new(bin.join("python"));
-    build.args(["-m", "gristmill"]).arg(&file).arg("-o");
-    build.arg(folder.path().join("orders.wasm"));
-    build.env("PYTHONPATH", workspace().join("sdk/python/src"));
-    let said = refused(&mut build);
-    assert!(
-        said.contains("there is no handler: write `@handler`"),
-        "{said}"
-    );
-}

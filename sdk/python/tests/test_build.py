@@ -45,6 +45,9 @@ class WhatIsUsed(unittest.TestCase):
                 build(path, Path(folder, "orders.wasm"))
             with self.assertRaisesRegex(BuildError, "there is no file"):
                 build(Path(folder, "none.py"), Path(folder, "orders.wasm"))
+            path.write_text("from gristmill import handler\ndef handle(message): ...\n")
+            with self.assertRaisesRegex(BuildError, "there is no handler: write `@handler`"):
+                build(path, Path(folder, "orders.wasm"))
             dashed = Path(folder, "my-orders.py")
             dashed.write_text("")
             with self.assertRaisesRegex(BuildError, "one that Python can import"):

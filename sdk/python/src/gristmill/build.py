@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import ast
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +41,17 @@ def interfaces_used(file: Path) -> list[str]:
     for tree in _trees(file):
         used |= _names_used(tree)
     return [name for name in INTERFACES if name in used]
+
+
+def has_handler(file: Path) -> bool:
+    """Whether a file makes a handler: it mentions `handler` otherwise than to import it, or `Handler` itself."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"), str(file))):
+        if isinstance(node, (ast.Name, ast.ClassDef)):
+            if (node.id if isinstance(node, ast.Name) else node.name) in ("handler", "Handler"):
+                return True
+        if isinstance(node, ast.Attribute) and node.attr == "handler":
+            return True
+    return False
 
 
 def _trees(file: Path) -> Iterator[ast.Module]:
@@ -113,6 +123,8 @@ def build(file: Path, output: Path) -> list[str]:
     if not file.stem.isidentifier():
         raise BuildError(f"{file.name}: the name of a handler's file has to be one that Python can import")
     try:
+        if not has_handler(file):
+            raise BuildError(f"{file}: there is no handler: write `@handler` in front of one function")
         interfaces = interfaces_used(file)
     except SyntaxError as error:
         text = (error.text or "").rstrip()
@@ -129,7 +141,7 @@ def build(file: Path, output: Path) -> list[str]:
         command += ["-p", str(file.resolve().parent), "-p", str(_SDK.parent), "-o", str(unfinished)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise BuildError(_told(file, done.stderr or done.stdout))
+            raise BuildError(f"{file} could not be made a component:\n{(done.stderr or done.stdout).strip()}")
         os.replace(unfinished, output)
     return interfaces
 
@@ -140,13 +152,6 @@ def _tool() -> str:
     if not found:
         raise BuildError("componentize-py is not installed: pip install componentize-py==0.25.1")
     return found
-
-
-def _told(file: Path, said: str) -> str:
-    """The tool's words, with what a newcomer needs to know."""
-    if re.search(r"has no attribute ['\"]Handler['\"]|Handler", said) and "Traceback" not in said:
-        return f"{file}: there is no handler: write `@handler` in front of one function\n{said.strip()}"
-    return f"{file} could not be made a component:\n{said.strip()}"
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import linecache
 import sys
 from typing import Any, Callable, NoReturn, TypeVar
 
-from gristmill.failure import Failure, reason_of
+from gristmill.failure import Failure, is_of_the_user, reason_of
 from gristmill.host import IN_COMPONENT, set_running
 from gristmill.message import Message, message_of
 
@@ -32,7 +32,7 @@ def handler(handle: Handle) -> Handle:
             raise TypeError(f"{handle.__module__} has two handlers: a component has one")
         # The name of the interface, which the tool looks for.
         setattr(module, "Handler", _exported(handle))
-        _keep_source(module.__file__)
+        _keep_sources()
     return handle
 
 
@@ -69,9 +69,11 @@ def _fail(error: BaseException) -> NoReturn:
     raise Err(wit.Failure_Postpone(error.delay_ms)) from None
 
 
-def _keep_source(file: str | None) -> None:
-    """Keeps the lines of a file for tracebacks: in the component there is no file to look into."""
-    if file:
-        lines = linecache.getlines(file)
-        # Without a time of change it is not looked for again.
-        linecache.cache[file] = (sum(map(len, lines)), None, lines, file)
+def _keep_sources() -> None:
+    """Keeps the lines of the user's files for tracebacks: in the component there is no file to look into."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and is_of_the_user(file):
+            lines = linecache.getlines(file)
+            # Without a time of change it is not looked for again.
+            linecache.cache[file] = (sum(map(len, lines)), None, lines, file)

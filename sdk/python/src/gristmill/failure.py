@@ -11,6 +11,8 @@ from gristmill.duration import Duration, milliseconds
 MAX_REASON = 4096
 
 _SDK = dirname(__file__)
+#: Where the folder of the handler lies in a component.
+_USER = "/0/"
 
 
 class Failure(Exception):
@@ -85,10 +87,19 @@ def reason_of(error: BaseException) -> str:
 
 def _said(error: BaseException) -> str:
     text = "".join(traceback.format_exception_only(type(error), error)).rstrip()
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if dirname(f.filename) != _SDK]
+    frames = [
+        traceback.FrameSummary(f.filename.removeprefix(_USER), f.lineno, f.name, line=f.line)
+        for f in traceback.extract_tb(error.__traceback__)
+        if dirname(f.filename) != _SDK
+    ]
     if not frames:
         return text
     return f"{text}\nTraceback (most recent call last):\n{''.join(traceback.format_list(frames)).rstrip()}"
+
+
+def is_of_the_user(file: str) -> bool:
+    """Whether a file of a component is of the folder of the handler."""
+    return file.startswith(_USER)
 
 
 def clip(reason: str) -> str:
