@@ -72,6 +72,21 @@ fn config(languages: &[Ready]) -> String {
     config
 }
 
+/// Interpreters take long to compile, and other tests run beside this one: more than a test waits otherwise.
+fn wait_until_all_serve(host: &Host) {
+    let serve = |host: &Host| {
+        let handlers = host.socket().get("/v1/handlers")?.json();
+        let handlers = handlers["items"].as_array().cloned().unwrap_or_default();
+        let serving = |handler: &Value| handler["status"] == "serving";
+        Ok(!handlers.is_empty() && handlers.iter().all(serving))
+    };
+    let wait = || host.wait_until("all handlers serve", serve);
+    let waited = (0..4).find_map(|_| wait().ok());
+    if waited.is_none() {
+        wait().unwrap();
+    }
+}
+
 /// Sends the messages of the cases to a queue, and returns their ids.
 fn send(host: &Host, queue: &str, cases: &[Case]) -> Vec<String> {
     let messages: Vec<&Value> = cases.iter().map(|case| &case.message).collect();
@@ -193,6 +208,7 @@ fn every_language_does_the_same_with_the_same_messages() {
     let (mut host, languages) = install();
     host.configure(&config(&languages)).unwrap();
     host.start().unwrap();
+    wait_until_all_serve(&host);
     let sent: Vec<(String, Vec<Case>, Vec<String>)> = languages
         .iter()
         .flat_map(|ready| {
