@@ -43,7 +43,7 @@ const LONGER: [(&str, &str); 1] = [(
 
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for folder in ["host", "sdk", "handlers", "tests"] {
+    for folder in ["host", "sdk", "handlers", "tests", "bench"] {
         walk(&workspace().join(folder), &mut found);
     }
     found.sort();

@@ -1,0 +1,166 @@
+//! More requests than can be answered: an open loop, in which arrivals do not wait for answers.
+//!
+//! Each arrival takes a connection that is free. With so many arrivals that none is, the client itself gives
+//! up at once, which is counted apart. What is accepted has to be in the queue, to the message.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::load::closed;
+use super::{Net, row};
+use crate::figures::{Waits, grouped, short};
+use crate::http::{Connection, post};
+use crate::stage::Stage;
+use crate::usage::own_cpu;
+use crate::work;
+
+/// As many as clients may have, and then some that a host turns away by its own limits.
+const CONNECTIONS: usize = 1000;
+/// What is no load: this part of the peak.
+const UNLOADED: f64 = 0.1;
+const PACE: Duration = Duration::from_micros(500);
+
+#[derive(Default)]
+struct Outcome {
+    arrived: u64,
+    /// No connection was free.
+    given_up: u64,
+    accepted: u64,
+    refused: u64,
+    waits: Waits,
+    elapsed: Duration,
+    host_cpu: Duration,
+    own_cpu: Duration,
+}
+
+/// A connection and what it is told.
+#[derive(Default)]
+struct Line {
+    arrived: Cell<Option<Instant>>,
+    wake: Notify,
+}
+
+pub async fn run(net: &Net) -> Result<()> {
+    if !net.wants("overload") {
+        return Ok(());
+    }
+    let request = post("/v1/queues/in/messages", &work::order(7));
+    let stage = Stage::new("[queue.in]\n", &[])?;
+    let again = request.clone();
+    let once = async move |connection: &mut Connection, _: usize| {
+        connection.done(&again).await?;
+        Ok(1)
+    };
+    let mut peak = closed(&stage, stage.api, 64, net.seconds, once).await?;
+    row("overload: peak, 64 connections", &mut peak);
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    let peak = peak.messages as f64 / peak.elapsed.as_secs_f64();
+    let mut unloaded = f64::NAN;
+    for times in [UNLOADED, 0.5, 2.0, 10.0] {
+        let mut outcome = open(&request, peak * times, net.seconds).await?;
+        let p99 = outcome.waits.percentile(99);
+        if times == UNLOADED {
+            unloaded = p99;
+        }
+        show(times, peak, unloaded, &mut outcome);
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people to read")]
+fn show(times: f64, peak: f64, unloaded: f64, outcome: &mut Outcome) {
+    let goodput = outcome.accepted as f64 / outcome.elapsed.as_secs_f64();
+    let (p50, p99) = (outcome.waits.percentile(50), outcome.waits.percentile(99));
+    println!(
+        "| overload: {:<26} | {:>10} | {:>6} / {:>6} | {:>12} | {:>17} | {:.0} % of peak, p99 {:.1}× unloaded; of {} arrivals {} refused, {} given up |",
+        format!("{times}× peak"),
+        grouped(goodput),
+        short(p50),
+        short(p99),
+        short(outcome.host_cpu.as_secs_f64() * 1e6 / outcome.accepted.max(1) as f64),
+        short(outcome.own_cpu.as_secs_f64() * 1e6 / outcome.accepted.max(1) as f64),
+        100.0 * goodput / peak,
+        p99 / unloaded,
+        grouped(outcome.arrived as f64),
+        grouped(outcome.refused as f64),
+        grouped(outcome.given_up as f64),
+    );
+}
+
+async fn open(request: &[u8], rate: f64, seconds: f64) -> Result<Outcome> {
+    let stage = Stage::new("[queue.in]\n", &[])?;
+    let lines: Rc<Vec<Line>> = Rc::new((0..CONNECTIONS).map(|_| Line::default()).collect());
+    // The one that was used last is warm.
+    let free: Rc<RefCell<Vec<usize>>> = Rc::new(RefCell::new((0..CONNECTIONS).collect()));
+    let ended = Rc::new(Cell::new(false));
+    let mut tasks = JoinSet::new();
+    for number in 0..CONNECTIONS {
+        let mut connection = Connection::open(stage.api).await?;
+        let (lines, free, ended) = (Rc::clone(&lines), Rc::clone(&free), Rc::clone(&ended));
+        let request = request.to_vec();
+        tasks.spawn_local(async move {
+            let (mut waits, mut accepted, mut refused) = (Waits::default(), 0, 0);
+            loop {
+                let Some(arrived) = lines[number].arrived.take() else {
+                    if ended.get() {
+                        return anyhow::Ok((waits, accepted, refused));
+                    }
+                    lines[number].wake.notified().await;
+                    continue;
+                };
+                match connection.ask(&request).await?.status {
+                    201 => {
+                        accepted += 1;
+                        waits.add(arrived.elapsed());
+                    }
+                    429 | 503 => refused += 1,
+                    other => bail!("a send is answered with {other}"),
+                }
+                free.borrow_mut().push(number);
+            }
+        });
+    }
+    let (host_before, own_before, began) = (stage.usage()?.cpu, own_cpu(), Instant::now());
+    let mut outcome = Outcome::default();
+    let mut due = 0.0;
+    while began.elapsed().as_secs_f64() < seconds {
+        let by_now = began.elapsed().as_secs_f64() * rate;
+        while due < by_now {
+            due += 1.0;
+            outcome.arrived += 1;
+            match free.borrow_mut().pop() {
+                Some(number) => {
+                    lines[number].arrived.set(Some(Instant::now()));
+                    lines[number].wake.notify_one();
+                }
+                None => outcome.given_up += 1,
+            }
+        }
+        tokio::time::sleep(PACE).await;
+    }
+    ended.set(true);
+    for line in lines.iter() {
+        line.wake.notify_one();
+    }
+    while let Some(line) = tasks.join_next().await {
+        let (waits, accepted, refused) = line??;
+        outcome.waits.join(waits);
+        outcome.accepted += accepted;
+        outcome.refused += refused;
+    }
+    outcome.elapsed = began.elapsed();
+    outcome.host_cpu = stage.usage()?.cpu.saturating_sub(host_before);
+    outcome.own_cpu = own_cpu().saturating_sub(own_before);
+    let ready = stage.count("in", "ready").await?;
+    ensure!(
+        ready == outcome.accepted,
+        "{} were accepted, and {ready} are there",
+        outcome.accepted
+    );
+    Ok(outcome)
+}
