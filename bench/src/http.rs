@@ -21,15 +21,12 @@ pub struct Connection {
 pub struct Answer<'c> {
     pub status: u16,
     pub body: &'c [u8],
-    /// How long to stay away, in seconds, if it says so.
-    pub retry_after: Option<u64>,
 }
 
 /// What an answer says of itself in its head.
 struct Head {
     status: u16,
     length: usize,
-    retry_after: Option<u64>,
     /// Bytes of the head, with the empty line.
     size: usize,
 }
@@ -60,7 +57,6 @@ impl Connection {
         Ok(Answer {
             status: head.status,
             body: &self.read[head.size..head.size + head.length],
-            retry_after: head.retry_after,
         })
     }
 
@@ -101,7 +97,6 @@ fn head(read: &[u8]) -> Result<Option<Head>> {
     let mut head = Head {
         status: status.with_context(|| format!("{first:?} is no status line"))?,
         length: 0,
-        retry_after: None,
         size: end + 4,
     };
     for line in lines {
@@ -110,8 +105,6 @@ fn head(read: &[u8]) -> Result<Option<Head>> {
         };
         if name.eq_ignore_ascii_case("content-length") {
             head.length = value.trim().parse().context("a length is no number")?;
-        } else if name.eq_ignore_ascii_case("retry-after") {
-            head.retry_after = value.trim().parse().ok();
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             bail!("an answer comes in chunks, which this client does not read");
         }
@@ -149,10 +142,7 @@ mod tests {
             b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\ncontent-length: 5\r\n\r\nhello";
         assert!(head(&text[..40]).unwrap().is_none());
         let head = head(text).unwrap().unwrap();
-        assert_eq!(
-            (head.status, head.length, head.retry_after),
-            (503, 5, Some(2))
-        );
+        assert_eq!((head.status, head.length), (503, 5));
         assert_eq!(&text[head.size..], b"hello");
         assert!(super::head(b"nonsense\r\n\r\n").is_err());
         assert!(super::head(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());

@@ -9,6 +9,7 @@ mod figures;
 mod http;
 mod net;
 mod peers;
+mod server;
 mod stage;
 mod usage;
 mod work;

@@ -1,53 +1,47 @@
 //! A host with its two listeners, and what is asked of it beside the measurement.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use gristmill_tests::{Host, free_port};
-use rustix::process::Pid;
+use gristmill_tests::{free_port, gristmill};
 use serde_json::Value;
 
 use crate::http::{Connection, get, post};
+use crate::server::{Program, Server};
 use crate::usage::Usage;
 use crate::work;
 
-/// How often to look at what is waited for.
+/// Names a program that is measured instead of the one of this build.
+const OTHER_PROGRAM: &str = "GRISTMILL_BENCH_PROGRAM";
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Messages of one request that fills a queue.
 const FILL: usize = 100;
 
 pub struct Stage {
-    pub host: Host,
+    pub host: Server,
     pub api: SocketAddr,
     pub sqs: SocketAddr,
 }
 
 impl Stage {
     /// Starts a host with these tables beside the listeners'.
-    pub fn new(tables: &str, modules: &[&str]) -> Result<Self> {
-        let (api, sqs) = (free_port()?, free_port()?);
-        let config = format!(
-            "[host]\nlog = \"warn\"\n\
-             [api]\nlisten = \"127.0.0.1:{api}\"\nmax_connections = 4096\n\
-             [sqs]\nlisten = \"127.0.0.1:{sqs}\"\n{tables}"
-        );
-        let mut host = Host::new(&config, modules)?;
-        host.start()?;
-        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    pub async fn new(tables: &str) -> Result<Self> {
+        let sqs = free_port()?;
+        let text = format!("[sqs]\nlisten = \"127.0.0.1:{sqs}\"\n{tables}");
+        let host = serve(&text, None, false).await?;
         Ok(Stage {
+            api: host.address,
+            sqs: SocketAddr::from(([127, 0, 0, 1], sqs)),
             host,
-            api: at(api),
-            sqs: at(sqs),
         })
     }
 
-    pub fn pid(&self) -> Result<Pid> {
-        self.host.pid().context("the host does not run")
-    }
-
     pub fn usage(&self) -> Result<Usage> {
-        Usage::of(self.pid()?)
+        self.host.usage()
     }
 
     /// One of the counts that the host gives of a queue.
@@ -68,15 +62,6 @@ impl Stage {
         ensure!(ready == messages as u64, "{ready} of {messages} are ready");
         Ok(())
     }
-
-    /// Waits until a count of a queue is this.
-    pub async fn wait_count(&self, queue: &str, what: &str, expected: u64) -> Result<()> {
-        let mut connection = Connection::open(self.api).await?;
-        while count(&mut connection, queue, what).await? != expected {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Ok(())
-    }
 }
 
 pub async fn count(connection: &mut Connection, queue: &str, what: &str) -> Result<u64> {
@@ -84,4 +69,44 @@ pub async fn count(connection: &mut Connection, queue: &str, what: &str) -> Resu
     let view: Value = serde_json::from_slice(connection.done(&request).await?)?;
     let count = view[what].as_u64();
     count.with_context(|| format!("the view of {queue} has no {what}: {view}"))
+}
+
+/// Starts a host that listens at [`Server::address`], with these tables beside, and one module.
+pub async fn serve(tables: &str, module: Option<&Path>, trace: bool) -> Result<Server> {
+    let program = program()?;
+    let server = Server::start("gristmill", trace, |folder, port| {
+        let config = folder.join("gristmill.toml");
+        let text = format!(
+            "[host]\nlog = \"warn\"\nmax_in_flight = 1024\n\
+             [api]\nlisten = \"127.0.0.1:{port}\"\nmax_connections = 4096\n{tables}"
+        );
+        fs::write(&config, text)?;
+        fs::create_dir(folder.join("handlers"))?;
+        if let Some(module) = module {
+            let name = module.file_name().context("a module has a name")?;
+            fs::copy(module, folder.join("handlers").join(name))?;
+        }
+        let mut program = Program::at(program);
+        program.arg("--config").arg(config).arg("serve");
+        Ok(program)
+    })?;
+    // It listens before its modules are compiled.
+    let waiting = async {
+        let mut connection = Connection::open(server.address).await?;
+        while connection.ask(&get("/readyz")).await?.status != 200 {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        anyhow::Ok(())
+    };
+    let ready = tokio::time::timeout(PATIENCE, waiting).await;
+    ready.with_context(|| format!("the host is not ready:\n{}", server.log()))??;
+    Ok(server)
+}
+
+/// The program of this build, or another that is to be compared with it.
+fn program() -> Result<PathBuf> {
+    match std::env::var_os(OTHER_PROGRAM) {
+        Some(other) => Ok(other.into()),
+        None => Ok(gristmill()?.to_owned()),
+    }
 }

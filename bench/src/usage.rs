@@ -17,6 +17,8 @@ pub struct Usage {
     pub written: u64,
     /// The most that was resident at once, of each process by itself, together.
     pub peak_kib: u64,
+    /// What is resident now.
+    pub resident_kib: u64,
 }
 
 impl Usage {
@@ -31,6 +33,7 @@ impl Usage {
                     sum.cpu += one.cpu;
                     sum.written += one.written;
                     sum.peak_kib += one.peak_kib;
+                    sum.resident_kib += one.resident_kib;
                 }
                 Err(error) if first => return Err(error),
                 // It has ended meanwhile.
@@ -61,6 +64,7 @@ impl Usage {
             cpu: Duration::from_millis(ticks * 1000 / USER_HZ),
             written: line("io", "write_bytes:"),
             peak_kib: line("status", "VmHWM:"),
+            resident_kib: line("status", "VmRSS:"),
         })
     }
 }

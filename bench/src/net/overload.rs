@@ -50,7 +50,7 @@ pub async fn run(net: &Net) -> Result<()> {
         return Ok(());
     }
     let request = post("/v1/queues/in/messages", &work::order(7));
-    let stage = Stage::new("[queue.in]\n", &[])?;
+    let stage = Stage::new("[queue.in]\n").await?;
     let again = request.clone();
     let once = async move |connection: &mut Connection, _: usize| {
         connection.done(&again).await?;
@@ -93,7 +93,7 @@ fn show(times: f64, peak: f64, unloaded: f64, outcome: &mut Outcome) {
 }
 
 async fn open(request: &[u8], rate: f64, seconds: f64) -> Result<Outcome> {
-    let stage = Stage::new("[queue.in]\n", &[])?;
+    let stage = Stage::new("[queue.in]\n").await?;
     let lines: Rc<Vec<Line>> = Rc::new((0..CONNECTIONS).map(|_| Line::default()).collect());
     // The one that was used last is warm.
     let free: Rc<RefCell<Vec<usize>>> = Rc::new(RefCell::new((0..CONNECTIONS).collect()));

@@ -31,7 +31,7 @@ pub async fn run(net: &Net) -> Result<()> {
 }
 
 async fn measure(case: &str, native: bool) -> Result<()> {
-    let stage = Stage::new("[queue.in]\n", &[])?;
+    let stage = Stage::new("[queue.in]\n").await?;
     let (address, request) = if native {
         let order = json!({ "max": 10, "wait": format!("{WAIT}s") }).to_string();
         (stage.api, post("/v1/queues/in/leases", order.as_bytes()))
@@ -42,7 +42,7 @@ async fn measure(case: &str, native: bool) -> Result<()> {
     // What the first request of all costs is not the polls'.
     let send = post("/v1/queues/in/messages", &work::order(1));
     let mut sender = Connection::open(stage.api).await?;
-    let idle = stage.host.memory_kib("VmRSS")?;
+    let idle = stage.usage()?.resident_kib;
     let cpu = stage.usage()?.cpu;
     let mut polls = tokio::task::JoinSet::new();
     for _ in 0..POLLS {
@@ -54,7 +54,7 @@ async fn measure(case: &str, native: bool) -> Result<()> {
         });
     }
     tokio::time::sleep(SETTLED).await;
-    let waiting = stage.host.memory_kib("VmRSS")?;
+    let waiting = stage.usage()?.resident_kib;
     let cpu = stage.usage()?.cpu.saturating_sub(cpu);
     ensure!(polls.try_join_next().is_none(), "one of them did not wait");
     sender.done(&send).await?;

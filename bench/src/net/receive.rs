@@ -43,7 +43,7 @@ pub async fn run(net: &Net) -> Result<()> {
 }
 
 async fn stage(net: &Net) -> Result<Stage> {
-    let stage = Stage::new("[queue.in]\n", &[])?;
+    let stage = Stage::new("[queue.in]\n").await?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -45,7 +45,7 @@ pub async fn run(net: &Net) -> Result<()> {
         if !net.wants(&case) {
             continue;
         }
-        let stage = Stage::new(QUEUE, &[])?;
+        let stage = Stage::new(QUEUE).await?;
         let url = queue_url(&stage);
         let request = if size == 1 {
             sqs(
@@ -76,7 +76,7 @@ async fn native(
     if !net.wants(case) {
         return Ok(());
     }
-    let stage = Stage::new(QUEUE, &[])?;
+    let stage = Stage::new(QUEUE).await?;
     measure(
         net,
         case,

@@ -4,55 +4,30 @@
 //! can, how many are in `out`, every two milliseconds; when it is nearly idle, a consumer waits for what
 //! comes there. Both are a cost to the host that the peers do not have.
 
-use std::fs;
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use gristmill_tests::{gristmill, guests};
+use gristmill_tests::guests;
 use serde_json::{Value, json};
 
 use super::clock::Clock;
-use super::server::{Program, Server};
-use crate::http::{Connection, get, post};
-use crate::stage::count;
+use crate::http::{Connection, post};
+use crate::server::Server;
+use crate::stage::{count, serve};
 use crate::work;
 
 pub const SETTINGS: &str = "HTTP API; queue with concurrency = 1024, max_in_flight = 1024; a fresh sandbox for each message";
 pub const SETTINGS_REUSED: &str = "the same with max_calls = 128";
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn start(max_calls: u32, trace: bool) -> Result<Server> {
-    let program = gristmill()?;
-    let module = guests()?.path("bench");
-    let server = Server::start("gristmill", trace, |folder, port| {
-        let config = folder.join("gristmill.toml");
-        let text = format!(
-            "[host]\nlog = \"warn\"\nmax_in_flight = 1024\n\
-             [api]\nlisten = \"127.0.0.1:{port}\"\nmax_connections = 4096\n\
-             [queue.in]\nhandler = \"bench.wasm\"\nconcurrency = 1024\n\
-             [queue.out]\n\
-             [handler.bench]\nsend_to = [\"out\"]\nmax_calls = {max_calls}\n"
-        );
-        fs::write(&config, text)?;
-        fs::create_dir(folder.join("handlers"))?;
-        fs::copy(module, folder.join("handlers/bench.wasm"))?;
-        let mut program = Program::at(program.to_owned());
-        program.arg("--config").arg(config).arg("serve");
-        Ok(program)
-    })?;
-    // It listens before its modules are compiled.
-    let waiting = async {
-        let mut connection = Connection::open(server.address).await?;
-        while connection.ask(&get("/readyz")).await?.status != 200 {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        anyhow::Ok(())
-    };
-    let ready = tokio::time::timeout(PATIENCE, waiting).await;
-    ready.with_context(|| format!("the host is not ready:\n{}", server.log()))??;
-    Ok(server)
+    let tables = format!(
+        "[queue.in]\nhandler = \"bench.wasm\"\nconcurrency = 1024\n\
+         [queue.out]\n\
+         [handler.bench]\nsend_to = [\"out\"]\nmax_calls = {max_calls}\n"
+    );
+    serve(&tables, Some(&guests()?.path("bench")), trace).await
 }
 
 /// Forgets what was sent on.

@@ -18,7 +18,6 @@ mod rabbitmq;
 mod redis;
 mod report;
 mod run;
-mod server;
 mod system;
 mod wire;
 

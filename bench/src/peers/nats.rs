@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 
 use super::clock::Clock;
-use super::server::{Program, Server};
 use super::wire::{Sending, Wire, line};
+use crate::server::{Program, Server};
 use crate::work;
 
 pub const SETTINGS: &str =

@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use gristmill_tests::run;
 
 use super::clock::Clock;
-use super::server::{Program, Server};
 use super::wire::{Sending, Wire};
+use crate::server::{Program, Server};
 use crate::work;
 
 pub const SETTINGS: &str = "fsync = on, synchronous_commit = on, shared_buffers = 512MB, max_wal_size = 4GB; inserts of many rows, FOR UPDATE SKIP LOCKED by 64";

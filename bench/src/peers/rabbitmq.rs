@@ -15,8 +15,8 @@ use gristmill_tests::free_port;
 
 use super::amqp::{ACK, Args, BODY, DELIVER, call, frame, open, publish};
 use super::clock::Clock;
-use super::server::{Program, Server, find};
 use super::wire::{Sending, Wire};
+use crate::server::{Program, Server, find};
 use crate::work;
 
 /// Unacked messages of a worker.

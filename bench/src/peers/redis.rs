@@ -9,8 +9,8 @@ use std::rc::Rc;
 use anyhow::{Context as _, Result, bail};
 
 use super::clock::Clock;
-use super::server::{Program, Server};
 use super::wire::{Sending, Wire, line};
+use crate::server::{Program, Server};
 use crate::work;
 
 pub const SETTINGS: &str =

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 
 use super::clock::Clock;
 use super::rabbitmq::Kind;
-use super::server::{Server, version};
 use super::wire::produce;
 use super::{beanstalkd, gristmill, limit, nats, postgres, rabbitmq, redis};
+use crate::server::{Server, version};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum System {
