@@ -16,7 +16,9 @@ mod work;
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
 /// Measures Gristmill.
@@ -48,10 +50,19 @@ fn run(bench: &Bench) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     LocalSet::new().block_on(&runtime, async {
-        match bench {
-            Bench::Net(net) => net.run().await,
-            Bench::Peers(peers) => peers.run().await,
-            Bench::Smoke => peers::smoke().await,
+        let measured = async {
+            match bench {
+                Bench::Net(net) => net.run().await,
+                Bench::Peers(peers) => peers.run().await,
+                Bench::Smoke => peers::smoke().await,
+            }
+        };
+        // What was started is ended as well, whoever asks this to end.
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            measured = measured => measured,
+            _ = terminate.recv() => bail!("asked to end"),
+            _ = tokio::signal::ctrl_c() => bail!("asked to end"),
         }
     })
 }

@@ -82,19 +82,17 @@ async fn bulk(wire: &mut Wire) -> Result<Option<Vec<u8>>> {
     Ok(Some(found))
 }
 
-/// At most `batch` are moved at once.
-pub async fn consume(
-    server: Rc<Server>,
-    clock: Rc<Clock>,
-    worker: usize,
-    batch: usize,
-) -> Result<()> {
+/// At most so many are moved at once.
+const MOST: usize = 64;
+
+pub async fn consume(server: Rc<Server>, clock: Rc<Clock>, worker: usize) -> Result<()> {
     let mut wire = Wire::open(server.address).await?;
     let own = format!("working:{worker}");
     let own = own.as_bytes();
     let mut bytes = Vec::new();
+    let mut batch = 1;
     loop {
-        // The first is waited for; if there are more, they come with it.
+        // The first is waited for; more are asked for if as many came the last time.
         bytes.clear();
         command(
             &[b"BLMOVE", b"in", own, b"RIGHT", b"LEFT", b"0"],
@@ -108,6 +106,11 @@ pub async fn consume(
         for _ in 0..batch {
             taken.extend(bulk(&mut wire).await?);
         }
+        batch = if taken.len() == batch {
+            MOST.min(batch * 2)
+        } else {
+            taken.len().max(1)
+        };
         bytes.clear();
         command(&[b"MULTI"], &mut bytes);
         let mut numbers = Vec::with_capacity(taken.len());

@@ -122,11 +122,20 @@ fn table(text: &mut String, rows: &[Row], level: Level) -> Result<()> {
             ratio(|ran| ran.cpu),
             row.syncs.map_or_else(|| "–".to_owned(), short),
             grouped(row.median(|ran| ran.written).middle),
-            grouped(row.median(|ran| ran.peak_mib).greatest),
+            peak(row.median(|ran| ran.peak_mib).greatest),
         )?;
     }
     text.push('\n');
     Ok(())
+}
+
+/// The limit line is in this process, whose memory says nothing.
+fn peak(mebibytes: f64) -> String {
+    if mebibytes > 0.0 {
+        grouped(mebibytes)
+    } else {
+        "–".to_owned()
+    }
 }
 
 /// Puts the table into the document, and the plot beside it.

@@ -84,6 +84,8 @@ pub async fn run(
         }
     }
     let (after, own) = (running.usage()?, own_cpu().saturating_sub(own));
+    // They are gone when this returns, and with them their connections.
+    consumers.shutdown().await;
     let messages = clock.sent();
     let mut waits = clock.waits();
     if waits.len() != messages {

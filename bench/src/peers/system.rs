@@ -180,14 +180,17 @@ impl System {
             return tasks;
         };
         let both = || (Rc::clone(server), Rc::clone(clock));
-        let several = level.connections.min(8);
+        let several = match self {
+            // It takes one at a time, with two calls of fsync for each.
+            System::Beanstalkd => level.connections.clamp(4, 8),
+            _ => level.connections.min(8),
+        };
         for worker in 0..several {
             let (server, clock) = both();
             match self {
                 System::Limit | System::Fresh | System::Reused => {}
                 System::Redis => {
-                    let batch = level.unconfirmed.min(64);
-                    tasks.spawn_local(redis::consume(server, clock, worker, batch));
+                    tasks.spawn_local(redis::consume(server, clock, worker));
                 }
                 System::Nats => {
                     tasks.spawn_local(nats::consume(server, clock, worker));
