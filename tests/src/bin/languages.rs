@@ -4,7 +4,7 @@
 //! and call it, as the host would. With `--write` the table goes into the README, between its markers.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,11 @@ use serde_json::Value;
 const HELP: &str = "\
 Measures what handlers cost in each language, with the program of this profile.
 
-usage: cargo languages [-- --write]";
+usage: cargo languages [-- OPTIONS]
+
+  --write         put the table into the README
+  --program FILE  measure this gristmill instead of one that is built now
+  --help          this text";
 
 const ORDER: &str = r#"{"id":"o-1","customer":"ada","currency":"EUR","lines":[{"sku":"mill","quantity":2,"unit_price_cents":1250},{"sku":"sack","quantity":1,"unit_price_cents":5}]}"#;
 const BEGIN: &str = "<!-- made by `cargo languages`: begin -->";
@@ -46,27 +50,42 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--").collect();
-    let write = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => false,
-        ["--write"] => true,
-        _ => bail!("{HELP}"),
+    let (mut write, mut program) = (false, None);
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--");
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--write" => write = true,
+            "--program" => program = Some(args.next().context("--program needs a file")?.into()),
+            "--help" | "-h" => {
+                println!("{HELP}");
+                return Ok(());
+            }
+            _ => bail!("{arg} is not known\n\n{HELP}"),
+        }
+    }
+    let program: PathBuf = match program {
+        Some(program) => program,
+        None => gristmill()?.to_owned(),
     };
-    let folder = tempfile::tempdir()?;
+    let bench = Bench {
+        program,
+        folder: tempfile::tempdir()?,
+    };
+    let folder = &bench.folder;
     fs::write(folder.path().join("gristmill.toml"), "[queue.none]\n")?;
     // What the program does before and after it has loaded a module.
     let empty = folder.path().join("empty.wasm");
     fs::write(&empty, "")?;
-    let around = median(|| timed(folder.path(), &empty, &[], false).map(|(time, _)| time))?;
+    let around = median(|| bench.timed(&empty, &[], false).map(|(time, _)| time))?;
     let mut rows = Vec::new();
     for language in LANGUAGES {
         let Some(module) = (language.orders)()? else {
             continue;
         };
         eprintln!("{} …", language.title);
-        rows.push(measure(folder.path(), language.title, &module, around)?);
+        rows.push(bench.measure(language.title, &module, around)?);
     }
-    let table = table(&rows)?;
+    let table = table(&rows, &bench.program)?;
     println!("{table}");
     if write {
         let path = workspace().join("README.md");
@@ -82,59 +101,85 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-fn measure(folder: &Path, title: &'static str, module: &Path, around: Duration) -> Result<Row> {
-    let call = ["--call", ORDER];
-    let (_, first) = timed(folder, module, &call, true)?;
-    ensure!(
-        first["call"]["outcome"] == "done",
-        "{title}: {}",
-        first["call"]
-    );
-    let compile = first["version"]["compile_ms"].as_u64().with_context(|| {
-        format!(
-            "{title} was not compiled, although its folder was new: {}",
-            first["version"]
-        )
-    })?;
-    // Once more: now nothing is there for the first time.
-    let (_, again) = timed(folder, module, &call, true)?;
-    let number = |name: &str| again["call"][name].as_u64();
-    let load = median(|| {
-        let (time, report) = timed(folder, module, &[], true)?;
-        ensure!(
-            report["version"]["compile_ms"].is_null(),
-            "{title} was compiled again"
-        );
-        Ok(time)
-    })?;
-    Ok(Row {
-        title,
-        module_bytes: fs::metadata(module)?.len(),
-        compile: Duration::from_millis(compile),
-        load: load.saturating_sub(around),
-        fresh_us: number("fresh_us").with_context(|| format!("{title}: no fresh call"))?,
-        reused_us: number("reused_us"),
-        peak_memory_bytes: number("peak_memory_bytes").unwrap_or(0),
-    })
+/// Where modules are measured.
+struct Bench {
+    program: PathBuf,
+    folder: tempfile::TempDir,
 }
 
-/// Inspects a module, and says how long that took and what was found.
-fn timed(folder: &Path, module: &Path, args: &[&str], fine: bool) -> Result<(Duration, Value)> {
-    let mut inspect = Command::new(gristmill()?);
-    inspect.current_dir(folder).args(["handlers", "inspect"]);
-    inspect.arg(module).arg("--json").args(args);
-    let began = Instant::now();
-    let output = inspect.output()?;
-    let took = began.elapsed();
-    ensure!(
-        output.status.success() == fine,
-        "{}: {}{}",
-        module.display(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    Ok((took, report))
+impl Bench {
+    fn measure(&self, title: &'static str, module: &Path, around: Duration) -> Result<Row> {
+        let call = ["--call", ORDER];
+        let before = cpu_of_children()?;
+        let (_, first) = self.timed(module, &call, true)?;
+        let cpu = cpu_of_children()? - before;
+        ensure!(
+            first["call"]["outcome"] == "done",
+            "{title}: {}",
+            first["call"]
+        );
+        let compiled = !first["version"]["compile_ms"].is_null();
+        ensure!(
+            compiled,
+            "{title} was not compiled, although the folder is new"
+        );
+        // Once more: now nothing is there for the first time, and nothing is compiled.
+        let before = cpu_of_children()?;
+        let (_, again) = self.timed(module, &call, true)?;
+        let calls = cpu_of_children()? - before;
+        let number = |name: &str| again["call"][name].as_u64();
+        let load = median(|| {
+            let (time, report) = self.timed(module, &[], true)?;
+            let cached = report["version"]["compile_ms"].is_null();
+            ensure!(cached, "{title} was compiled again");
+            Ok(time)
+        })?;
+        Ok(Row {
+            title,
+            module_bytes: fs::metadata(module)?.len(),
+            compile: cpu.saturating_sub(calls),
+            load: load.saturating_sub(around),
+            fresh_us: number("fresh_us").with_context(|| format!("{title}: no fresh call"))?,
+            reused_us: number("reused_us"),
+            peak_memory_bytes: number("peak_memory_bytes").unwrap_or(0),
+        })
+    }
+
+    /// Inspects a module, and says how long that took and what was found.
+    fn timed(&self, module: &Path, args: &[&str], fine: bool) -> Result<(Duration, Value)> {
+        let mut inspect = Command::new(&self.program);
+        inspect.current_dir(self.folder.path());
+        inspect.args(["handlers", "inspect"]);
+        inspect.arg(module).arg("--json").args(args);
+        let began = Instant::now();
+        let output = inspect.output()?;
+        let took = began.elapsed();
+        ensure!(
+            output.status.success() == fine,
+            "{}: {}{}",
+            module.display(),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        Ok((took, report))
+    }
+}
+
+/// What programs that this one has run, and that have ended, have computed: user and system time, in
+/// hundredths of a second.
+fn cpu_of_children() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // After the name, which is in parentheses, come the state and thirteen numbers before these two.
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let ticks: Option<u64> = fields
+        .skip(13)
+        .take(2)
+        .map(|field| field.parse::<u64>().ok())
+        .sum();
+    Ok(Duration::from_millis(
+        ticks.context("the times of /proc")? * 10,
+    ))
 }
 
 fn median(mut time: impl FnMut() -> Result<Duration>) -> Result<Duration> {
@@ -143,9 +188,9 @@ fn median(mut time: impl FnMut() -> Result<Duration>) -> Result<Duration> {
     Ok(times[RUNS / 2])
 }
 
-fn table(rows: &[Row]) -> Result<String> {
+fn table(rows: &[Row], program: &Path) -> Result<String> {
     let mut table = String::from(
-        "| language | module | compile, once | load, compiled before | fresh call | reused call | peak memory |\n\
+        "| language | module | compile, once (CPU) | load, compiled before | fresh call | reused call | peak memory |\n\
          |---|---|---|---|---|---|---|\n",
     );
     for row in rows {
@@ -162,11 +207,8 @@ fn table(rows: &[Row]) -> Result<String> {
     }
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
-    let profile = if cfg!(debug_assertions) {
-        "debug"
-    } else {
-        "release"
-    };
+    let profile = program.parent().and_then(Path::file_name);
+    let profile = profile.unwrap_or_default().display();
     let cpus = std::thread::available_parallelism()?;
     table.push_str(&format!(
         "\nThe example `orders` with one order of two lines, at {} on {cpus} CPUs ({profile} build, load {load} at \
@@ -184,7 +226,8 @@ fn whole_micros(time: Duration) -> u64 {
 fn micros(us: u64) -> String {
     match us {
         0..1000 => format!("{us} µs"),
-        1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
+        1000..100_000 => format!("{:.1} ms", us as f64 / 1e3),
+        100_000..1_000_000 => format!("{} ms", us / 1000),
         _ => format!("{:.1} s", us as f64 / 1e6),
     }
 }
