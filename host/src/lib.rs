@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod confine;
 pub mod cron;
+pub mod dev;
 pub mod dispatch;
 mod drift;
 pub mod http;

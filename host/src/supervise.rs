@@ -51,7 +51,11 @@ pub fn follow(parent: i32) -> io::Result<()> {
     parent::follow(parent, Signal::TERM, gone)
 }
 
-async fn keep_running(command: impl Fn() -> Command) -> io::Result<u8> {
+/// The same within an executor of one's own, whose timers and signals are enabled.
+///
+/// # Errors
+/// When the host cannot be started the first time, or signals are not to be had.
+pub async fn keep_running(command: impl Fn() -> Command) -> io::Result<u8> {
     let mut signals = Signals::new()?;
     let mut pauses = Pauses::default();
     let mut first = true;

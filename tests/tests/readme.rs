@@ -5,7 +5,12 @@ use std::fs;
 
 use gristmill_tests::{Host, workspace};
 
-const DOCUMENTS: [&str; 2] = ["README.md", "sdk/rust/README.md"];
+const DOCUMENTS: [&str; 4] = [
+    "README.md",
+    "docs/developing.md",
+    "docs/languages.md",
+    "sdk/rust/README.md",
+];
 
 fn read(document: &str) -> String {
     fs::read_to_string(workspace().join(document)).unwrap()
@@ -48,7 +53,7 @@ fn verb(words: &[&str]) -> Vec<String> {
     };
     let most = if words
         .first()
-        .is_some_and(|first| ["dead", "config", "cron", "token"].contains(first))
+        .is_some_and(|first| ["dead", "config", "cron", "handlers", "token"].contains(first))
     {
         2
     } else {

@@ -3,17 +3,32 @@
 use super::door::Door;
 use super::exit::Failure;
 use super::print::{Column, Screen, Tone};
-use super::{Global, text};
+use super::{Global, inspect, text};
 use crate::api::{HandlerStatus, HandlerView, Items, VersionView};
 
 /// Digits of a module's hash in a table.
 const SHORT_HASH: usize = 12;
 
 #[derive(clap::Args, Debug)]
-pub struct Handlers {}
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Handlers {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Verb {
+    /// Show the handlers of the running host. The same as no verb
+    List,
+    /// Look into a module: what it is, what it asks for, what a call costs. Needs no host
+    Inspect(Box<inspect::Inspect>),
+}
 
 impl Handlers {
     pub async fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
+        if let Some(Verb::Inspect(verb)) = self.verb {
+            return verb.run(global, screen).await;
+        }
         let items = Door::host(global).await?.handlers().await?;
         if screen.json {
             return screen.json(&Items { items });

@@ -13,11 +13,13 @@ mod confirm;
 mod create;
 mod cron;
 mod dead;
+mod dev;
 mod door;
 mod envelope;
 mod exit;
 mod groups;
 mod handlers;
+mod inspect;
 mod network;
 pub mod new;
 mod parts;
@@ -83,6 +85,8 @@ struct Global {
 enum Verb {
     /// Run the host: deliver messages to handlers, until a signal asks to stop
     Serve(serve::Serve),
+    /// Run the host, and build its handlers again when their sources change
+    Dev(dev::Dev),
     /// Confine this process as `serve` does, and try what it must not be able to do
     #[command(name = "__probe", hide = true)]
     Probe(probe::Probe),
@@ -131,7 +135,7 @@ enum Verb {
     Purge(purge::Purge),
     /// Show the crontab: each entry with its last and its next tick; or run one by hand
     Cron(cron::Cron),
-    /// Show the handlers of the running host
+    /// Show the handlers of the running host, or inspect a module
     Handlers(handlers::Handlers),
     /// Make, list and revoke the tokens that let clients in over the network
     #[command(subcommand)]
@@ -139,7 +143,7 @@ enum Verb {
     /// Check the store, give space back, back it up, or rescue a damaged one
     #[command(subcommand)]
     Store(store::Store),
-    /// Make a project for a new handler in Rust, in a folder of its own
+    /// Make a project for a new handler, in a folder of its own
     New(create::New),
     /// Print completions for a shell
     Completions(completions::Completions),
@@ -172,6 +176,7 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
     let global = &cli.global;
     match cli.verb {
         Verb::Serve(verb) => verb.run(global),
+        Verb::Dev(verb) => verb.run(global),
         Verb::Probe(verb) => verb.run(global),
         Verb::Check(verb) => verb.run(global, screen),
         Verb::Send(verb) => wait_for(verb.run(global, screen)),

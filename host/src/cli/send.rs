@@ -37,18 +37,11 @@ pub struct Send {
     about: About,
 }
 
-/// What the sender says about each message.
+/// What the sender says about each message, and when it is due.
 #[derive(clap::Args, Debug)]
 pub(super) struct About {
-    /// An attribute; may be given several times
-    #[arg(long = "attribute", alias = "attr", short, value_name = "NAME=VALUE", value_parser = attribute)]
-    attributes: Vec<(String, String)>,
-    /// The media type of the body; a file's is guessed from its name
-    #[arg(long, value_name = "TYPE")]
-    content_type: Option<String>,
-    /// The ordering key: messages of a group are handled in order, one at a time
-    #[arg(long, short)]
-    group: Option<String>,
+    #[command(flatten)]
+    said: Said,
     /// Due only after this time, such as 30s or 2h
     #[arg(long, value_name = "TIME", value_parser = value::typed)]
     delay: Option<Duration>,
@@ -58,12 +51,26 @@ pub(super) struct About {
     /// Expires after this time, such as 1d
     #[arg(long, value_name = "TIME", value_parser = value::typed)]
     ttl: Option<Duration>,
-    /// 0 to 9, higher first; 4 unless given
-    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9))]
-    priority: Option<u8>,
     /// A second message with this id is not created within the window of the queue
     #[arg(long, value_name = "ID")]
     dedup_id: Option<String>,
+}
+
+/// What the sender says about a message.
+#[derive(clap::Args, Debug)]
+pub(super) struct Said {
+    /// An attribute; may be given several times
+    #[arg(long = "attribute", alias = "attr", short, value_name = "NAME=VALUE", value_parser = attribute)]
+    attributes: Vec<(String, String)>,
+    /// The media type of the body; a file's is guessed from its name
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// The ordering key: messages of a group are handled in order, one at a time
+    #[arg(long, short)]
+    group: Option<String>,
+    /// 0 to 9, higher first; 4 unless given
+    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9))]
+    priority: Option<u8>,
     /// Ties a reply to its request
     #[arg(long, value_name = "ID")]
     correlation_id: Option<String>,
@@ -90,27 +97,34 @@ pub(super) struct About {
     tracestate: Option<String>,
 }
 
+impl Said {
+    /// The envelope; a content type that is not given is guessed from the file's name.
+    pub(super) fn envelope(&self, file: Option<&Path>) -> Envelope {
+        let guessed = file.and_then(content_type).map(str::to_owned);
+        Envelope {
+            content_type: self.content_type.clone().or(guessed),
+            attributes: self.attributes.clone(),
+            group: self.group.clone(),
+            correlation_id: self.correlation_id.clone(),
+            causation_id: self.causation_id,
+            reply_to: self.reply_to.clone(),
+            message_type: self.message_type.clone(),
+            schema_version: self.schema_version.clone(),
+            source: self.source.clone(),
+            traceparent: self.traceparent.clone(),
+            tracestate: self.tracestate.clone(),
+            priority: self.priority.and_then(Priority::new).unwrap_or_default(),
+        }
+    }
+}
+
 impl About {
     /// A message without a body; a content type that is not given is guessed from the file's name.
     pub(super) fn message(&self, file: Option<&Path>) -> NewMessage {
-        let guessed = file.and_then(content_type).map(str::to_owned);
         NewMessage {
             body: Bytes::new(),
             blob: None,
-            envelope: Envelope {
-                content_type: self.content_type.clone().or(guessed),
-                attributes: self.attributes.clone(),
-                group: self.group.clone(),
-                correlation_id: self.correlation_id.clone(),
-                causation_id: self.causation_id,
-                reply_to: self.reply_to.clone(),
-                message_type: self.message_type.clone(),
-                schema_version: self.schema_version.clone(),
-                source: self.source.clone(),
-                traceparent: self.traceparent.clone(),
-                tracestate: self.tracestate.clone(),
-                priority: self.priority.and_then(Priority::new).unwrap_or_default(),
-            },
+            envelope: self.said.envelope(file),
             due: match (self.at, self.delay) {
                 (Some(time), _) => Due::At(time),
                 (None, delay) => delay.map_or(Due::Now, Due::After),

@@ -9,6 +9,7 @@ use super::Global;
 use super::exit::{Exit, Failure};
 use crate::config::{Config, problem};
 use crate::confine::{self, Confined};
+use crate::dispatch::DELIVERIES;
 use crate::server::{self, ServeError};
 use crate::supervise;
 
@@ -24,6 +25,9 @@ pub struct Serve {
     /// Which process does that
     #[arg(long, hide = true, value_name = "PID", conflicts_with = "supervise")]
     supervised_by: Option<i32>,
+    /// Log how each delivery ended
+    #[arg(long, hide = true)]
+    deliveries: bool,
 }
 
 impl Serve {
@@ -38,7 +42,7 @@ impl Serve {
             exit: Exit::Config,
             ..Failure::from(errors)
         })?;
-        start_log(&config)?;
+        start_log(&config, self.deliveries)?;
         if !config.warnings.is_empty() {
             eprintln!(
                 "{}",
@@ -75,31 +79,44 @@ const SERVING_THREADS: usize = 2;
 
 /// Keeps a host running that is configured in the same way.
 fn keep_running(global: &Global) -> Result<(), Failure> {
+    match Exit::of(supervise::supervise(host_command(global, &[])?)?) {
+        Exit::Ok => Ok(()),
+        exit => Err(Failure::silent(exit)),
+    }
+}
+
+/// How a host is started that is configured in the same way, and does not outlive this process.
+pub fn host_command<'g>(
+    global: &'g Global,
+    options: &'static [&'static str],
+) -> Result<impl Fn() -> Command + use<'g>, Failure> {
     // By its path, so that after an update the next restart is the new version.
     let program = std::env::current_exe()?;
     let own = std::process::id().to_string();
-    let command = || {
+    Ok(move || {
         let mut command = Command::new(&program);
         command.arg("--config").arg(&global.config);
         if let Some(folder) = &global.data_dir {
             command.arg("--data-dir").arg(folder);
         }
         command.args(["serve", "--supervised-by", &own]);
+        command.args(options);
         command
-    };
-    match Exit::of(supervise::supervise(command)?) {
-        Exit::Ok => Ok(()),
-        exit => Err(Failure::silent(exit)),
-    }
+    })
 }
 
-fn start_log(config: &Config) -> Result<(), Failure> {
+fn start_log(config: &Config, deliveries: bool) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.host.log)
         .map_err(|error| Failure::new(Exit::Config, format!("host.log: {error}")))?;
     // The record of what was managed is no matter of how much else is logged.
     let kept = config.host.log != "off" && !config.host.log.contains(AUDIT);
     let filter = match format!("{AUDIT}=info").parse() {
         Ok(record) if kept => filter.add_directive(record),
+        _ => filter,
+    };
+    let shown = format!("{DELIVERIES}=debug").parse();
+    let filter = match shown {
+        Ok(shown) if deliveries && config.host.log != "off" => filter.add_directive(shown),
         _ => filter,
     };
     tracing_subscriber::fmt()

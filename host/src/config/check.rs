@@ -13,7 +13,7 @@ use gristmill_queue::retry::RetryPolicy;
 use gristmill_queue::{QueueName, QueuePolicy};
 use toml::Spanned;
 
-use super::check_batch;
+use super::check_build::{self, TypedBuild};
 use super::check_cron;
 use super::check_handler::HandlerChecks;
 use super::check_sqs;
@@ -25,7 +25,7 @@ use super::section::Given;
 use super::value::Show;
 use super::{
     Config, Confine, HostConfig, QueueConfig, SandboxConfig, Surroundings, Watch, check_api,
-    check_dead, check_flow, check_topic, spelling,
+    check_batch, check_dead, check_flow, check_topic, spelling,
 };
 
 /// Builds the configuration of the file at `source`. Its warnings are left empty.
@@ -40,6 +40,7 @@ pub fn build(
     let mut queues = BTreeMap::new();
     let mut dead_letters = Vec::new();
     let mut batches = Vec::new();
+    let mut builds = Vec::new();
     for (name, queue) in raw.queues {
         let key = |leaf: &str| format!("queue.{}.{leaf}", spelling::quoted(name.get_ref()));
         let merged = queue.clone().or(&raw.queue_defaults);
@@ -52,6 +53,7 @@ pub fn build(
         let queue = build_queue(&name, merged, &host, problems);
         let batch = check_batch::batches(&typed, queue.batch, queue.handler.as_ref(), &key);
         batches.extend(batch);
+        builds.extend(TypedBuild::of(&name, &typed, &queue));
         match QueueName::new(name.get_ref()) {
             Ok(valid) => drop(queues.insert(valid, queue)),
             Err(error) => {
@@ -84,6 +86,7 @@ pub fn build(
         queues,
         topics,
         handlers,
+        builds: check_build::builds(builds, base, problems),
         sqs,
         cron: Arc::new(cron),
         warnings: Vec::new(),

@@ -67,6 +67,13 @@ pub fn note_idle(
             merged.handler.is_some(),
         ),
         (
+            "build",
+            span(&own.build),
+            "handler",
+            merged.handler.is_some(),
+        ),
+        ("watch", span(&own.watch), "build", merged.build.is_some()),
+        (
             "batch_wait",
             span(&own.batch_wait),
             "batch_size",
@@ -100,6 +107,7 @@ pub fn note_idle(
             "key" => "\"tenant\"",
             "handler" => "\"orders.wasm\"",
             "batch_size" => "16",
+            "build" => "\"cargo wasm\"",
             _ => "\"5/s\"",
         };
         let name = key(name);

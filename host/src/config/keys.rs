@@ -194,6 +194,10 @@ static KEYS: &[KeyDoc] = &[
 
     own(optional(Queue, "handler", r#""orders.wasm""#, "a file name that ends in .wasm",
         "The module that handles the messages, in the folder `host.handlers`. Several queues may share one. A queue without a handler holds its messages for consumers outside.")),
+    own(optional(Queue, "build", r#""cargo wasm""#, "a command",
+        "How the module is made: a command for the shell, in the folder of this file. `gristmill dev` runs it; `serve` never runs a command. Queues that share a handler need say it once.")),
+    own(optional(Queue, "watch", r#"["src", "Cargo.toml"]"#, "paths, relative to this file",
+        "What the module is made from: `gristmill dev` runs `build` again when a file there changes. Hidden files and folders, target, node_modules and __pycache__ are left out. [\"src\"] unless given.")),
     key(Queue, "concurrency", "64", "1 to 10000",
         "How many messages of the queue its handler may have in flight at once."),
     optional(Queue, "pull", "true", "true or false",

@@ -12,7 +12,14 @@ use super::problem::Severity;
 use super::{Surroundings, parse, spelling};
 
 /// Keys of queues in the file that a queue which is made cannot have.
-const ONLY_IN_THE_FILE: [&str; 4] = ["handler", "batch_size", "batch_wait", "batch_bytes"];
+const ONLY_IN_THE_FILE: [&str; 6] = [
+    "handler",
+    "build",
+    "watch",
+    "batch_size",
+    "batch_wait",
+    "batch_bytes",
+];
 
 /// What a definition declares.
 ///
@@ -100,6 +107,7 @@ mod tests {
             (json!({ "max_attempts": 0 }), "max_attempts"),
             (json!({ "ttl": "soon" }), "ttl"),
             (json!({ "handler": "x.wasm" }), "`handler` cannot be given"),
+            (json!({ "build": "rm" }), "`build` cannot be given"),
             (json!({ "dead_letter": "../x" }), "dead_letter"),
             (json!({ "dead_letter": 5 }), "dead_letter"),
             (json!({ "backoff": [1] }), "backoff"),

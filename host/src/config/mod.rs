@@ -9,6 +9,7 @@
 mod check;
 mod check_api;
 mod check_batch;
+mod check_build;
 mod check_cron;
 mod check_dead;
 mod check_flow;
@@ -45,6 +46,8 @@ use gristmill_queue::{QueueName, QueuePolicy, TopicPolicy};
 use gristmill_store::DiskReserve;
 use toml::de::DeTable;
 
+pub use check::module_name;
+pub use check_build::{BuildConfig, BuildConfigs};
 pub use diff::{ConfigChange, diff};
 pub use keys::{KeyDoc, reference};
 pub use problem::{ConfigErrors, Problem, Severity};
@@ -72,6 +75,8 @@ pub struct Config {
     pub topics: BTreeMap<QueueName, TopicConfig>,
     /// The handlers, by name: those that a queue names, and those that have a table.
     pub handlers: BTreeMap<String, HandlerSpec>,
+    /// How modules are made, by handler. The host runs none of it.
+    pub builds: BuildConfigs,
     /// The SQS endpoint, if there is to be one.
     pub sqs: Option<SqsConfig>,
     /// The entries of the crontab, by name.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::gather::{BatchLimits, Gather};
 use super::line::{Line, Under};
+use super::told;
 use crate::runtime::BatchDelivery;
 
 /// What of a line that has batches is not yet under way.
@@ -192,7 +193,12 @@ impl Line {
             max_attempts,
             ending: serving.ending.clone(),
         };
+        let named = told::is_asked().then(|| delivery.messages.clone());
         let report = serving.version.run_batch(delivery).await;
+        let named = named.iter().flatten().zip(&report.outcomes);
+        for ((message, attempt), outcome) in named {
+            told::tell(message, *attempt, outcome, report.usage.wall);
+        }
         let settle = SettleBatch {
             ended: fences.into_iter().zip(report.outcomes).collect(),
             effects: report.effects,

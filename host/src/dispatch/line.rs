@@ -12,6 +12,7 @@ use gristmill_store::{Evidence, Leased, Settle, Sink};
 use super::Shared;
 use super::batch::Batching;
 use super::large::Undelivered;
+use super::told;
 use crate::queues::Queues;
 use crate::runtime::{Delivery, EndingFlag, HandlerVersion};
 
@@ -193,6 +194,12 @@ impl Line {
         if report.damaged_body {
             return queues.put_aside(leased.fence);
         }
+        told::tell(
+            &leased.message,
+            leased.attempt,
+            &report.outcome,
+            report.usage.wall,
+        );
         let settle = Settle {
             fence: leased.fence,
             outcome: report.outcome,

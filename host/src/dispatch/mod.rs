@@ -15,6 +15,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +34,7 @@ use large::Whole;
 pub use line::HandlerSlot;
 use line::Line;
 pub use threads::{GuestThreads, Guests};
+pub use told::DELIVERIES;
 
 /// How a queue's messages are delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `scan` | when a file is worth reading, and what its content then means; pure |
 //! | `disk` | how a file is looked at and read whole |
-//! | `watch` | what the system says about the folders; the only file that names `notify` |
+//! | `watch` | what the system says about the folders; `sources`: that sources of modules changed. Only they name `notify` |
 //! | `table` | which handlers there are and which queues have a line; pure bookkeeping |
 //! | `handlers` | the registry: applying a configuration, and what everybody may ask |
 //! | `load` | from a file to the version that serves, and back to an earlier one |
@@ -34,6 +34,7 @@ mod keep;
 mod load;
 mod reloader;
 mod scan;
+mod sources;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use declare::{declarations, topic_declarations};
 pub use handlers::{Applied, Handlers};
 pub use load::RollbackError;
 pub use reloader::Reloader;
+pub use sources::Sources;
 
 use gristmill_store::AdminError;
 

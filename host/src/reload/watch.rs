@@ -1,4 +1,4 @@
-//! What the system says about the folders. The only file that names `notify`.
+//! What the system says about the folders. Only this file and `sources` name `notify`.
 //!
 //! Nothing is read off an event but "look again": editors, build tools and systems differ in what
 //! they tell, and some events get lost. So hints are put together until somebody takes them, and

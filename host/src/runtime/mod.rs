@@ -13,10 +13,10 @@
 //! | `load` | everything that is checked before a version may serve; `load_error` says what failed |
 //! | `trial` | the last check: does it start, and how long does that take |
 //! | `linker` | grants → imports |
-//! | `version` | a loaded version: what `load` found out about it |
+//! | `version` | a loaded version: what `load` found out about it; `producers`: what built it |
 //! | `instance` | what a store holds, and the warm instances |
 //! | `clock` | the time of one delivery |
-//! | `call` | one delivery; `batch`: one of several messages |
+//! | `call` | one delivery; `batch`: one of several messages; `rehearsal`: one that nobody commits |
 //! | `exports`, `wire` | what is called, and the form of a message there |
 //! | `host/` | the interfaces that guests may call |
 //! | `output` | what guests print; `log_budget`: how much of it goes to the log |
@@ -39,6 +39,8 @@ mod load;
 mod load_error;
 mod log_budget;
 mod output;
+mod producers;
+mod rehearsal;
 pub mod spec;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -67,6 +69,8 @@ use engine::Ticker;
 use instance::WarmBudget;
 pub use load::MAX_MODULE;
 pub use load_error::LoadError;
+pub use producers::{Format, Producers};
+pub use rehearsal::{CallCost, Rehearsal};
 use spec::HandlerSpec;
 pub use version::{HandlerVersion, Reuse, Sizes};
 

@@ -70,6 +70,26 @@ fn a_handler_reads_its_own_writes() {
 }
 
 #[test]
+fn one_that_nobody_commits_sends_to_whatever_can_be_a_queue() {
+    let message = || NewMessage {
+        body: bytes("hi"),
+        ..NewMessage::default()
+    };
+    let mut t = over(&[]);
+    assert_eq!(t.send("else", message()), Err(SendError::NotPermitted));
+    let mut t = over(&[]).anywhere();
+    t.send("else", message()).unwrap();
+    assert_eq!(t.send("no queue", message()), Err(SendError::NotPermitted));
+    // What is granted keeps its limit.
+    let long = NewMessage {
+        body: bytes("long"),
+        ..message()
+    };
+    assert_eq!(t.send("small", long), Err(SendError::TooLarge(3)));
+    assert_eq!(t.finish().sends[0].to.as_str(), "else");
+}
+
+#[test]
 fn a_counter_is_what_add_made() {
     type Row = (
         &'static str,

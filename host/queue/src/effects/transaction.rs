@@ -23,6 +23,7 @@ pub struct Transaction {
     state: Arc<dyn StateReader>,
     ids: Arc<IdSource>,
     destinations: Arc<Destinations>,
+    anywhere: bool,
     limits: EffectLimits,
     now: Timestamp,
     sends: Vec<Send>,
@@ -54,6 +55,7 @@ impl Transaction {
             state,
             ids,
             destinations,
+            anywhere: false,
             limits,
             now,
             sends: Vec::new(),
@@ -64,16 +66,31 @@ impl Transaction {
         }
     }
 
+    /// Lets it send to whatever can be the name of a queue. For a delivery that nobody commits, made to
+    /// learn where a handler sends to.
+    #[must_use]
+    pub fn anywhere(self) -> Self {
+        Transaction {
+            anywhere: true,
+            ..self
+        }
+    }
+
     /// Sends a message with the ack, to a queue that the handler may send to.
     ///
     /// # Errors
     /// When the queue is not granted, a limit would be broken, or the message is malformed.
     pub fn send(&mut self, to: &str, message: NewMessage) -> Result<MessageId, SendError> {
-        let destinations = Arc::clone(&self.destinations);
-        let (to, max_body) = destinations
-            .get_key_value(to)
-            .ok_or(SendError::NotPermitted)?;
-        self.send_to(to.clone(), *max_body, message)
+        let granted = self.destinations.get_key_value(to);
+        let (to, max_body) = match granted {
+            Some((to, max_body)) => (to.clone(), *max_body),
+            None if self.anywhere => {
+                let to = QueueName::new(to).map_err(|_| SendError::NotPermitted)?;
+                (to, limits::DEFAULT_MAX_BODY)
+            }
+            None => return Err(SendError::NotPermitted),
+        };
+        self.send_to(to, max_body, message)
     }
 
     /// Sends an answer with the ack. The caller has seen to it that `to` is the `reply_to` of a

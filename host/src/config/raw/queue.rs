@@ -19,6 +19,8 @@ use crate::config::value;
 #[derive(Clone, Default)]
 pub struct RawQueue {
     pub handler: Given<String>,
+    pub build: Given<String>,
+    pub watch: Given<Vec<Spanned<String>>>,
     pub concurrency: Given<u32>,
     pub pull: Given<bool>,
     pub visibility_timeout: Given<Duration>,
@@ -72,8 +74,14 @@ impl RawQueue {
             ("derived", Dedup::Derived),
         ];
         only_keys_of(Table::Queue, queue, &[], problems);
+        let watch = queue.list("watch", problems);
+        if let Some(paths) = &watch {
+            queue.note_twice("watch", paths.get_ref(), problems);
+        }
         RawQueue {
             handler: queue.text("handler", problems),
+            build: queue.text("build", problems),
+            watch,
             concurrency: queue.integer("concurrency", &defaults::CONCURRENCY.bounds, problems),
             pull: queue.flag("pull", problems),
             visibility_timeout: queue.duration(
@@ -122,6 +130,8 @@ impl RawQueue {
         let other = other.clone();
         RawQueue {
             handler: self.handler,
+            build: self.build,
+            watch: self.watch,
             concurrency: self.concurrency.or(other.concurrency),
             pull: self.pull.or(other.pull),
             visibility_timeout: self.visibility_timeout.or(other.visibility_timeout),

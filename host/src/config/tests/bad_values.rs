@@ -44,7 +44,7 @@ error: unknown key `queue.orders.colour`
 6 | colour = *****
   | ^^^^^^
   |
-  = help: known here: handler, concurrency, pull, visibility_timeout, max_pulled, batch_size, batch_wait, batch_bytes, rate, burst, key, concurrency_per_key, rate_per_key, burst_per_key, max_attempts, backoff, max_age, delay, ttl, on_expiry, on_group_failure, max_messages, max_bytes, on_full, max_message_size, dead_retention, dead_letter, dedup, dedup_window
+  = help: known here: handler, build, watch, concurrency, pull, visibility_timeout, max_pulled, batch_size, batch_wait, batch_bytes, rate, burst, key, concurrency_per_key, rate_per_key, burst_per_key, max_attempts, backoff, max_age, delay, ttl, on_expiry, on_group_failure, max_messages, max_bytes, on_full, max_message_size, dead_retention, dead_letter, dedup, dedup_window
 
 error: unknown key `queue.orders.backoff.jiter`
  --> etc/gristmill.toml:7:13

@@ -72,6 +72,7 @@ fn needs(key: &KeyDoc) -> &'static [&'static str] {
     match key.name {
         "burst" => &["rate"],
         "batch_wait" | "batch_bytes" => &["batch_size"],
+        "watch" => &["build"],
         "concurrency_per_key" | "rate_per_key" => &["key"],
         "burst_per_key" => &["key", "rate_per_key"],
         "public_url" => &["listen"],

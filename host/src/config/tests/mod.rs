@@ -7,6 +7,7 @@ mod bad_names;
 mod bad_secrets;
 mod bad_topics;
 mod bad_values;
+mod build;
 mod change;
 mod cron;
 mod example;
