@@ -10,6 +10,7 @@ pub mod clients;
 mod history;
 mod host;
 pub mod languages;
+pub mod native;
 mod network;
 mod queue;
 mod rng;

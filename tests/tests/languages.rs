@@ -49,13 +49,28 @@ fn limits(text: &str) -> Vec<(String, u64)> {
     let mut found: Vec<_> = text
         .lines()
         .filter_map(|line| {
-            let (name, value) = line.trim_end_matches(';').split_once(" = ")?;
+            let (name, value) = line.trim_end_matches([';', ',']).split_once(" = ")?;
             let name = name.split(':').next()?.split_whitespace().last()?;
-            Some((name.to_owned(), number(value)?))
+            Some((capitals(name), number(value)?))
         })
         .collect();
     found.sort();
     found
+}
+
+/// `maxBody` as `MAX_BODY`.
+fn capitals(name: &str) -> String {
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return name.to_owned();
+    }
+    let mut capitals = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            capitals.push('_');
+        }
+        capitals.push(c.to_ascii_uppercase());
+    }
+    capitals
 }
 
 #[test]
@@ -68,6 +83,8 @@ fn every_fake_keeps_the_limits_of_the_rust_sdk() {
     for path in [
         "sdk/js/src/testing/limits.js",
         "sdk/python/src/gristmill/_fake.py",
+        "sdk/c/testing/gristmill_testing.c",
+        "sdk/go/gristmilltest/attempt.go",
     ] {
         let here = limits(&read(path));
         let here: Vec<_> = here

@@ -27,6 +27,7 @@ mod kill;
 mod languages;
 mod large;
 mod misbehave;
+mod native;
 mod network;
 mod new;
 mod orders;
