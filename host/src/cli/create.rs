@@ -46,7 +46,7 @@ struct Made<'n> {
 struct Known {
     lang: String,
     language: &'static str,
-    build: &'static str,
+    build: String,
 }
 
 impl New {
@@ -137,7 +137,7 @@ fn list(screen: Screen) -> Result<(), Failure> {
         build,
     } in known
     {
-        rows.add([lang, language.to_owned(), build.to_owned()]);
+        rows.add([lang, language.to_owned(), build]);
     }
     screen.result(&rows.text())
 }

@@ -137,6 +137,9 @@ pub enum NewError {
     NoSdk(&'static str),
 }
 
+/// Stands for the name of a project.
+const ANY: &str = "NAME";
+
 /// What is written for a handler of this name.
 ///
 /// # Errors
@@ -182,9 +185,11 @@ pub fn scaffold(name: &str, language: Language, sdk: &SdkSource) -> Result<Proje
 
 /// What a language is called, and how its module is made.
 #[must_use]
-pub fn about(language: Language) -> (&'static str, &'static str) {
+pub fn about(language: Language) -> (&'static str, String) {
     let template = language.template();
-    (template.words, template.build.unwrap_or("no build"))
+    let build = template.build.unwrap_or("no build");
+    let build = build.replace("{{name}}", ANY).replace("{{module}}", ANY);
+    (template.words, build)
 }
 
 /// The name where only letters, digits and `_` can stand; in some languages that of the module, too.

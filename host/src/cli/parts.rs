@@ -46,6 +46,7 @@ pub fn section(out: &mut String, title: &str, text: &str) {
         return;
     }
     for line in text.trim_end_matches('\n').lines() {
-        let _ = writeln!(out, "  {line}");
+        let blanks = if line.is_empty() { "" } else { "  " };
+        let _ = writeln!(out, "{blanks}{line}");
     }
 }

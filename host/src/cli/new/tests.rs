@@ -95,6 +95,14 @@ fn no_placeholder_is_left_and_each_path_is_inside_and_given_once() {
     assert_eq!(manifest["package"]["name"].as_str(), Some("my-orders"));
 }
 
+#[test]
+fn how_a_module_is_made_is_told_without_a_placeholder() {
+    for language in Language::value_variants() {
+        let (words, build) = about(*language);
+        assert!(!words.is_empty() && !build.contains("{{"), "{build}");
+    }
+}
+
 /// All do the same, under the same names.
 #[test]
 fn the_configuration_is_one_that_the_host_takes() {
