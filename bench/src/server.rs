@@ -14,8 +14,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::usage::Usage;
 
-/// Within this time a peer has to listen, and to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Within this time a peer has to listen, and to end, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Calls that make something durable.
 const SYNCS: &str = "trace=fsync,fdatasync,sync_file_range,msync,syncfs";
