@@ -185,6 +185,42 @@ fn the_check_finds_all_damage_that_changes_what_is_stored() {
     assert!(harmful > runs / 4, "the damage does too little: {harmful}");
 }
 
+/// An old page of the tree that names the tables leads to tables as they once were, all of whose pages
+/// are sound: what they have may have been handled since, and groups halted.
+#[test]
+fn an_old_list_of_the_tables_is_not_believed() {
+    const PAGE: usize = 4096;
+    let mut specimen = Specimen::make();
+    let lists = |page: &&[u8]| {
+        let has = |name: &[u8]| page.windows(name.len()).any(|found| found == name);
+        has(b"dedup_expiry") && has(b"quarantine")
+    };
+    let file = specimen.file.clone();
+    let pages = file.chunks(PAGE).enumerate();
+    let lists: Vec<usize> = pages
+        .filter(|(_, page)| lists(page))
+        .map(|(number, _)| number * PAGE)
+        .collect();
+    let mut harmful = 0;
+    for (from, to) in lists
+        .iter()
+        .flat_map(|from| lists.iter().map(move |to| (*from, *to)))
+        .filter(|(from, to)| from != to)
+    {
+        let damaged = Damage::Misplaced { from, to }.inflict(&file);
+        let (salvaged, rescued) = salvage(&damaged);
+        specimen.again = salvaged.tables.iter().any(|table| table.doubtful > 0);
+        harmful += u64::from(specimen.again);
+        let seen = specimen.examine(&rescued);
+        assert!(
+            matches!(seen, Ok(Seen::Worked { .. })),
+            "{from} to {to}: {seen:?} {salvaged:?}"
+        );
+        assert!(!specimen.again || salvaged.paused, "{salvaged:?}");
+    }
+    assert!(harmful > 0, "{} lists", lists.len());
+}
+
 #[test]
 fn all_is_rescued_but_what_lies_in_the_damaged_page() {
     let seed = from_environment("GRISTMILL_OFFLINE_SEED", 1);

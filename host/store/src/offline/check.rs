@@ -7,7 +7,7 @@ use std::path::Path;
 use super::cross::Checker;
 use super::pages::PageFile;
 use super::report::{CheckReport, Problem, RESCUE, TableReport};
-use super::walk::{self, Lost};
+use super::walk::{self, Lost, Named};
 use super::{KNOWN, Known, PROGRESS_EVERY, Progress, lock_store, overlay};
 use crate::OpenError;
 use crate::error::panicked;
@@ -59,10 +59,13 @@ pub fn check_store_by(
         let what = "the list of tables cannot be read whole";
         checker.problem(Problem::of("file", "", what, RESCUE));
     }
-    let of = tables.values().map(|table| table.length).sum();
+    let of = tables.values().map(|table| table.definition.length).sum();
     let mut done = 0;
     for known in KNOWN {
-        let Some(table) = tables.get(known.name) else {
+        let Some(Named {
+            definition: table, ..
+        }) = tables.get(known.name)
+        else {
             let what = format!("there is no table {}", known.name);
             checker.problem(Problem::of("file", "", what, RESCUE));
             continue;

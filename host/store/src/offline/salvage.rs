@@ -15,7 +15,7 @@ use gristmill_queue::QueueName;
 use super::loose::{self, Loose};
 use super::pages::PageFile;
 use super::rescue::Rescue;
-use super::walk::{self, Lost};
+use super::walk::{self, Lost, Named};
 use super::{KNOWN, PROGRESS_EVERY, Progress, lock_store};
 use crate::destination::{Destination, DestinationError};
 use crate::open::FILE;
@@ -97,28 +97,35 @@ pub fn salvage_store(
     })?;
     let certain_only = how.certain_only;
     let mut rescue = Rescue::begin(folder, destination.folder(), how.names)?;
-    // What the slot that counts does not lead to, the one before it may.
+    // What the slot that counts does not lead to, the one before it may: to what was there then.
     let mut tables = BTreeMap::new();
-    for root in roots {
-        for (name, table) in walk::tables(&pages, root).0 {
+    for (before, root) in roots.into_iter().enumerate() {
+        for (name, mut table) in walk::tables(&pages, root).0 {
+            table.sound &= before == 0;
             tables.entry(name).or_insert(table);
         }
     }
     for known in KNOWN {
         let mut result = Ok(());
         let mut done = 0;
-        let lost = match tables.get(known.name) {
-            Some(table) => walk::walk(&pages, table.root, known.shape, known.order, &mut |pair| {
+        let mut lost = Vec::new();
+        let sound = tables.get(known.name).is_some_and(|table| table.sound);
+        if let Some(Named { definition, .. }) = tables.get(known.name) {
+            let (root, shape, order) = (definition.root, known.shape, known.order);
+            lost = walk::walk(&pages, root, shape, order, &mut |mut pair| {
                 done += 1;
                 if done % PROGRESS_EVERY == 0 {
-                    progress(known.name, done, table.length);
+                    progress(known.name, done, definition.length);
                 }
+                pair.sound &= sound;
                 if result.is_ok() {
                     result = rescue.record(&known, pair);
                 }
-            }),
-            None => vec![Lost::ALL],
-        };
+            });
+        }
+        if !sound {
+            lost.push(Lost::ALL);
+        }
         result?;
         rescue.lose(&known, lost);
         // Before messages are met, it has to be known what is counted about them.

@@ -164,17 +164,26 @@ fn is_sound(file: &PageFile, pointer: Pointer, shape: Shape) -> bool {
         || Branch::parse(&page, shape).is_some_and(|branch| branch.is(pointer))
 }
 
+/// A table, as the tree names it that names all of them.
+pub(crate) struct Named {
+    pub definition: Definition,
+    /// The page that names it is as it was written. Another may be an old one, which leads to the table
+    /// as it once was.
+    pub sound: bool,
+}
+
 /// The tables beneath a root, and how many parts of the tree that names them could not be read.
-pub(crate) fn tables(
-    file: &PageFile,
-    root: Option<Pointer>,
-) -> (BTreeMap<String, Definition>, usize) {
+pub(crate) fn tables(file: &PageFile, root: Option<Pointer>) -> (BTreeMap<String, Named>, usize) {
     let mut tables = BTreeMap::new();
     let lost = walk(file, root, TABLES, Order::Bytes, &mut |pair| {
         let name = std::str::from_utf8(pair.key);
         let definition = Definition::parse(pair.value);
         if let (Ok(name), Some(definition)) = (name, definition) {
-            tables.entry(name.to_owned()).or_insert(definition);
+            let named = Named {
+                definition,
+                sound: pair.sound,
+            };
+            tables.entry(name.to_owned()).or_insert(named);
         }
     });
     (tables, lost.len())
