@@ -1,4 +1,4 @@
-//! Programs that are not ours, set up once for a test run: Python and JavaScript with what they need.
+//! Programs that are not ours, set up once for a test run: Python, JavaScript and Rust with what they need.
 //!
 //! They go into `target/clients`. On a machine without Python or npm, or without their registries, the
 //! tests that need them say so and are left out; with `CI=1` or `GRISTMILL_CLIENTS=required` that is a failure.
@@ -78,6 +78,20 @@ pub(crate) fn set_up_node(root: &str, scripts: &Path) -> Result<PathBuf> {
         npm.args(["ci", "--no-audit", "--no-fund", "--silent"]);
         run(npm.current_dir(folder))
     })
+}
+
+/// The program with the AWS SDK for Rust, built. It has a lock file of its own, so that what it needs is no
+/// part of the product's build.
+///
+/// # Errors
+/// When it does not build.
+pub fn rust() -> Result<PathBuf> {
+    let _one = SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner);
+    let target = workspace().join("target").join("clients").join("rust");
+    let mut build = Command::new("cargo");
+    build.args(["build", "--locked", "--quiet", "--target-dir"]);
+    run(build.arg(&target).current_dir(scripts().join("rust")))?;
+    Ok(target.join("debug").join("sqs-client"))
 }
 
 /// Runs a client to its end, and returns what it wrote.

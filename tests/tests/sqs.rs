@@ -130,6 +130,14 @@ fn programs_in_javascript_consume() {
     all_is_well(&clients::finish(&mut command).unwrap());
 }
 
+#[test]
+fn a_program_with_the_sdk_for_rust_does_what_it_does_at_aws() {
+    let host = start();
+    let mut command = Command::new(clients::rust().unwrap());
+    surround(&mut command, &host);
+    all_is_well(&clients::finish(&mut command).unwrap());
+}
+
 /// Sends with what is there everywhere.
 fn ask(host: &Host, action: &str, parameters: &[(&str, &str)]) -> (u16, String) {
     ask_with(host, "", action, parameters)

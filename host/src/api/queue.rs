@@ -211,7 +211,7 @@ fn why_no_handler(
     }
     match handler {
         _ if !host_runs => "no host runs".to_owned(),
-        None => "the configuration names none".to_owned(),
+        None => "the configuration names none, so it waits for consumers that receive".to_owned(),
         Some(handler) => match (&handler.problem, handler.status) {
             (Some(problem), _) => problem.clone(),
             (None, HandlerStatus::Missing) => format!("{} is missing", handler.file),
@@ -252,6 +252,7 @@ mod tests {
             problem: None,
             version: None,
             batches: None,
+            loading_ms: None,
         };
         let refused = HandlerView {
             status: HandlerStatus::Refused,
@@ -278,7 +279,7 @@ mod tests {
             (
                 queue(gate, true),
                 Some(vec![other]),
-                Some("the configuration names none"),
+                Some("the configuration names none, so it waits for consumers that receive"),
             ),
             (
                 queue(gate, false),
