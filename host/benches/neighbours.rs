@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use gristmill::dispatch::{Dispatcher, GuestThreads, HandlerSlot, LineSpec};
 use gristmill::queues::Queues;
-use gristmill::runtime::spec::{Grants, GuaranteeClass, HandlerLimits, HandlerSpec, Secret};
+use gristmill::runtime::spec::{
+    CommandRules, Grants, GuaranteeClass, HandlerLimits, HandlerSpec, Secret,
+};
 use gristmill::runtime::{CompileMode, Runtime, RuntimeOptions};
 use gristmill_queue::retry::{Jitter, RetryPolicy};
 use gristmill_queue::{NewMessage, QueueName, QueuePolicy};
@@ -257,6 +259,8 @@ fn spec(name: &str, path: &str) -> HandlerSpec {
         },
         require: GuaranteeClass::default(),
         batches: Vec::new(),
+        form: None,
+        command: CommandRules::default(),
         sha256: None,
     }
 }

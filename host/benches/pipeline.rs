@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 
 use gristmill::dispatch::{Dispatcher, HandlerSlot, LineSpec};
 use gristmill::queues::Queues;
-use gristmill::runtime::spec::{Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls};
+use gristmill::runtime::spec::{
+    CommandRules, Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls,
+};
 use gristmill::runtime::{CompileMode, Runtime, RuntimeOptions};
 use gristmill_queue::{NewMessage, QueueName, QueuePolicy};
 use gristmill_store::{Declaration, Leased, Options, Sink, Store};
@@ -94,6 +96,8 @@ fn spec(calls: MaxCalls) -> HandlerSpec {
         },
         require: GuaranteeClass::default(),
         batches: Vec::new(),
+        form: None,
+        command: CommandRules::default(),
         sha256: None,
     }
 }

@@ -10,12 +10,18 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail, ensure};
 
 const TARGET: &str = "wasm32-wasip2";
+/// What programs are built for as well: they become core modules.
+const PREVIEW_1: &str = "wasm32-wasip1";
+/// The package of `handlers/` that is a program.
+const PROGRAM: &str = "command";
 
 /// The packages of `handlers/`, each of which becomes a module of its name.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 10] = [
     "bench",
+    "command",
     "misbehave",
     "orders",
+    "postbox",
     "probe",
     "sink",
     "tally",
@@ -104,7 +110,7 @@ pub fn kept(name: &str) -> Result<PathBuf> {
 pub fn guests() -> Result<&'static Guests> {
     static BUILT: OnceLock<Result<Guests, String>> = OnceLock::new();
     once(&BUILT, || {
-        install_target()?;
+        install_target(TARGET)?;
         let folder = profile_folder()?;
         let target = folder.parent().context("a target folder")?.join("guests");
         let mut build = cargo();
@@ -119,6 +125,29 @@ pub fn guests() -> Result<&'static Guests> {
         run(build, "the example handlers do not build")?;
         Ok(Guests(target.join(TARGET).join("handler")))
     })
+}
+
+/// The example that is a program, as a core module of WASI preview 1.
+///
+/// # Errors
+/// When it does not build.
+pub fn program() -> Result<&'static Path> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    once(&BUILT, || {
+        install_target(PREVIEW_1)?;
+        let folder = profile_folder()?;
+        let target = folder.parent().context("a target folder")?.join("guests");
+        let mut build = cargo();
+        build.args(["build", "--target", PREVIEW_1, "--profile", "handler"]);
+        build.arg("--target-dir").arg(&target);
+        build.args(["--package", PROGRAM]);
+        build.env_remove("RUSTFLAGS");
+        build.env_remove("CARGO_ENCODED_RUSTFLAGS");
+        run(build, "the example program does not build")?;
+        let module = target.join(PREVIEW_1).join("handler").join(PROGRAM);
+        Ok(module.with_extension("wasm"))
+    })
+    .map(PathBuf::as_path)
 }
 
 fn once<T>(
@@ -160,22 +189,22 @@ fn run(mut command: Command, failed: &str) -> Result<()> {
 }
 
 /// Asks for the target only where it is missing: rustup may not be there, or not be allowed to.
-fn install_target() -> Result<()> {
+fn install_target(target: &str) -> Result<()> {
     let mut sysroot = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     sysroot
         .current_dir(workspace())
-        .args(["--print", "target-libdir", "--target", TARGET]);
+        .args(["--print", "target-libdir", "--target", target]);
     let output = sysroot.output().context("rustc cannot be run")?;
     let folder = String::from_utf8_lossy(&output.stdout);
     if output.status.success() && Path::new(folder.trim()).is_dir() {
         return Ok(());
     }
     let mut add = Command::new("rustup");
-    add.current_dir(workspace()).args(["target", "add", TARGET]);
+    add.current_dir(workspace()).args(["target", "add", target]);
     match add.status() {
         Ok(status) if status.success() => Ok(()),
         _ => bail!(
-            "the compiler cannot build for {TARGET}: run `rustup target add {TARGET}` in the \
+            "the compiler cannot build for {target}: run `rustup target add {target}` in the \
              repository, or install the standard library for that target in another way"
         ),
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::toolchains::{javascript, python_module};
-use crate::{guests, workspace};
+use crate::{guests, native, workspace};
 
 /// Builds a module; `None`, after a line that says why, if this machine does not have what it takes.
 pub type Build = fn() -> Result<Option<PathBuf>>;
@@ -40,6 +40,15 @@ pub const LANGUAGES: &[Language] = &[
         probe: || Ok(Some(guests()?.path("probe"))),
         traced: &[],
         crash: &["index out of bounds", "handlers/probe/src/lib.rs"],
+    },
+    // Of a file that is a handler as it is, the host makes the component.
+    Language {
+        name: "plain",
+        title: "JavaScript, a plain file",
+        orders: || Ok(Some(workspace().join("sdk/js/examples/orders/orders.js"))),
+        probe: || Ok(Some(workspace().join("sdk/js/examples/probe/probe.js"))),
+        traced: &["at charge (orders-plain.js:"],
+        crash: &["TypeError: ", "at handle (probe-plain.js:"],
     },
     Language {
         name: "js",
@@ -76,6 +85,48 @@ pub const LANGUAGES: &[Language] = &[
             "in handle",
         ],
     },
+    Language {
+        name: "c",
+        title: "C",
+        orders: || native::c("orders-c", "sdk/c/examples/orders/orders.c"),
+        probe: || native::c("probe-c", "sdk/c/examples/probe/probe.c"),
+        traced: &[],
+        crash: &["the probe crashes, as it was asked to"],
+    },
+    Language {
+        name: "cpp",
+        title: "C++",
+        orders: || native::cpp("orders-cpp", "sdk/cpp/examples/orders/orders.cpp"),
+        probe: || native::cpp("probe-cpp", "sdk/cpp/examples/probe/probe.cpp"),
+        traced: &[],
+        crash: &["out_of_range"],
+    },
+    Language {
+        name: "zig",
+        title: "Zig",
+        orders: || native::zig("orders-zig", "sdk/zig/examples/orders/orders.zig"),
+        probe: || native::zig("probe-zig", "sdk/zig/examples/probe/probe.zig"),
+        traced: &[],
+        crash: &["index out of bounds: index 1, len 1"],
+    },
+    Language {
+        name: "go",
+        title: "Go",
+        orders: || native::go("orders-go", "sdk/go/examples/orders"),
+        probe: || native::go("probe-go", "sdk/go/examples/probe"),
+        traced: &[],
+        crash: &["index out of range [1] with length 1", "main.handle"],
+    },
+    Language {
+        name: "assemblyscript",
+        title: "AssemblyScript",
+        orders: || {
+            native::assemblyscript("orders-as", "sdk/assemblyscript/examples/orders/orders.ts")
+        },
+        probe: || native::assemblyscript("probe-as", "sdk/assemblyscript/examples/probe/probe.ts"),
+        traced: &[],
+        crash: &["Index out of range"],
+    },
 ];
 
 fn python() -> Result<Option<PathBuf>> {
@@ -84,10 +135,4 @@ fn python() -> Result<Option<PathBuf>> {
         "sdk/python/examples/probe.py",
         &["sdk/python/examples/orders/orders.py"],
     )
-}
-
-/// A file that is a handler as it is.
-#[must_use]
-pub fn plain(file: &str) -> PathBuf {
-    workspace().join(file)
 }

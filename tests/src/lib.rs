@@ -19,7 +19,7 @@ mod start;
 pub mod toolchains;
 
 pub use ask::Output;
-pub use build::{Guests, cargo, commit, gristmill, guests, kept, workspace};
+pub use build::{Guests, cargo, commit, gristmill, guests, kept, program, workspace};
 pub use history::{Event, History, Violation};
 pub use host::Host;
 pub use network::{free_port, has, python_environment, run, script};

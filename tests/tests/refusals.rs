@@ -157,11 +157,11 @@ fn a_module_that_may_not_serve_is_named_with_the_cure() {
         (&*granted, b"#!/bin/sh".to_vec(), &["not WebAssembly"][..]),
         (&*granted, Vec::new(), &["the file is empty"]),
         (&*granted, core, &["core module", "wasm32-wasip2"]),
-        (&*granted, empty, &["not a handler", "does not export"]),
+        (&*granted, empty, &["not a handler", "it exports nothing"]),
         (
             &*granted,
             whole[..whole.len() / 2].to_vec(),
-            &["not a valid component"],
+            &["not valid WebAssembly"],
         ),
         (
             nothing_granted,

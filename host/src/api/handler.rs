@@ -52,6 +52,9 @@ pub struct HandlerView {
     pub version: Option<VersionView>,
     /// What became of its batches, if a queue gives it some.
     pub batches: Option<BatchesView>,
+    /// How long its newest file has been compiled and checked by now, if it is at this moment. What
+    /// served before serves on.
+    pub loading_ms: Option<u64>,
 }
 
 /// The batches that a handler got since the start of the host.
@@ -72,6 +75,8 @@ pub struct VersionView {
     pub hash: String,
     /// When it was loaded.
     pub loaded_at_ms: u64,
+    /// How it is called: `queue`, `messaging`, `http` or `command`.
+    pub form: String,
     /// Bytes of the module.
     pub module_bytes: u64,
     /// Bytes of its machine code and tables.
@@ -101,6 +106,7 @@ impl VersionView {
         VersionView {
             hash: version.hash().to_owned(),
             loaded_at_ms: loaded_at.unix_ms(),
+            form: version.form().as_str().to_owned(),
             module_bytes: sizes.module,
             compiled_bytes: sizes.compiled,
             compile_ms: version.compile_time().map(|time| whole(time.as_millis())),

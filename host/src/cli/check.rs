@@ -1,8 +1,11 @@
 //! `gristmill check`
 
+use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
 
 use gristmill_queue::Timestamp;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
@@ -15,6 +18,9 @@ use crate::reload::read_module;
 use crate::runtime::Runtime;
 use crate::runtime::spec::HandlerSpec;
 use crate::server;
+
+/// How often what is shown on a terminal moves.
+const TICK: Duration = Duration::from_millis(200);
 
 #[derive(clap::Args, Debug)]
 pub struct Check {
@@ -54,7 +60,7 @@ impl Check {
         let handlers = if self.config_only {
             Vec::new()
         } else {
-            load_all(&config)?
+            load_all(&config, screen)?
         };
         let refused = handlers
             .iter()
@@ -104,7 +110,7 @@ fn show(
 }
 
 /// Loads every handler as the host would; the code that is compiled stays in the cache for it.
-fn load_all(config: &Config) -> Result<Vec<HandlerView>, Failure> {
+fn load_all(config: &Config, screen: Screen) -> Result<Vec<HandlerView>, Failure> {
     if config.handlers.is_empty() {
         return Ok(Vec::new());
     }
@@ -113,8 +119,29 @@ fn load_all(config: &Config) -> Result<Vec<HandlerView>, Failure> {
     Ok(config
         .handlers
         .values()
-        .map(|spec| view(config, spec, &runtime))
+        .map(|spec| {
+            let compiling = compiling(spec, screen);
+            let view = view(config, spec, &runtime);
+            compiling.finish_and_clear();
+            view
+        })
         .collect())
+}
+
+/// Says on a terminal that a handler is being compiled, and for how long it has been: the first time, that
+/// may take a while.
+fn compiling(spec: &HandlerSpec, screen: Screen) -> ProgressBar {
+    if screen.quiet || screen.json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(file_name(&spec.path));
+    let style = ProgressStyle::with_template("{spinner} compiling {msg}, {elapsed} so far");
+    let bar = match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    };
+    bar.enable_steady_tick(TICK);
+    bar
 }
 
 fn view(config: &Config, spec: &HandlerSpec, runtime: &Runtime) -> HandlerView {
@@ -142,6 +169,7 @@ fn view(config: &Config, spec: &HandlerSpec, runtime: &Runtime) -> HandlerView {
         problem,
         version,
         batches: None,
+        loading_ms: None,
     }
 }
 

@@ -8,10 +8,12 @@ use super::serve::host_command;
 ///
 /// Each queue may say how the module of its handler is made:
 ///
-///     [queue.orders]
-///     handler = "orders.wasm"
-///     build = "cargo wasm"
-///     watch = ["src"]
+/// ```toml
+/// [queue.orders]
+/// handler = "orders.wasm"
+/// build = "cargo wasm"
+/// watch = ["src"]
+/// ```
 ///
 /// The commands are run by `sh` in the folder of the configuration, with all rights that you have: at
 /// the start, and when a file that `watch` names has changed. One is run at a time, and has to end.

@@ -34,7 +34,9 @@ impl Handlers {
             return screen.json(&Items { items });
         }
         if items.is_empty() {
-            screen.talk("no handlers: name one with handler = \"….wasm\" in [queue.NAME]");
+            screen.talk(
+                "no handlers: name one with handler = \"….wasm\" or \"….js\" in [queue.NAME]",
+            );
             return Ok(());
         }
         screen.result(&table(&items, screen))
@@ -48,6 +50,7 @@ pub fn table(handlers: &[HandlerView], screen: Screen) -> String {
         Column::Words("status"),
         Column::Words("queues"),
         Column::Words("module"),
+        Column::Words("form"),
         Column::Words("guarantee"),
         Column::Number("size"),
         Column::Words("compiled in"),
@@ -69,6 +72,7 @@ pub fn table(handlers: &[HandlerView], screen: Screen) -> String {
             plain(of(&|version| {
                 text::line(&version.hash).chars().take(SHORT_HASH).collect()
             })),
+            plain(of(&|version| text::line(&version.form))),
             plain(of(&|version| text::line(&version.guarantee))),
             plain(of(&|version| text::size(version.module_bytes))),
             plain(of(&|version| match version.compile_ms {
@@ -81,6 +85,14 @@ pub fn table(handlers: &[HandlerView], screen: Screen) -> String {
     }
     let mut shown = rows.text();
     for handler in handlers {
+        if let Some(ms) = handler.loading_ms {
+            shown.push_str(&format!(
+                "\n{}: compiling {}, {} s so far",
+                text::line(&handler.name),
+                text::line(&handler.file),
+                ms / 1000
+            ));
+        }
         if let Some(problem) = &handler.problem {
             shown.push_str(&format!(
                 "\n{}: {}",
@@ -139,6 +151,7 @@ mod tests {
         VersionView {
             hash: "0123456789abcdef".into(),
             loaded_at_ms: 0,
+            form: "queue".into(),
             module_bytes: 1536,
             compiled_bytes: 0,
             compile_ms: None,
@@ -177,6 +190,7 @@ mod tests {
             problem: Some("there is no handlers/orders.wasm".into()),
             version: None,
             batches: None,
+            loading_ms: None,
         };
         let serving = HandlerView {
             status: HandlerStatus::Serving,
@@ -187,6 +201,7 @@ mod tests {
                 calls: 4,
                 messages: 50,
             }),
+            loading_ms: Some(4321),
             ..missing.clone()
         };
         let screen = Screen {
@@ -202,9 +217,11 @@ mod tests {
             "{shown}"
         );
         assert!(
-            lines[2].contains("0123456789ab  atomic     1.5 KiB  from cache   12.5 on average"),
+            lines[2]
+                .contains("0123456789ab  queue  atomic     1.5 KiB  from cache   12.5 on average"),
             "{shown}"
         );
         assert_eq!(lines[3], "orders: there is no handlers/orders.wasm");
+        assert_eq!(lines[4], "orders: compiling orders.wasm, 4 s so far");
     }
 }

@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod command;
 mod js;
 mod native;
 mod python;
@@ -23,6 +24,8 @@ pub const MAX_NAME: usize = 64;
 pub enum Language {
     /// Rust
     Rust,
+    /// JavaScript
+    Js,
     /// TypeScript
     Ts,
     /// Python
@@ -35,18 +38,22 @@ pub enum Language {
     Cpp,
     /// Zig
     Zig,
+    /// Any program with a main
+    Command,
 }
 
 impl Language {
     fn template(self) -> &'static Template {
         match self {
             Language::Rust => &rust::TEMPLATE,
+            Language::Js => &js::JAVASCRIPT,
             Language::Ts => &js::TYPESCRIPT,
             Language::Python => &python::TEMPLATE,
             Language::Go => &native::GO,
             Language::C => &native::C,
             Language::Cpp => &native::CPP,
             Language::Zig => &native::ZIG,
+            Language::Command => &command::TEMPLATE,
         }
     }
 }

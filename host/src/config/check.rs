@@ -19,6 +19,7 @@ use super::check_handler::HandlerChecks;
 use super::check_sqs;
 use super::check_topic::Destinations;
 use super::defaults::{self, Setting};
+use super::modules::Modules;
 use super::problem::{Place, Problems};
 use super::raw::{RawBackoff, RawConfig, RawHost, RawQueue};
 use super::section::Given;
@@ -41,6 +42,7 @@ pub fn build(
     let mut dead_letters = Vec::new();
     let mut batches = Vec::new();
     let mut builds = Vec::new();
+    let mut modules = Modules::default();
     for (name, queue) in raw.queues {
         let key = |leaf: &str| format!("queue.{}.{leaf}", spelling::quoted(name.get_ref()));
         let merged = queue.clone().or(&raw.queue_defaults);
@@ -49,11 +51,10 @@ pub fn build(
         }
         check_topic::check_reserved("queue", &name, problems);
         check_flow::note_idle(&queue, &merged, &key, problems);
-        let typed = merged.clone();
-        let queue = build_queue(&name, merged, &host, problems);
-        let batch = check_batch::batches(&typed, queue.batch, queue.handler.as_ref(), &key);
+        let queue = build_queue(&name, &merged, &host, &mut modules, problems);
+        let batch = check_batch::batches(&merged, queue.batch, queue.handler.as_ref(), &key);
         batches.extend(batch);
-        builds.extend(TypedBuild::of(&name, &typed, &queue));
+        builds.extend(TypedBuild::of(&name, &merged, &queue));
         match QueueName::new(name.get_ref()) {
             Ok(valid) => drop(queues.insert(valid, queue)),
             Err(error) => {
@@ -72,6 +73,7 @@ pub fn build(
     let mut checks = HandlerChecks {
         base,
         host: &host,
+        modules: &modules,
         destinations: &destinations,
         around,
         problems,
@@ -262,13 +264,14 @@ fn max_body(raw: &RawQueue) -> u64 {
 
 fn build_queue(
     name: &Spanned<String>,
-    raw: RawQueue,
+    raw: &RawQueue,
     host: &HostConfig,
+    modules: &mut Modules,
     problems: &mut Problems<'_>,
 ) -> QueueConfig {
     let key = |leaf: &str| format!("queue.{}.{leaf}", spelling::quoted(name.get_ref()));
     let policy = QueuePolicy {
-        retry: build_retry(&raw, &key, problems),
+        retry: build_retry(raw, &key, problems),
         concurrency: or_default(&raw.concurrency, &defaults::CONCURRENCY),
         pull: PullPolicy {
             // One with a handler is for that alone, also while it is not loaded.
@@ -277,10 +280,10 @@ fn build_queue(
             max_in_flight: or_default(&raw.max_pulled, &defaults::MAX_PULLED),
         },
         rate: check_flow::rate(&raw.rate, &raw.burst),
-        key: check_flow::key(&raw, &key, problems),
+        key: check_flow::key(raw, &key, problems),
         max_messages: value(&raw.max_messages),
         max_bytes: value(&raw.max_bytes).map(|size| size.as_u64()),
-        max_body: max_body(&raw),
+        max_body: max_body(raw),
         delay: or_default(&raw.delay, &defaults::DELAY),
         default_ttl: value(&raw.ttl),
         on_full: value(&raw.on_full).unwrap_or_default(),
@@ -316,18 +319,9 @@ fn build_queue(
             "raise it, or lower `max_message_size`".to_owned(),
         );
     }
-    let batch = check_batch::limits(&raw, policy.concurrency, &key, problems);
-    let handler = raw
-        .handler
-        .and_then(|file| match module_name(file.get_ref()) {
-            Ok(stem) => Some(stem.to_owned()),
-            Err(cure) => {
-                let key = key("handler");
-                let message = format!("`{key}` is not the name of a module: {:?}", file.get_ref());
-                problems.error(file.span(), &key, message, cure);
-                None
-            }
-        });
+    let batch = check_batch::limits(raw, policy.concurrency, &key, problems);
+    let handler = raw.handler.as_ref();
+    let handler = handler.and_then(|file| modules.note(file, &key("handler"), problems));
     QueueConfig {
         policy,
         handler,
@@ -373,27 +367,4 @@ fn build_retry(
         );
     }
     retry
-}
-
-/// The handler's name in the name of its module, or the cure.
-pub fn module_name(file: &str) -> Result<&str, String> {
-    if file.contains(['/', '\\']) {
-        return Err("name a file in the folder `host.handlers`, without its path".to_owned());
-    }
-    let Some(stem) = file.strip_suffix(".wasm") else {
-        return Err(format!("write \"{file}.wasm\": modules end in .wasm"));
-    };
-    let valid = !stem.starts_with('.')
-        && (1..=defaults::MAX_HANDLER_NAME).contains(&stem.len())
-        && stem
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    if valid {
-        Ok(stem)
-    } else {
-        let most = defaults::MAX_HANDLER_NAME;
-        Err(format!(
-            "use 1 to {most} letters, digits, '-', '_' and '.', and not a '.' first"
-        ))
-    }
 }

@@ -11,18 +11,22 @@ use gristmill_queue::QueueName;
 use gristmill_queue::effects::{Destinations, EffectLimits};
 use toml::Spanned;
 
-use super::check::{LESS, beyond_host, module_name, or_default, place, value};
+use super::check::{LESS, beyond_host, or_default, place, value};
+use super::modules::{Modules, handler_of, stem};
 use super::problem::Problems;
 use super::raw::RawHandler;
 use super::section::Given;
 use super::value::Show;
 use super::{HostConfig, Surroundings, defaults, secrets, spelling};
-use crate::runtime::spec::{Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls};
+use crate::runtime::spec::{
+    CommandRules, Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls,
+};
 
 /// What handlers are checked against.
 pub struct HandlerChecks<'b, 't> {
     pub base: &'b Path,
     pub host: &'b HostConfig,
+    pub modules: &'b Modules,
     pub destinations: &'b super::check_topic::Destinations<'b>,
     pub around: &'b Surroundings<'b>,
     pub problems: &'b mut Problems<'t>,
@@ -63,7 +67,7 @@ impl HandlerChecks<'_, '_> {
         let text = name.get_ref();
         let key = format!("handler.{}", spelling::quoted(text));
         let file = format!("{text}.wasm");
-        if let Err(cure) = module_name(&file) {
+        if let Err(cure) = handler_of(&file) {
             let message = format!("{text:?} cannot be the name of a handler");
             self.problems.error(name.span(), &key, message, cure);
             return false;
@@ -75,10 +79,11 @@ impl HandlerChecks<'_, '_> {
                 .filter_map(|queue| queue.handler.as_deref())
         };
         if !used().any(|handler| handler == text) {
-            let cure = if let Some(stem) = text.strip_suffix(".wasm") {
+            let cure = if let Some(stem) = stem(text) {
                 format!(
-                    "write [handler.{}]: the name goes without .wasm",
-                    spelling::quoted(stem)
+                    "write [handler.{}]: the name goes without {}",
+                    spelling::quoted(stem),
+                    &text[stem.len()..]
                 )
             } else if let Some(cure) = spelling::did_you_mean(text, used()) {
                 cure
@@ -103,15 +108,21 @@ impl HandlerChecks<'_, '_> {
             }
             digest
         });
+        let stdout_to = self.destination(raw.stdout_to.as_ref(), &key("stdout_to"));
         HandlerSpec {
             name: name.to_owned(),
-            path: self.host.handlers.join(format!("{name}.wasm")),
+            path: self.host.handlers.join(self.modules.file(name)),
             limits: self.limits(&raw, &key),
             require: value(&raw.require).unwrap_or(GuaranteeClass::AtLeastOnce),
             batches: self.batches(name),
+            form: value(&raw.form),
+            command: CommandRules {
+                on_failure: value(&raw.on_failure).unwrap_or_default(),
+                stdout_to: stdout_to.as_ref().map(|(queue, _)| queue.clone()),
+            },
             sha256,
             grants: Grants {
-                send_to: Arc::new(self.destinations(&raw, &key)),
+                send_to: Arc::new(self.destinations(&raw, stdout_to, &key)),
                 reply: value(&raw.reply).unwrap_or(false),
                 state: value(&raw.state).unwrap_or(false),
                 secrets: secrets::fetch(&raw.secrets, self.base, self.around, self.problems),
@@ -130,19 +141,31 @@ impl HandlerChecks<'_, '_> {
     }
 
     /// The queues and topics a handler may send to, with the most each takes.
-    fn destinations(&mut self, raw: &RawHandler, key: &dyn Fn(&str) -> String) -> Destinations {
-        let mut destinations = Destinations::new();
-        for name in raw.send_to.iter().flat_map(|names| names.get_ref()) {
-            if let Some((name, max_body)) = self.destinations.find(name.get_ref()) {
-                destinations.insert(name, max_body);
-                continue;
-            }
+    fn destinations(
+        &mut self,
+        raw: &RawHandler,
+        stdout_to: Option<(QueueName, u64)>,
+        key: &dyn Fn(&str) -> String,
+    ) -> Destinations {
+        let names = raw.send_to.iter().flat_map(|names| names.get_ref());
+        let found = names.filter_map(|name| self.destination(Some(name), &key("send_to")));
+        found.chain(stdout_to).collect()
+    }
+
+    /// One of them; notes a name that is none.
+    fn destination(
+        &mut self,
+        name: Option<&Spanned<String>>,
+        key: &str,
+    ) -> Option<(QueueName, u64)> {
+        let name = name?;
+        let found = self.destinations.find(name.get_ref());
+        if found.is_none() {
             let cure = self.destinations.cure(name.get_ref());
-            let key = key("send_to");
             let message = format!("`{key}`: no queue or topic is named {:?}", name.get_ref());
-            self.problems.error(name.span(), &key, message, cure);
+            self.problems.error(name.span(), key, message, cure);
         }
-        destinations
+        found
     }
 
     /// Warns of more at once than the host runs.

@@ -130,6 +130,8 @@ impl Lines {
             require,
             // The queue's own part says how it gets them.
             batches: _,
+            form,
+            command,
             sha256,
         } = handler;
         let Grants {
@@ -165,6 +167,8 @@ impl Lines {
         self.add("env", env);
         self.add("config", config);
         self.add("require", require);
+        self.add("form", form);
+        self.add("command", command);
         self.add("sha256", sha256);
         self.add("handler_concurrency", concurrency);
         self.add("timeout", &timeout.as_nanos());

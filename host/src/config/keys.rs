@@ -192,8 +192,8 @@ static KEYS: &[KeyDoc] = &[
     at_start(optional(Api, "rate_per_client", r#""100/s""#, r#"as `rate`"#,
         "How many requests are taken of one client: of one token, or without tokens of one address. No limit unless given.")),
 
-    own(optional(Queue, "handler", r#""orders.wasm""#, "a file name that ends in .wasm",
-        "The module that handles the messages, in the folder `host.handlers`. Several queues may share one. A queue without a handler holds its messages for consumers outside.")),
+    own(optional(Queue, "handler", r#""orders.wasm""#, "a file name that ends in .wasm, .js or .mjs",
+        "The module that handles the messages, in the folder `host.handlers`: WebAssembly, or JavaScript as it is. Several queues may share one. A queue without a handler holds its messages for consumers outside.")),
     own(optional(Queue, "build", r#""cargo wasm""#, "a command",
         "How the module is made: a command for the shell, in the folder of this file. `gristmill dev` runs it; `serve` never runs a command. Queues that share a handler need say it once.")),
     own(optional(Queue, "watch", r#"["src", "Cargo.toml"]"#, "paths, relative to this file",
@@ -309,6 +309,12 @@ static KEYS: &[KeyDoc] = &[
         "What `gristmill:queue/secrets` tells it. Read when the configuration is loaded; never written in this file."),
     key(Handler, "require", r#""at-least-once""#, r#""at-least-once" or "atomic""#,
         "The least guarantee its imports have to allow. `atomic` refuses a module that can reach the outside."),
+    own(optional(Handler, "form", r#""command""#, r#""queue", "messaging", "http" or "command""#,
+        "How it is called, for a module that could be called in several ways; docs/forms.md tells them apart. What it exports decides unless given.")),
+    key(Handler, "on_failure", r#""retry""#, r#""retry" or "reject""#,
+        "What it means if a program fails with another exit status than 65 (reject) or 75 (retry)."),
+    own(optional(Handler, "stdout_to", r#""invoices""#, "the name of a declared queue or topic",
+        "Where the lines go that a program writes to stdout, one message for each, committed with the ack; it may send there, then. They go to the log unless given.")),
     own(optional(Handler, "sha256", r#""9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08""#, "64 hexadecimal digits",
         "Only a module with this SHA-256 is run. Any unless given.")),
 

@@ -22,6 +22,7 @@ mod fingerprint;
 pub mod keys;
 pub mod made;
 pub mod markdown;
+mod modules;
 pub mod problem;
 mod quantity;
 mod raw;
@@ -46,10 +47,10 @@ use gristmill_queue::{QueueName, QueuePolicy, TopicPolicy};
 use gristmill_store::DiskReserve;
 use toml::de::DeTable;
 
-pub use check::module_name;
 pub use check_build::{BuildConfig, BuildConfigs};
 pub use diff::{ConfigChange, diff};
 pub use keys::{KeyDoc, reference};
+pub use modules::handler_of;
 pub use problem::{ConfigErrors, Problem, Severity};
 
 use crate::cron::CronConfigs;

@@ -72,6 +72,7 @@ impl Stage {
                 problem: None,
                 version: None,
                 batches: None,
+                loading_ms: None,
             }]
         };
         let api = Api::new(queues.clone(), Arc::new(handlers));

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::disk::{self, Whole};
 use super::handlers::{Handlers, waits};
 use super::hex;
+use super::progress::Loading;
 use super::scan::{Hash, Outcome, Verdict};
 use super::table::{Kept, file_name};
 use crate::api::HandlerStatus;
@@ -154,7 +155,8 @@ impl Handlers {
                     let loaded = runtime.load(&spec, &module.bytes);
                     (module.bytes, loaded)
                 };
-                match on_thread(load).await {
+                let loading = Loading::begin(self, &ticket.spec);
+                match loading.wait(on_thread(load)).await {
                     Ok((bytes, Ok(version))) => (bytes, version),
                     Ok((_, Err(_))) if !self.is_valid(&ticket) => return Installed::Overtaken,
                     Ok((_, Err(error))) => return Installed::Refused(error),
@@ -344,6 +346,11 @@ fn may_be_cut_off(error: &LoadError) -> bool {
         | LoadError::NoBatchHandler { .. } => true,
         LoadError::TooLarge { .. }
         | LoadError::CoreModule { .. }
+        | LoadError::SeveralForms { .. }
+        | LoadError::OtherForm { .. }
+        | LoadError::OtherVersion { .. }
+        | LoadError::Interface { .. }
+        | LoadError::Script { .. }
         | LoadError::Compile { .. }
         | LoadError::Ungranted { .. }
         | LoadError::Mismatch { .. }
@@ -364,7 +371,7 @@ fn log_serving(spec: &HandlerSpec, version: &HandlerVersion) {
     }
 }
 
-fn short(hash: &str) -> String {
+pub(super) fn short(hash: &str) -> String {
     format!("{}…", hash.get(..SHOWN_HASH).unwrap_or(hash))
 }
 

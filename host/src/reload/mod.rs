@@ -12,6 +12,7 @@
 //! | `table` | which handlers there are and which queues have a line; pure bookkeeping |
 //! | `handlers` | the registry: applying a configuration, and what everybody may ask |
 //! | `load` | from a file to the version that serves, and back to an earlier one |
+//! | `progress` | what is said while a load takes long |
 //! | `keep` | copies of the modules that serve or served |
 //! | `config_file` | reading the configuration again |
 //! | `reloader` | the loop that drives all this |
@@ -32,6 +33,7 @@ mod disk;
 mod handlers;
 mod keep;
 mod load;
+mod progress;
 mod reloader;
 mod scan;
 mod sources;

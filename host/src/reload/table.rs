@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use gristmill_queue::{QueueName, Timestamp};
 use gristmill_store::{SharedSlots, Slots};
@@ -31,6 +32,8 @@ pub(super) struct Entry {
     pub generation: u64,
     pub status: HandlerStatus,
     pub problem: Option<String>,
+    /// Since when its newest file is being compiled and checked, if it is.
+    pub loading: Option<Instant>,
     pub serving: Option<Kept>,
     /// The latest first.
     pub earlier: VecDeque<Kept>,
@@ -66,6 +69,7 @@ impl Entry {
             generation,
             status: HandlerStatus::Loading,
             problem: None,
+            loading: None,
             serving: None,
             earlier: VecDeque::new(),
         }
@@ -121,7 +125,13 @@ impl Entry {
         let file = self.file();
         match self.status {
             HandlerStatus::Serving => None,
-            HandlerStatus::Loading => Some(format!("{file} is being loaded")),
+            HandlerStatus::Loading => Some(match self.loading.map(|began| began.elapsed()) {
+                None => format!("{file} is being loaded"),
+                Some(time) => {
+                    let seconds = time.as_secs();
+                    format!("{file} is being loaded: compiling, {seconds} s so far")
+                }
+            }),
             HandlerStatus::Missing | HandlerStatus::Refused => {
                 Some(self.problem.clone().unwrap_or(file))
             }
@@ -269,6 +279,9 @@ impl Table {
             problem: entry.problem.clone(),
             version: entry.serving.as_ref().map(Kept::view),
             batches: entry.batches(),
+            loading_ms: entry
+                .loading
+                .map(|began| u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)),
         };
         self.entries.iter().map(view).collect()
     }

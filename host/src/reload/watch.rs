@@ -216,7 +216,11 @@ fn kind_of(name: &str) -> Kind<'_> {
     if hidden || name == "4913" || ENDINGS.iter().any(|ending| name.ends_with(ending)) {
         return Kind::Leftover;
     }
-    match name.strip_suffix(".wasm") {
+    let endings = [".wasm", ".js", ".mjs"].iter();
+    match endings
+        .filter_map(|ending| name.strip_suffix(ending))
+        .next()
+    {
         Some(handler) if !handler.is_empty() && !handler.starts_with('.') => Kind::Module(handler),
         _ => Kind::Other,
     }
@@ -253,6 +257,10 @@ mod tests {
         for (name, kind) in [
             ("orders.wasm", Kind::Module("orders")),
             ("a.b.wasm", Kind::Module("a.b")),
+            ("orders.js", Kind::Module("orders")),
+            ("orders.mjs", Kind::Module("orders")),
+            ("orders.js~", Kind::Leftover),
+            (".js", Kind::Leftover),
             (".orders.wasm", Kind::Leftover),
             (".wasm", Kind::Leftover),
             ("orders.wasm~", Kind::Leftover),

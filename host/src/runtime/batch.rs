@@ -44,7 +44,7 @@ impl HandlerVersion {
     /// Cancel it by dropping the future, and poll it as [`HandlerVersion::run`].
     pub async fn run_batch(self: &Arc<Self>, delivery: BatchDelivery) -> BatchReport {
         let (messages, attempts): (Vec<_>, Vec<_>) = delivery.messages.into_iter().unzip();
-        let forms = messages.iter().zip(attempts);
+        let forms = messages.iter().zip(attempts.iter().copied());
         let forms: Vec<WitMessage> = forms
             .map(|(message, attempt)| WitMessage::new(message, attempt))
             .collect();
@@ -54,6 +54,7 @@ impl HandlerVersion {
             .map(|(form, message)| form.view(message))
             .collect();
         let call = Call {
+            attempt: attempts.first().copied().unwrap_or(1),
             messages: Messages::Batch(messages.clone()),
             max_attempts: delivery.max_attempts,
             previous_failure: None,

@@ -26,3 +26,19 @@ pub(super) mod logging {
         imports: { default: trappable },
     });
 }
+
+pub(super) mod messaging {
+    use crate::runtime::forms::{letter, messaging};
+
+    wasmtime::component::bindgen!({
+        path: "src/runtime/forms/messaging.wit",
+        world: "messaging-request-reply",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "wasi:messaging/types.client": messaging::Client,
+            "wasi:messaging/types.message": letter::Letter,
+            "wasi:messaging/request-reply.request-options": messaging::RequestOptions,
+        },
+    });
+}

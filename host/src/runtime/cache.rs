@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module, Precompiled};
 
 use super::RuntimeError;
-use super::compile::Compiled;
+use super::compile::{Code, Compiled};
 use super::load::hex;
 
 /// Files kept; the least recently written go first.
@@ -217,9 +217,14 @@ pub(super) fn read(engine: &Engine, path: &Path) -> Option<Compiled> {
 pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Compiled> {
     let size = fs::metadata(path)?.len();
     // SAFETY: see the reason above; nothing else is ever passed to this function.
-    let component = unsafe { Component::deserialize_file(engine, path) }?;
+    let code = unsafe {
+        match Engine::detect_precompiled_file(path)? {
+            Some(Precompiled::Module) => Code::Module(Module::deserialize_file(engine, path)?),
+            _ => Code::Component(Component::deserialize_file(engine, path)?),
+        }
+    };
     Ok(Compiled {
-        component,
+        code,
         size,
         time: None,
     })

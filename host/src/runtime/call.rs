@@ -10,8 +10,11 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::queue::gristmill::queue::types;
 use super::clock::{self, Stop};
+use super::denied::{self, Denied};
 use super::exports::Exports;
 use super::failure::{self, Phase};
+use super::form::Form;
+use super::forms::messaging;
 use super::instance::{Call, Messages, Sandbox, Warm};
 use super::version::HandlerVersion;
 use super::wire::WitMessage;
@@ -44,6 +47,8 @@ impl Abnormal {
 pub(super) enum Input<'a> {
     One(types::Message<'a>),
     Batch(&'a [types::Message<'a>]),
+    /// What was put into the store: guests of other forms take it from there.
+    Delivery,
 }
 
 /// What it returned.
@@ -66,9 +71,9 @@ impl HandlerVersion {
     /// Has to be polled within a tokio runtime whose timer is enabled.
     pub async fn run(self: &Arc<Self>, delivery: Delivery) -> AttemptReport {
         let message = Arc::clone(&delivery.message);
-        let wire = WitMessage::new(&message, delivery.attempt);
         let call = Call {
             messages: Messages::One(delivery.message),
+            attempt: delivery.attempt,
             max_attempts: delivery.max_attempts,
             previous_failure: delivery.previous_failure,
             transaction: delivery.transaction,
@@ -77,6 +82,11 @@ impl HandlerVersion {
             large: delivery.large,
             damaged: false,
         };
+        if self.form() != Form::Queue {
+            let ended = self.conduct(call, Input::Delivery, delivery.fresh);
+            return ended.await.report;
+        }
+        let wire = WitMessage::new(&message, delivery.attempt);
         let input = Input::One(wire.view(&message));
         self.conduct(call, input, delivery.fresh).await.report
     }
@@ -107,6 +117,7 @@ impl HandlerVersion {
         store.data_mut().begin(call);
         let left = self.enter(&mut store, exports, input).await;
         let usage = usage(store.data());
+        let denied = store.data().denied;
         let call = store.data_mut().end();
         let progress = call.as_ref().and_then(|call| call.progress.clone());
         let damaged_body = call.as_ref().is_some_and(|call| call.damaged);
@@ -136,6 +147,7 @@ impl HandlerVersion {
                 calls: calls + 1,
             });
         }
+        explain(&mut ended.report.outcome, denied);
         ended.report.usage = usage;
         ended.report.progress = progress;
         ended.report.damaged_body = damaged_body;
@@ -175,8 +187,7 @@ impl HandlerVersion {
         &self,
         store: &mut Store<Sandbox>,
     ) -> wasmtime::Result<Exports> {
-        let instance = self.pre.instantiate_async(&mut *store).await?;
-        self.entries.load(store, &instance)
+        self.program.instantiate(store).await
     }
 
     pub(super) fn store(&self) -> Store<Sandbox> {
@@ -200,12 +211,22 @@ async fn call(
     exports: &Exports,
     input: Input<'_>,
 ) -> wasmtime::Result<Returned> {
-    Ok(match input {
-        Input::One(message) => Returned::One(exports.one.call_handle(store, message).await?),
-        Input::Batch(messages) => {
-            let batch = exports.batch()?;
-            Returned::Batch(batch.call_handle_batch(store, messages).await?)
+    Ok(match (exports, input) {
+        (Exports::Queue { one, .. }, Input::One(message)) => {
+            Returned::One(one.call_handle(store, message).await?)
         }
+        (
+            Exports::Queue {
+                batch: Some(batch), ..
+            },
+            Input::Batch(messages),
+        ) => Returned::Batch(batch.call_handle_batch(store, messages).await?),
+        (Exports::Messaging(handler), Input::Delivery) => {
+            Returned::One(messaging::call(handler, store).await?)
+        }
+        (Exports::Command(program), Input::Delivery) => Returned::One(program.call(store).await?),
+        // A handler that takes no batches is not loaded for a queue that has them.
+        _ => return Err(wasmtime::Error::msg("the handler takes no such call")),
     })
 }
 
@@ -215,6 +236,15 @@ impl Ended {
             report,
             verdicts: Vec::new(),
         }
+    }
+}
+
+/// Adds to the words of a failure what may be behind it.
+fn explain(outcome: &mut Outcome, denied: Option<Denied>) {
+    if let Outcome::Failed { error, .. } | Outcome::Rejected { error } = outcome
+        && let Some(hint) = denied::hint(denied, error)
+    {
+        *error = cut(&format!("{error}; {hint}"), limits::MAX_REASON);
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A hostile module can keep a compiler busy for minutes or make it eat all memory, so compiling is
 //! done by a child process that can be killed: the same binary, told `__compile`. The child gets
-//! the module as its standard input and the cache's new file as its standard output; it needs no
-//! path, no environment and no configuration.
+//! the file as its standard input and the cache's new file as its standard output; it needs no
+//! path, no environment and no configuration. What is no component yet is made one there, too.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use wasmtime::component::Component;
-use wasmtime::{Engine, ResourcesRequired};
+use wasmtime::{Engine, Module, ResourcesRequired};
 
 use super::RuntimeError;
 use super::cache::{self, Cache};
-use super::compile_child::{EXIT_INVALID, MAX_CODE, VERB};
+use super::compile_child::{EXIT_INTERFACE, EXIT_INVALID, EXIT_SCRIPT, MAX_CODE, VERB};
 use super::engine;
+use super::source::Source;
 
 /// Bytes read of what the child says.
 const MAX_COMPLAINT: u64 = 16 * 1024;
@@ -73,6 +74,10 @@ impl Default for CompileLimits {
 pub(super) enum CompileError {
     /// The module is at fault.
     Invalid(String),
+    /// It is a core module, and no component can be made of it.
+    Interface(String),
+    /// It is a program that cannot be a handler: what is wrong, with the name of the file.
+    Script(String),
     /// An instance needs more to start than the pool has for one: what it needs, and what the pool says.
     TooLarge(Box<ResourcesRequired>, String),
     /// Anything else.
@@ -83,9 +88,39 @@ pub(super) fn failed(what: &str, error: impl std::fmt::Display) -> CompileError 
     CompileError::Failed(format!("{what}: {error}"))
 }
 
+/// Machine code.
+pub(super) enum Code {
+    /// Of a component.
+    Component(Component),
+    /// Of a core module.
+    Module(Module),
+}
+
+impl Code {
+    /// What an instance of it needs; `None` if it is made of code that it does not bring.
+    pub(super) fn resources_required(&self) -> Option<ResourcesRequired> {
+        match self {
+            Code::Component(component) => component.resources_required(),
+            Code::Module(module) => Some(module.resources_required()),
+        }
+    }
+}
+
+/// How a core module begins, and a component does not.
+const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
+
+/// Compiles a component or a core module.
+pub(super) fn precompile(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, CompileError> {
+    let code = match module.starts_with(&CORE) {
+        true => engine.precompile_module(module),
+        false => engine.precompile_component(module),
+    };
+    code.map_err(|error| CompileError::Invalid(format!("{error:#}")))
+}
+
 /// A compiled module.
 pub(super) struct Compiled {
-    pub(super) component: Component,
+    pub(super) code: Code,
     /// Bytes of machine code and tables.
     pub(super) size: u64,
     /// How long compiling took; `None` if it was in the cache.
@@ -116,13 +151,13 @@ impl Compiler {
     }
 
     /// The module's code, from the cache or freshly compiled.
-    pub(super) fn component(
+    pub(super) fn code(
         &self,
         engine: &Engine,
         hash: &str,
-        module: &[u8],
+        source: &Source<'_>,
     ) -> Result<Compiled, CompileError> {
-        let path = self.cache.path(engine, hash);
+        let path = self.cache.path(engine, &source.key(hash));
         if let Some(compiled) = cache::read(engine, &path) {
             return Ok(compiled);
         }
@@ -133,7 +168,7 @@ impl Compiler {
         }
         let began = Instant::now();
         let unfinished = self.cache.unfinished();
-        self.compile(engine, module, &unfinished.0)?;
+        self.compile(engine, source, &unfinished.0)?;
         let time = began.elapsed();
         self.cache
             .publish(&unfinished.0, &path)
@@ -146,29 +181,33 @@ impl Compiler {
         })
     }
 
-    fn compile(&self, engine: &Engine, module: &[u8], to: &Path) -> Result<(), CompileError> {
+    fn compile(&self, engine: &Engine, source: &Source<'_>, to: &Path) -> Result<(), CompileError> {
         let mut output = cache::create(to).map_err(|error| self.unusable(&error))?;
         match &self.mode {
             CompileMode::InProcess => {
-                let code = engine
-                    .precompile_component(module)
-                    .map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+                let code = precompile(engine, &source.webassembly()?)?;
                 output
                     .write_all(&code)
                     .map_err(|error| self.unusable(&error))?;
             }
             CompileMode::Child { exe } => {
                 let input = self.cache.unfinished();
-                cache::write_new(&input.0, module).map_err(|error| self.unusable(&error))?;
+                cache::write_new(&input.0, source.bytes).map_err(|error| self.unusable(&error))?;
                 let input = File::open(&input.0).map_err(|error| self.unusable(&error))?;
                 let output = output.try_clone().map_err(|error| self.unusable(&error))?;
-                self.compile_in_child(exe, input, output)?;
+                self.compile_in_child(exe, source, input, output)?;
             }
         }
         output.sync_all().map_err(|error| self.unusable(&error))
     }
 
-    fn compile_in_child(&self, exe: &Path, input: File, output: File) -> Result<(), CompileError> {
+    fn compile_in_child(
+        &self,
+        exe: &Path,
+        source: &Source<'_>,
+        input: File,
+        output: File,
+    ) -> Result<(), CompileError> {
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(4) as u64);
         let threads = cores.min(self.limits.memory / MEMORY_OF_A_THREAD).max(1);
         let mut child = Command::new(exe)
@@ -176,6 +215,8 @@ impl Compiler {
             .arg(self.limits.cpu.as_secs().max(1).to_string())
             .arg(self.limits.memory.to_string())
             .arg(std::process::id().to_string())
+            .arg(source.kind.as_str())
+            .arg(source.file)
             .env_clear()
             .envs(RESERVE)
             .env("RAYON_NUM_THREADS", threads.to_string())
@@ -226,8 +267,12 @@ impl Compiler {
         if status.success() && in_time {
             return Ok(());
         }
-        if status.code() == Some(i32::from(EXIT_INVALID)) {
-            return Err(CompileError::Invalid(complaint.trim().to_owned()));
+        let said = || complaint.trim().to_owned();
+        match status.code().map(u8::try_from) {
+            Some(Ok(EXIT_INVALID)) => return Err(CompileError::Invalid(said())),
+            Some(Ok(EXIT_INTERFACE)) => return Err(CompileError::Interface(said())),
+            Some(Ok(EXIT_SCRIPT)) => return Err(CompileError::Script(said())),
+            _ => {}
         }
         let problem = match status.signal().and_then(Signal::from_named_raw) {
             _ if !in_time => format!(
@@ -278,7 +323,7 @@ fn unfit(engine: &Engine, path: &Path) -> CompileError {
     };
     let plain = Engine::new(&engine::config()).ok();
     let compiled = plain.and_then(|plain| cache::read(&plain, path));
-    match compiled.and_then(|compiled| compiled.component.resources_required()) {
+    match compiled.and_then(|compiled| compiled.code.resources_required()) {
         Some(required) => CompileError::TooLarge(Box::new(required), format!("{error:#}")),
         None => CompileError::Failed(format!("{unfit}: {error:#}")),
     }

@@ -1,7 +1,7 @@
 //! The child process that compiles: what the binary does when it is told `__compile`.
 //!
-//! It limits itself before it reads a byte of the module, and knows nothing but its two arguments
-//! and its standard streams.
+//! It limits itself before it reads a byte of the module, and knows nothing but its arguments and its
+//! standard streams. What it is given may be WebAssembly, or something that it makes WebAssembly of.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -9,14 +9,19 @@ use std::process::ExitCode;
 use rustix::process::{Resource, Rlimit, Signal};
 use wasmtime::Engine;
 
-use super::compile::{CompileError, failed};
+use super::compile::{CompileError, failed, precompile};
 use super::engine;
+use super::source::{Kind, Source};
 use crate::parent;
 
 /// The hidden verb that makes the binary a compiler.
 pub(super) const VERB: &str = "__compile";
 /// How the child ends when the module is at fault.
 pub(super) const EXIT_INVALID: u8 = 65;
+/// How it ends when no component can be made of a core module.
+pub(super) const EXIT_INTERFACE: u8 = 66;
+/// How it ends when a program cannot be a handler.
+pub(super) const EXIT_SCRIPT: u8 = 67;
 /// How much lower than the host's the child's priority is.
 const NICENESS: i32 = 10;
 /// The most bytes of machine code of one module.
@@ -26,8 +31,9 @@ pub(super) const MAX_CODE: u64 = 1024 * 1024 * 1024;
 /// on its standard input, and writes the code to its standard output.
 ///
 /// Call it first thing in `main`, before any thread is started. Arguments: CPU seconds, bytes of
-/// address space, and the process that asks, with which this one dies. Exit status 65 says that the
-/// module is at fault, and standard error says why.
+/// address space, the process that asks, with which this one dies, what the module is, and the name of
+/// its file. Exit status 65 says that the module is at fault (66 that no component can be made of it, 67
+/// that it is a program that cannot be a handler), and standard error says why.
 #[must_use]
 pub fn compile_child_main() -> ExitCode {
     match compile_child() {
@@ -35,6 +41,14 @@ pub fn compile_child_main() -> ExitCode {
         Err(CompileError::Invalid(problem)) => {
             eprintln!("{problem}");
             ExitCode::from(EXIT_INVALID)
+        }
+        Err(CompileError::Interface(problem)) => {
+            eprintln!("{problem}");
+            ExitCode::from(EXIT_INTERFACE)
+        }
+        Err(CompileError::Script(problem)) => {
+            eprintln!("{problem}");
+            ExitCode::from(EXIT_SCRIPT)
         }
         Err(CompileError::Failed(problem)) => {
             eprintln!("{problem}");
@@ -55,10 +69,11 @@ fn compile_child() -> Result<(), CompileError> {
             .and_then(|argument| argument.parse::<u64>().ok())
     };
     let (Some(cpu), Some(memory), Some(host)) = (number(), number(), number()) else {
-        let text = format!(
-            "usage: {VERB} <cpu seconds> <bytes of memory> <process>; gristmill calls this itself"
-        );
-        return Err(CompileError::Failed(text));
+        return Err(CompileError::Failed(usage()));
+    };
+    let kind = arguments.next().and_then(|kind| Kind::named(&kind));
+    let (Some(kind), Some(file)) = (kind, arguments.next()) else {
+        return Err(CompileError::Failed(usage()));
     };
     // Nobody would wait for this process if the host were gone, nor keep it from running beside the
     // one that the next host starts.
@@ -72,22 +87,33 @@ fn compile_child() -> Result<(), CompileError> {
     limit(Resource::Fsize, MAX_CODE, MAX_CODE)?;
     // A priority that cannot be lowered is no reason not to compile.
     let _ = rustix::process::nice(NICENESS);
-    let mut module = Vec::new();
+    let mut bytes = Vec::new();
     io::stdin()
-        .read_to_end(&mut module)
+        .read_to_end(&mut bytes)
         .map_err(|error| failed("the module cannot be read", error))?;
+    let source = Source {
+        kind,
+        file: &file,
+        bytes: &bytes,
+    };
+    let module = source.webassembly()?;
     let engine = Engine::new(&engine::config()).map_err(|error| {
         failed(
             "the WebAssembly engine does not start",
             format!("{error:#}"),
         )
     })?;
-    let code = engine
-        .precompile_component(&module)
-        .map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+    let code = precompile(&engine, &module)?;
     io::stdout()
         .write_all(&code)
         .map_err(|error| failed("the code cannot be written", error))
+}
+
+fn usage() -> String {
+    format!(
+        "usage: {VERB} <cpu seconds> <bytes of memory> <process> <kind> <file>; gristmill calls this \
+         itself"
+    )
 }
 
 fn limit(resource: Resource, most: u64, at_last: u64) -> Result<(), CompileError> {

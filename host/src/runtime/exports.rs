@@ -1,63 +1,113 @@
-//! What a handler exports and the host calls: one message at a time, and perhaps batches too.
+//! What an instance is made of, and what of it the host calls.
 
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
+use wasmtime_wasi::p2::bindings::exports::wasi::cli::run;
 
+use super::bindings::messaging::exports::wasi::messaging::incoming_handler as messaging;
 use super::bindings::queue::exports::gristmill::queue::{batch_handler, handler};
+use super::form::{Form, START};
+use super::forms::command;
 use super::instance::Sandbox;
 
-/// Where the functions are found in a component.
-pub(super) struct Entries {
-    one: handler::GuestIndices,
-    batch: Option<batch_handler::GuestIndices>,
+/// A module that is linked, and where its functions are found.
+pub(super) enum Program {
+    /// A component.
+    Component(InstancePre<Sandbox>, Entries),
+    /// A core module, which is a program of WASI preview 1.
+    Module(wasmtime::InstancePre<Sandbox>),
+}
+
+/// Where the functions are found in a component: those of its form.
+pub(super) enum Entries {
+    Queue {
+        one: handler::GuestIndices,
+        batch: Option<batch_handler::GuestIndices>,
+    },
+    Messaging(messaging::GuestIndices),
+    Command(run::GuestIndices),
 }
 
 impl Entries {
-    /// Looks for the function that every handler has.
-    pub(super) fn new(pre: &InstancePre<Sandbox>) -> wasmtime::Result<Self> {
-        let one = handler::GuestIndices::new(pre)?;
-        Ok(Entries { one, batch: None })
+    /// Looks for the function that every handler of the form has.
+    pub(super) fn new(form: Form, pre: &InstancePre<Sandbox>) -> wasmtime::Result<Self> {
+        Ok(match form {
+            Form::Queue => Entries::Queue {
+                one: handler::GuestIndices::new(pre)?,
+                batch: None,
+            },
+            Form::Command => Entries::Command(run::GuestIndices::new(pre)?),
+            Form::Messaging => Entries::Messaging(messaging::GuestIndices::new(pre)?),
+            Form::Http => {
+                return Err(wasmtime::Error::msg(
+                    "handlers of requests are not called yet",
+                ));
+            }
+        })
     }
 
     /// Looks for the one that takes batches, too.
-    pub(super) fn with_batches(mut self, pre: &InstancePre<Sandbox>) -> wasmtime::Result<Self> {
-        self.batch = Some(batch_handler::GuestIndices::new(pre)?);
-        Ok(self)
+    pub(super) fn with_batches(self, pre: &InstancePre<Sandbox>) -> wasmtime::Result<Self> {
+        Ok(match self {
+            Entries::Queue { one, .. } => Entries::Queue {
+                one,
+                batch: Some(batch_handler::GuestIndices::new(pre)?),
+            },
+            other => other,
+        })
     }
 
-    /// Whether it takes batches.
-    pub(super) fn takes_batches(&self) -> bool {
-        self.batch.is_some()
-    }
-
-    pub(super) fn load(
-        &self,
-        store: &mut Store<Sandbox>,
-        instance: &Instance,
-    ) -> wasmtime::Result<Exports> {
-        let batch = self.batch.as_ref();
-        Ok(Exports {
-            one: self.one.load(&mut *store, instance)?,
-            batch: batch
-                .map(|batch| batch.load(&mut *store, instance))
-                .transpose()?,
+    fn load(&self, store: &mut Store<Sandbox>, instance: &Instance) -> wasmtime::Result<Exports> {
+        Ok(match self {
+            Entries::Queue { one, batch } => Exports::Queue {
+                one: one.load(&mut *store, instance)?,
+                batch: batch
+                    .as_ref()
+                    .map(|batch| batch.load(&mut *store, instance))
+                    .transpose()?,
+            },
+            Entries::Messaging(handler) => Exports::Messaging(handler.load(&mut *store, instance)?),
+            Entries::Command(run) => {
+                Exports::Command(command::Entry::Run(run.load(&mut *store, instance)?))
+            }
         })
     }
 }
 
-/// The functions of an instance.
-pub(super) struct Exports {
-    pub(super) one: handler::Guest,
-    batch: Option<batch_handler::Guest>,
+impl Program {
+    /// Whether it takes batches.
+    pub(super) fn takes_batches(&self) -> bool {
+        matches!(
+            self,
+            Program::Component(_, Entries::Queue { batch: Some(_), .. })
+        )
+    }
+
+    /// Makes an instance.
+    pub(super) async fn instantiate(
+        &self,
+        store: &mut Store<Sandbox>,
+    ) -> wasmtime::Result<Exports> {
+        match self {
+            Program::Component(pre, entries) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                entries.load(store, &instance)
+            }
+            Program::Module(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let start = instance.get_typed_func(&mut *store, START)?;
+                Ok(Exports::Command(command::Entry::Start(start)))
+            }
+        }
+    }
 }
 
-impl Exports {
-    /// The function that takes batches.
-    ///
-    /// # Errors
-    /// When there is none. Such a handler is not loaded for a queue that has batches.
-    pub(super) fn batch(&self) -> wasmtime::Result<&batch_handler::Guest> {
-        let batch = self.batch.as_ref();
-        batch.ok_or_else(|| wasmtime::Error::msg("the handler takes no batches"))
-    }
+/// The functions of an instance.
+pub(super) enum Exports {
+    Queue {
+        one: handler::Guest,
+        batch: Option<batch_handler::Guest>,
+    },
+    Messaging(messaging::Guest),
+    Command(command::Entry),
 }

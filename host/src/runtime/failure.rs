@@ -10,6 +10,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::clock::Stop;
+use super::forms::Broken;
 use super::instance::Sandbox;
 use super::output::escaped;
 
@@ -103,6 +104,9 @@ fn ended(
             _ => "called exit with a failure code",
         };
         return (Reason::Exit, with_last_line(text.to_owned(), output));
+    }
+    if let Some(broken) = error.downcast_ref::<Broken>() {
+        return (broken.reason, broken.text.clone());
     }
     let panic = panic_message(output);
     if let Some(text) = refused_memory(sandbox, panic.as_deref()) {

@@ -9,12 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gristmill_queue::{BlobReader, Message, Transaction};
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::clock::Clock;
+use super::denied::Denied;
 use super::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use super::exports::Exports;
+use super::form::Form;
+use super::forms::command;
+use super::forms::preview1::Started;
+use super::forms::streams::Streams;
 use super::log_budget::LogBudget;
 use super::output::{Output, Source, Stream};
 use super::spec::{HandlerSpec, Secret};
@@ -32,6 +37,7 @@ const MAX_WARM_MEMORY_IN_ALL: u64 = 1024 * 1024 * 1024;
 /// What all instances of a handler version share.
 pub(super) struct Shared {
     pub(super) spec: HandlerSpec,
+    pub(super) form: Form,
     pub(super) handler: Arc<str>,
     pub(super) config: WasiConfigVariables,
     secrets: Arc<[Secret]>,
@@ -39,21 +45,31 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(spec: HandlerSpec) -> Self {
+    pub(super) fn new(spec: HandlerSpec, form: Form) -> Self {
         let config = spec.grants.config.iter();
         Shared {
             handler: spec.name.as_str().into(),
             config: config.map(|(k, v)| (k.clone(), v.clone())).collect(),
             secrets: spec.grants.secrets.values().cloned().collect(),
             log_budget: Arc::new(LogBudget::new()),
+            form,
             spec,
         }
+    }
+
+    /// What is done with the streams of a program, beside logging them.
+    fn streams(&self) -> Option<Streams> {
+        let to_queue = self.spec.command.stdout_to.is_some();
+        let most = to_queue.then_some(self.spec.limits.effects.max_send_bytes);
+        (self.form == Form::Command).then(|| Streams::new(most))
     }
 }
 
 /// The delivery that a guest is working on.
 pub(super) struct Call {
     pub(super) messages: Messages,
+    /// Which attempt it is; of several messages, of the first.
+    pub(super) attempt: u32,
     pub(super) max_attempts: Option<u32>,
     pub(super) previous_failure: Option<String>,
     pub(super) transaction: Transaction,
@@ -97,7 +113,13 @@ pub(super) struct Sandbox {
     pub(super) limiter: Limiter,
     call: Option<Call>,
     wasi: Option<WasiCtx>,
-    table: ResourceTable,
+    /// Of a core module. In a box, because other guests carry the room for it around.
+    started: Option<Box<Started>>,
+    pub(super) table: ResourceTable,
+    /// Bytes of messages of `wasi:messaging` in the table.
+    pub(super) letters: u64,
+    /// What was asked for in this delivery that no handler has.
+    pub(super) denied: Option<Denied>,
 }
 
 impl Sandbox {
@@ -112,11 +134,15 @@ impl Sandbox {
                 Arc::clone(&shared.secrets),
                 Arc::clone(&shared.log_budget),
                 limits.output,
+                shared.streams(),
             ),
             limiter: Limiter::new(limits.memory, limits.table_elements),
             call: None,
             wasi: None,
+            started: None,
             table,
+            letters: 0,
+            denied: None,
             shared,
         }
     }
@@ -125,6 +151,7 @@ impl Sandbox {
     pub(super) fn begin(&mut self, call: Call) {
         self.output.clear();
         self.limiter.refused = None;
+        self.denied = None;
         self.clock.start(&self.shared.spec.limits);
         self.call = Some(call);
     }
@@ -145,12 +172,22 @@ impl Sandbox {
             .ok_or_else(|| wasmtime::Error::msg("called the host outside of a delivery"))
     }
 
-    fn wasi(shared: &Shared, output: &Output) -> WasiCtx {
+    /// What a core module was started with.
+    pub(super) fn started(&mut self) -> &mut Started {
+        let (spec, call) = (&self.shared.spec, self.call.as_ref());
+        self.started
+            .get_or_insert_with(|| Box::new(Started::new(spec, call)))
+    }
+
+    fn wasi(shared: &Shared, output: &Output, call: Option<&Call>) -> WasiCtxBuilder {
         let stream = |source| Stream {
             output: output.clone(),
             source,
         };
         let mut builder = WasiCtx::builder();
+        if let (Form::Command, Some(call)) = (shared.form, call) {
+            command::prepare(&mut builder, &shared.handler, call);
+        }
         for (name, value) in &shared.spec.grants.env {
             builder.env(name, value);
         }
@@ -160,17 +197,17 @@ impl Sandbox {
             .max_random_size(MAX_RANDOM)
             .allow_tcp(false)
             .allow_udp(false)
-            .allow_ip_name_lookup(false)
-            .build()
+            .allow_ip_name_lookup(false);
+        builder
     }
 }
 
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         // Made when it is first asked for: a handler that never does anything with WASI saves it.
-        let ctx = self
-            .wasi
-            .get_or_insert_with(|| Self::wasi(&self.shared, &self.output));
+        let ctx = self.wasi.get_or_insert_with(|| {
+            Self::wasi(&self.shared, &self.output, self.call.as_ref()).build()
+        });
         WasiCtxView {
             ctx,
             table: &mut self.table,

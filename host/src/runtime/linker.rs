@@ -5,11 +5,16 @@
 //! first message.
 
 use wasmtime::Engine;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime_wasi_config::WasiConfig;
 
 use super::bindings::logging::wasi::logging;
+use super::bindings::messaging::wasi::messaging;
 use super::bindings::queue::gristmill::queue;
+use super::denied;
+use super::form::Form;
+use super::forms::preview1;
 use super::instance::Sandbox;
 use super::spec::{Grants, GuaranteeClass, HandlerSpec};
 
@@ -23,6 +28,43 @@ pub(super) struct Refusal {
     pub(super) import: String,
     /// Why, and what to do.
     pub(super) why: String,
+}
+
+/// Links the interfaces that `component` imports and that `is_missing` names with functions that trap when
+/// they are called. Only for a component that is not asked what it imports: a language's engine.
+///
+/// wasmtime's own way to do this goes by the exact version of an interface, and would put other types in
+/// front of those of WASI.
+pub(super) fn link_as_traps<T: 'static>(
+    linker: &mut Linker<T>,
+    component: &Component,
+    is_missing: impl Fn(&str) -> bool,
+) -> wasmtime::Result<()> {
+    let engine = component.engine();
+    let kind = component.component_type();
+    for (interface, import) in kind.imports(engine) {
+        let ComponentItem::ComponentInstance(instance) = import.ty else {
+            continue;
+        };
+        if !is_missing(interface) {
+            continue;
+        }
+        let mut linked = linker.instance(interface)?;
+        for (function, export) in instance.exports(engine) {
+            if let ComponentItem::ComponentFunc(_) = export.ty {
+                let called = format!("{interface}#{function}");
+                linked.func_new(function, move |_, _, _, _| {
+                    Err(wasmtime::Error::msg(format!("{called} is not linked")))
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether `spec` does not grant this import.
+pub(super) fn is_refused(import: &str, spec: &HandlerSpec) -> bool {
+    check(import, spec).is_err()
 }
 
 /// The imports that `spec` does not grant.
@@ -49,6 +91,13 @@ fn check(import: &str, spec: &HandlerSpec) -> Result<(), String> {
         "wasi:cli" | "wasi:clocks" | "wasi:random" | "wasi:io" | "wasi:filesystem"
         | "wasi:sockets" => check_wasi(version),
         "wasi:config" | "wasi:logging" => Ok(()),
+        preview1::MODULE => Ok(()),
+        _ if package.starts_with("wasi_unstable.") => Err(
+            "it is older than what this host serves: build it for WASI preview 1 \
+                                (wasm32-wasip1) or later"
+                .into(),
+        ),
+        "wasi:messaging" => check_messaging(interface, version, spec),
         "wasi:http" => {
             Err("outgoing HTTP is not available yet: build the handler without it".into())
         }
@@ -87,6 +136,28 @@ fn check_queue(interface: &str, version: &str, spec: &HandlerSpec) -> Result<(),
     ))
 }
 
+fn check_messaging(interface: &str, version: &str, spec: &HandlerSpec) -> Result<(), String> {
+    let draft = Form::Messaging.versions();
+    if version != draft {
+        return Err(format!(
+            "this host serves the draft {draft}: build it against that"
+        ));
+    }
+    let grants = &spec.grants;
+    let missing = match interface {
+        "types" => return Ok(()),
+        "producer" if !grants.send_to.is_empty() => return Ok(()),
+        "request-reply" if grants.reply => return Ok(()),
+        "producer" => "`send_to = [\"…\"]`",
+        "request-reply" => "`reply = true`",
+        _ => return Err("this host does not know it: build the handler without it".into()),
+    };
+    Err(format!(
+        "it is not granted: add {missing} to [handler.{}]",
+        spec.name
+    ))
+}
+
 fn check_wasi(version: &str) -> Result<(), String> {
     if version.starts_with("0.2.") {
         return Ok(());
@@ -110,7 +181,9 @@ pub(super) fn parse_version(version: &str) -> Option<(u64, u64, u64)> {
 pub(super) fn guarantee<'a>(mut imports: impl Iterator<Item = &'a str>) -> GuaranteeClass {
     let inside = |import: &str| {
         !import.starts_with("wasi:http/")
-            && (import.starts_with("wasi:") || import.starts_with("gristmill:queue/"))
+            && (import == preview1::MODULE
+                || import.starts_with("wasi:")
+                || import.starts_with("gristmill:queue/"))
     };
     if imports.all(inside) {
         GuaranteeClass::Atomic
@@ -120,10 +193,24 @@ pub(super) fn guarantee<'a>(mut imports: impl Iterator<Item = &'a str>) -> Guara
 }
 
 /// A linker with exactly what is granted.
-pub(super) fn linker(engine: &Engine, grants: &Grants) -> wasmtime::Result<Linker<Sandbox>> {
+pub(super) fn linker(
+    engine: &Engine,
+    form: Form,
+    grants: &Grants,
+) -> wasmtime::Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     wasmtime_wasi::p2::add_to_linker_async(l)?;
+    denied::link(l)?;
+    if form == Form::Messaging {
+        messaging::types::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
+        if !grants.send_to.is_empty() {
+            messaging::producer::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
+        }
+        if grants.reply {
+            messaging::request_reply::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
+        }
+    }
     wasmtime_wasi_config::add_to_linker(l, |sandbox: &mut Sandbox| {
         WasiConfig::from(&sandbox.shared.config)
     })?;

@@ -1,7 +1,7 @@
 //! Module → version: everything that is checked before a handler may serve.
 //!
 //! In order, cheapest first: the pin, the size, the first eight bytes, the compiler's verdict, the
-//! imports against the grants, the export, the resources, the guarantee, and at last a trial: it is
+//! imports against the grants, the form, the resources, the guarantee, and at last a trial: it is
 //! instantiated a few times under its own limits. So whatever is wrong with a module is found here
 //! and not at the first message.
 
@@ -12,16 +12,16 @@ use std::time::Duration;
 use gristmill_queue::outcome::cut;
 use sha2::{Digest, Sha256};
 use wasmtime::ResourcesRequired;
-use wasmtime::component::{Component, InstancePre};
 
 use super::RuntimeInner;
 use super::compile::CompileError;
 use super::engine::{MAX_MEMORIES, MAX_TABLES};
-use super::exports::Entries;
-use super::instance::{Sandbox, Shared, WarmPool};
-use super::linker::{self, Refusal};
+use super::instance::{Shared, WarmPool};
+use super::linker;
 use super::load_error::LoadError;
 use super::output::escaped;
+use super::program::{self, Names};
+use super::source::{Kind, Source};
 use super::spec::{GuaranteeClass, HandlerSpec};
 use super::trial;
 use super::version::{Facts, HandlerVersion, Reuse, Sizes};
@@ -30,16 +30,8 @@ use super::version::{Facts, HandlerVersion, Reuse, Sizes};
 pub const MAX_MODULE: usize = 1024 * 1024 * 1024;
 /// Bytes of a page of WebAssembly.
 const PAGE: u64 = 64 * 1024;
-/// Where a handler's entry is found.
-pub(super) const HANDLER: &str = "gristmill:queue/handler";
-/// Where the entry for batches is found.
-pub(super) const BATCH_HANDLER: &str = "gristmill:queue/batch-handler";
 /// Characters kept of what the compiler says.
 const MAX_VERDICT: usize = 1000;
-/// Imports, and exports, of a component. Rust has about 20, Python about 40.
-const MAX_NAMES: usize = 1000;
-/// Bytes shown of the name of an import.
-const MAX_NAME: usize = 200;
 
 /// Loads a module; see [`super::Runtime::load`].
 pub(super) fn load(
@@ -48,22 +40,22 @@ pub(super) fn load(
     module: &[u8],
 ) -> Result<Arc<HandlerVersion>, LoadError> {
     let file = file_name(spec);
-    let hash = check_bytes(&file, spec, module)?;
+    let source = Source::of(&file, module);
+    let hash = check_bytes(&file, spec, &source)?;
     let compiled = runtime
         .compiler
-        .component(&runtime.engine, &hash, module)
+        .code(&runtime.engine, &hash, &source)
         .map_err(|error| compile_error(&file, spec, error))?;
-    let (imports, exports) = names(&file, &compiled.component)?;
-    check_imports(&file, spec, &imports)?;
-    let pre = link(runtime, &file, spec, &compiled.component)?;
-    let entries = check_exports(&file, spec, &pre, &exports)?;
-    check_resources(&file, spec, compiled.component.resources_required())?;
+    let code = &compiled.code;
+    let names = program::names(&source, &runtime.engine, code)?;
+    let (form, program) = program::link(&runtime.engine, &source, spec, &names, code)?;
+    check_resources(&file, spec, code.resources_required())?;
+    let Names { imports, exports } = names;
     let guarantee = check_guarantee(&file, spec, &imports)?;
     let version = HandlerVersion {
         runtime: Arc::clone(runtime),
-        shared: Arc::new(Shared::new(spec.clone())),
-        pre,
-        entries,
+        shared: Arc::new(Shared::new(spec.clone(), form)),
+        program,
         warm: WarmPool::new(Arc::clone(&runtime.warm), runtime.max_instances),
         reuse: Reuse {
             calls: 1,
@@ -93,8 +85,8 @@ fn file_name(spec: &HandlerSpec) -> String {
     )
 }
 
-fn check_bytes(file: &str, spec: &HandlerSpec, module: &[u8]) -> Result<String, LoadError> {
-    let file = file.to_owned();
+fn check_bytes(file: &str, spec: &HandlerSpec, source: &Source<'_>) -> Result<String, LoadError> {
+    let (file, module) = (file.to_owned(), source.bytes);
     let digest: [u8; 32] = Sha256::digest(module).into();
     if let Some(pinned) = spec.sha256
         && pinned != digest
@@ -112,10 +104,14 @@ fn check_bytes(file: &str, spec: &HandlerSpec, module: &[u8]) -> Result<String, 
             size: module.len(),
         });
     }
+    if source.kind != Kind::Wasm {
+        return Ok(hex(&digest));
+    }
     let problem = match module {
         [] => "the file is empty".to_owned(),
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => return Err(LoadError::CoreModule { file }),
-        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => return Ok(hex(&digest)),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] | [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => {
+            return Ok(hex(&digest));
+        }
         [0, b'a', b's', b'm', _, _, _, _, ..] => {
             "it is of a version that this host does not know".to_owned()
         }
@@ -152,99 +148,17 @@ fn compile_error(file: &str, spec: &HandlerSpec, error: CompileError) -> LoadErr
             file,
             problem: cut(&escaped(&problem), MAX_VERDICT),
         },
+        CompileError::Interface(problem) => LoadError::Interface {
+            file,
+            problem: cut(&escaped(&problem), MAX_VERDICT),
+        },
+        CompileError::Script(problem) => LoadError::Script {
+            problem: cut(&problem, MAX_VERDICT),
+        },
         CompileError::Failed(problem) => LoadError::Compile {
             file,
             problem: cut(&escaped(&problem), MAX_VERDICT),
         },
-    }
-}
-
-fn names(file: &str, component: &Component) -> Result<(Vec<String>, Vec<String>), LoadError> {
-    let engine = component.engine();
-    let kind = component.component_type();
-    for (count, what) in [
-        (kind.imports(engine).len(), "imports"),
-        (kind.exports(engine).len(), "exports"),
-    ] {
-        if count > MAX_NAMES {
-            return Err(LoadError::Resources {
-                file: file.to_owned(),
-                needs: format!("{count} {what}"),
-                limit: format!("a handler has at most {MAX_NAMES}"),
-            });
-        }
-    }
-    let imports = kind.imports(engine).map(|(name, _)| name.to_owned());
-    let exports = kind.exports(engine).map(|(name, _)| name.to_owned());
-    Ok((imports.collect(), exports.collect()))
-}
-
-fn check_imports(file: &str, spec: &HandlerSpec, imports: &[String]) -> Result<(), LoadError> {
-    let refused = linker::refusals(imports.iter().map(String::as_str), spec);
-    if refused.is_empty() {
-        return Ok(());
-    }
-    Err(LoadError::Ungranted {
-        file: file.to_owned(),
-        imports: refused
-            .into_iter()
-            .map(|Refusal { import, why }| (cut(&import, MAX_NAME), why))
-            .collect(),
-    })
-}
-
-fn link(
-    runtime: &RuntimeInner,
-    file: &str,
-    spec: &HandlerSpec,
-    component: &Component,
-) -> Result<InstancePre<Sandbox>, LoadError> {
-    linker::linker(&runtime.engine, &spec.grants)
-        .and_then(|linker| linker.instantiate_pre(component))
-        .map_err(|error| LoadError::Mismatch {
-            file: file.to_owned(),
-            problem: cut(&format!("{error:#}"), MAX_VERDICT),
-        })
-}
-
-fn check_exports(
-    file: &str,
-    spec: &HandlerSpec,
-    pre: &InstancePre<Sandbox>,
-    exports: &[String],
-) -> Result<Entries, LoadError> {
-    let exported = |interface: &str| {
-        let mut exports = exports.iter();
-        exports.find(|name| name.split('@').next() == Some(interface))
-    };
-    let shown = || match exports {
-        [] => "nothing".to_owned(),
-        _ => cut(&exports.join(", "), MAX_VERDICT),
-    };
-    let mismatch = |name: &str, error: wasmtime::Error| LoadError::Mismatch {
-        file: file.to_owned(),
-        problem: format!(
-            "it exports {name}, and this host calls {}@0.1.0: {error:#}",
-            name.split('@').next().unwrap_or(name)
-        ),
-    };
-    let entries = Entries::new(pre).map_err(|error| match exported(HANDLER) {
-        Some(name) => mismatch(name, error),
-        None => LoadError::NoHandler {
-            file: file.to_owned(),
-            exports: shown(),
-        },
-    })?;
-    match (exported(BATCH_HANDLER), spec.batches.first()) {
-        (Some(name), _) => entries
-            .with_batches(pre)
-            .map_err(|error| mismatch(name, error)),
-        (None, None) => Ok(entries),
-        (None, Some(queue)) => Err(LoadError::NoBatchHandler {
-            file: file.to_owned(),
-            queue: queue.to_string(),
-            exports: shown(),
-        }),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::load::{BATCH_HANDLER, HANDLER, MAX_MODULE};
+use super::form::Form;
+use super::load::MAX_MODULE;
+use super::program::BATCH_HANDLER;
 
 /// Imports that are named in one message; the rest is counted.
 const MAX_SHOWN: usize = 20;
@@ -41,21 +43,42 @@ pub enum LoadError {
         /// What it is instead.
         problem: String,
     },
-    /// It is a core module.
+    /// It is a core module, and no program.
     #[error(
-        "{file} is a core module, but a handler is a component: build it for wasm32-wasip2 \
-         (cargo build --target wasm32-wasip2), or wrap it with `wasm-tools component new`"
+        "{file} is a core module without `_start`, so it is no program. It exports {exports}. Build it with a \
+         `main`, as a WASI program; or make it a component: for wasm32-wasip2, or with `wasm-tools component \
+         new`"
     )]
     CoreModule {
         /// The module.
         file: String,
+        /// What it exports.
+        exports: String,
     },
     /// The compiler refuses it.
-    #[error("{file} is not a valid component: {problem}")]
+    #[error("{file} is not valid WebAssembly: {problem}")]
     Invalid {
         /// The module.
         file: String,
         /// What the compiler says.
+        problem: String,
+    },
+    /// It is a core module that says which interface it was built for, and still no component can be
+    /// made of it.
+    #[error(
+        "{file} is a core module, and no component can be made of it: {problem}. Build it as a \
+         reactor (without `main`) for WASI preview 1, with all that it calls, or as a component"
+    )]
+    Interface {
+        /// The module.
+        file: String,
+        /// What is missing or wrong.
+        problem: String,
+    },
+    /// It is a program that cannot be a handler.
+    #[error("{problem}")]
+    Script {
+        /// What is wrong, and where.
         problem: String,
     },
     /// It could not be compiled within the limits, or at all.
@@ -84,14 +107,59 @@ pub enum LoadError {
     },
     /// It is no handler.
     #[error(
-        "{file} is not a handler: it does not export {HANDLER}. It exports {exports}. Build it \
-         against the gristmill SDK of its language"
+        "{file} is not a handler: it exports {exports}, and none of {}. Build it against the gristmill SDK of \
+         its language, or as a program with a `main`",
+        interfaces()
     )]
     NoHandler {
         /// The module.
         file: String,
         /// What it exports.
         exports: String,
+    },
+    /// It could be called in several ways.
+    #[error(
+        "{file} has several forms, {}: it exports {exports}. Say which one is meant: add `form = \"{}\"`, or \
+         another of them, to its [handler.…]",
+        .forms.join(", "),
+        .forms.first().unwrap_or(&"queue")
+    )]
+    SeveralForms {
+        /// The module.
+        file: String,
+        /// Its forms.
+        forms: Vec<&'static str>,
+        /// What it exports.
+        exports: String,
+    },
+    /// It has not the form that the configuration says.
+    #[error(
+        "{file} has not the form \"{form}\", which its [handler.…] asks for: it does not export {interface}. It \
+         exports {exports}. Remove `form`, or build it for that interface"
+    )]
+    OtherForm {
+        /// The module.
+        file: String,
+        /// The form.
+        form: &'static str,
+        /// What makes it.
+        interface: &'static str,
+        /// What it exports.
+        exports: String,
+    },
+    /// It exports the interface of a form in a version that this host does not call.
+    #[error(
+        "{file} was built for another interface: it exports {export}, and this host calls {served}: {cure}"
+    )]
+    OtherVersion {
+        /// The module.
+        file: String,
+        /// What it exports.
+        export: String,
+        /// What this host calls.
+        served: String,
+        /// What to do.
+        cure: &'static str,
     },
     /// A queue wants to give it batches, and it takes none.
     #[error(
@@ -142,6 +210,10 @@ pub enum LoadError {
         /// In words.
         problem: String,
     },
+}
+
+fn interfaces() -> String {
+    Form::ALL.map(Form::interface).join(", ")
 }
 
 fn ungranted(file: &str, imports: &[(String, String)]) -> String {

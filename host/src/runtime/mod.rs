@@ -9,15 +9,20 @@
 //! | `spec` | what the configuration grants a handler |
 //! | `engine` | the settings of wasmtime, the pool, the thread that makes time pass |
 //! | `compile` | wasm → machine code, in a child with limits, which is `compile_child` |
+//! | `source` | what a file is; `componentize` and `javascript`: what makes a component of it |
 //! | `cache` | compiled code on disk |
 //! | `load` | everything that is checked before a version may serve; `load_error` says what failed |
 //! | `trial` | the last check: does it start, and how long does that take |
 //! | `linker` | grants → imports |
 //! | `version` | a loaded version: what `load` found out about it; `producers`: what built it |
+//! | `denied` | what no handler has, and what is said to one that asks for it |
 //! | `instance` | what a store holds, and the warm instances |
 //! | `clock` | the time of one delivery |
 //! | `call` | one delivery; `batch`: one of several messages; `rehearsal`: one that nobody commits |
-//! | `exports`, `wire` | what is called, and the form of a message there |
+//! | `form` | how a handler is called, as its exports say |
+//! | `program` | code → what instances are made of, linked by grants |
+//! | `exports`, `wire` | what is called, and what a message looks like there |
+//! | `forms/` | how those are called that were not written for this host |
 //! | `host/` | the interfaces that guests may call |
 //! | `output` | what guests print; `log_budget`: how much of it goes to the log |
 //! | `failure` | what a guest's end means |
@@ -29,18 +34,29 @@ mod call;
 mod clock;
 mod compile;
 mod compile_child;
+mod componentize;
+mod denied;
 mod engine;
 mod exports;
 mod failure;
+mod form;
+mod forms;
 mod host;
 mod instance;
+#[cfg(feature = "javascript")]
+mod javascript;
+#[cfg(not(feature = "javascript"))]
+#[path = "no_javascript.rs"]
+mod javascript;
 mod linker;
 mod load;
 mod load_error;
 mod log_budget;
 mod output;
 mod producers;
+mod program;
 mod rehearsal;
+mod source;
 pub mod spec;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -66,6 +82,7 @@ use compile::Compiler;
 pub use compile::{CompileLimits, CompileMode};
 pub use compile_child::compile_child_main;
 use engine::Ticker;
+pub use form::Form;
 use instance::WarmBudget;
 pub use load::MAX_MODULE;
 pub use load_error::LoadError;

@@ -17,6 +17,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use super::forms::streams::Streams;
 use super::log_budget::LogBudget;
 use super::spec::Secret;
 
@@ -52,6 +53,8 @@ struct Buffers {
     tail: Vec<u8>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// Of a program only.
+    program: Option<Streams>,
 }
 
 impl Output {
@@ -60,6 +63,7 @@ impl Output {
         secrets: Arc<[Secret]>,
         budget: Arc<LogBudget>,
         cap: usize,
+        program: Option<Streams>,
     ) -> Self {
         Output(Arc::new(Mutex::new(Buffers {
             handler,
@@ -70,6 +74,7 @@ impl Output {
             tail: Vec::new(),
             stdout: Vec::new(),
             stderr: Vec::new(),
+            program,
         })))
     }
 
@@ -89,6 +94,10 @@ impl Output {
     /// Takes what a stream writes.
     pub(super) fn write(&self, source: Source, bytes: &[u8]) {
         let mut buffers = self.lock();
+        let program = buffers.program.as_mut();
+        if program.is_some_and(|program| program.take(source, bytes)) {
+            return;
+        }
         let kept = buffers.take(bytes);
         buffers.forward(source, &bytes[..kept]);
     }
@@ -128,6 +137,23 @@ impl Output {
         let dropped = buffers.seen.saturating_sub(kept);
         let text = buffers.masked(&String::from_utf8_lossy(tail));
         (escaped_lines(&text), dropped)
+    }
+
+    /// What a program wrote to stdout for a queue; `None` if it was too much.
+    pub(super) fn take_stdout(&self) -> Option<Bytes> {
+        let mut buffers = self.lock();
+        let program = buffers.program.as_mut()?;
+        program.take_stdout().map(Bytes::from)
+    }
+
+    /// The last lines that a program wrote to stderr.
+    pub(super) fn last_words(&self, most: usize) -> String {
+        let buffers = self.lock();
+        let lines = buffers
+            .program
+            .as_ref()
+            .map(|program| program.last_lines(most));
+        escaped_lines(&lines.unwrap_or_default())
     }
 
     /// The text with the handler's secrets made unreadable.
@@ -320,6 +346,7 @@ mod tests {
             secrets.into(),
             Arc::new(LogBudget::new()),
             cap,
+            None,
         )
     }
 

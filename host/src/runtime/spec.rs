@@ -10,10 +10,12 @@ use std::time::Duration;
 use gristmill_queue::QueueName;
 use gristmill_queue::effects::{Destinations, EffectLimits};
 
+use super::form::Form;
+
 /// A handler as the configuration describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HandlerSpec {
-    /// The name it goes by: the file's name without `.wasm`. Its state is kept under this name.
+    /// The name it goes by: the file's name without its ending. Its state is kept under this name.
     pub name: String,
     /// The module.
     pub path: PathBuf,
@@ -25,6 +27,10 @@ pub struct HandlerSpec {
     pub require: GuaranteeClass,
     /// The queues that give it batches: it has to export `batch-handler` if there is one.
     pub batches: Vec<QueueName>,
+    /// Its form, if its exports are not to decide.
+    pub form: Option<Form>,
+    /// What holds if it is a program.
+    pub command: CommandRules,
     /// If given, only a module with this SHA-256 is run.
     pub sha256: Option<[u8; 32]>,
 }
@@ -45,6 +51,25 @@ pub struct Grants {
     pub env: BTreeMap<String, String>,
     /// What `wasi:config/store` tells it.
     pub config: BTreeMap<String, String>,
+}
+
+/// What the end and the output of a program mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandRules {
+    /// What a failure means that says no more than that it is one.
+    pub on_failure: OnFailure,
+    /// Where the lines go that it writes to stdout; to the log if nowhere. It may send there.
+    pub stdout_to: Option<QueueName>,
+}
+
+/// What becomes of the message of a program that fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is delivered again.
+    #[default]
+    Retry,
+    /// It goes to the dead store.
+    Reject,
 }
 
 /// A value that is never shown.

@@ -8,6 +8,7 @@ use gristmill_queue::effects::{StateReader, StateUnavailable, StateValue};
 use gristmill_queue::{IdSource, Message, QueueName, Timestamp, Transaction};
 
 use super::failure::{self, Phase};
+use super::form::Form;
 use super::instance::{Call, Messages};
 use super::load_error::LoadError;
 use super::spec::MaxCalls;
@@ -50,15 +51,22 @@ pub(super) fn tried(
             problem,
         })?;
     version.facts.sizes.initial_memory = initial_memory;
-    version.reuse = reuse(version.shared.spec.limits.max_calls, instantiation);
+    version.reuse = reuse(
+        version.form(),
+        version.shared.spec.limits.max_calls,
+        instantiation,
+    );
     Ok(Arc::new(version))
 }
 
-fn reuse(max_calls: MaxCalls, instantiation: Duration) -> Reuse {
+/// A program runs once. Those who write for other hosts count on fresh instances, so theirs are reused
+/// only if the configuration says so.
+fn reuse(form: Form, max_calls: MaxCalls, instantiation: Duration) -> Reuse {
     let slow = instantiation > SLOW_INSTANTIATION;
     let (calls, chosen_by_host) = match max_calls {
+        _ if form == Form::Command => (1, false),
         MaxCalls::Fixed(calls) => (calls.max(1), false),
-        MaxCalls::Auto if slow => (CALLS_IF_SLOW, true),
+        MaxCalls::Auto if slow && form == Form::Queue => (CALLS_IF_SLOW, true),
         MaxCalls::Auto => (1, false),
     };
     Reuse {
@@ -131,6 +139,7 @@ fn trial_call() -> Call {
     };
     Call {
         messages: Messages::One(Arc::new(message)),
+        attempt: 1,
         max_attempts: None,
         previous_failure: None,
         transaction: Transaction::new(

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::InstancePre;
-
 use super::RuntimeInner;
-use super::exports::Entries;
-use super::instance::{Sandbox, Shared, WarmPool};
+use super::exports::Program;
+use super::form::Form;
+use super::instance::{Shared, WarmPool};
 use super::spec::{GuaranteeClass, HandlerSpec};
 
 /// One version of a handler: a module that has passed every check under one configuration.
@@ -17,8 +16,7 @@ use super::spec::{GuaranteeClass, HandlerSpec};
 pub struct HandlerVersion {
     pub(super) runtime: Arc<RuntimeInner>,
     pub(super) shared: Arc<Shared>,
-    pub(super) pre: InstancePre<Sandbox>,
-    pub(super) entries: Entries,
+    pub(super) program: Program,
     pub(super) warm: WarmPool,
     pub(super) reuse: Reuse,
     pub(super) facts: Facts,
@@ -69,17 +67,25 @@ impl HandlerVersion {
         &self.facts.hash
     }
 
+    /// How it is called.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.shared.form
+    }
+
     /// What it imports: its request for permission.
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.facts.imports
     }
 
-    /// Whether it reads large bodies by itself, piece by piece.
+    /// Whether it reads large bodies by itself, piece by piece. Those of other forms are given every
+    /// body whole, as their form has it.
     #[must_use]
     pub fn reads_bodies(&self) -> bool {
         let mut imports = self.facts.imports.iter();
-        imports.any(|import| import.split('@').next() == Some("gristmill:queue/body"))
+        self.form() == Form::Queue
+            && imports.any(|import| import.split('@').next() == Some("gristmill:queue/body"))
     }
 
     /// What it exports.
@@ -91,7 +97,7 @@ impl HandlerVersion {
     /// Whether it can be given batches.
     #[must_use]
     pub fn takes_batches(&self) -> bool {
-        self.entries.takes_batches()
+        self.program.takes_batches()
     }
 
     /// What holds when one of its attempts is cut off.

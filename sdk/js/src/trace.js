@@ -14,7 +14,8 @@ export function setTable(found) {
 /** A stack with the places in the source files, and without the frames of this SDK. */
 export function translate(stack) {
   const lines = stack.split("\n").filter((line) => !OWN.test(line));
-  if (!table) return lines.join("\n");
+  // The host gives a plain file a path of one part.
+  if (!table) return lines.map((line) => line.replace(/([\s(])\/([^/\s]+:\d)/, "$1$2")).join("\n");
   return lines.flatMap((line) => {
     const parts = /^(.*?)\/?([^/\s(:]+):(\d+)(?::\d+)?(\)?)\s*$/.exec(line);
     if (!parts || parts[2] !== table.name) return [line];

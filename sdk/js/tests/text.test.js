@@ -40,7 +40,7 @@ test("a line of a bundle leads to the line it comes from", () => {
 
 test("a stack tells of the source files, and not of the SDK", () => {
   const stack = "    at charge (/orders.js:3:95)\n    at <anonymous> (/orders.js:3:1)\n    at run (/orders.js:4:40)\n    at JSON.parse (native)";
-  assert.equal(translate("    at handle (/plain.js:5:9)\n    at run (/gristmill/entry.js:30:5)"), "    at handle (/plain.js:5:9)");
+  assert.equal(translate("    at handle (/plain.js:5:9)\n    at run (/gristmill/entry.js:30:5)"), "    at handle (plain.js:5:9)");
   setTable({ name: "orders.js", sources: ["src/orders.ts", ""], lines: [null, null, null, [0, 17], [1, 3]] });
   assert.equal(translate(stack), "    at charge (src/orders.ts:17)\n    at <anonymous> (src/orders.ts:17)\n    at JSON.parse (native)");
   setTable(null);

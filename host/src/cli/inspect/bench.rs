@@ -58,7 +58,7 @@ impl Bench {
         let known = handlers.find(|spec| whole(&spec.path) == whole(file));
         let known = known.cloned();
         let shown = file.file_name().unwrap_or_default().to_string_lossy();
-        let name = config::module_name(&shown).unwrap_or(NAMELESS);
+        let name = config::handler_of(&shown).unwrap_or(NAMELESS);
         let queue = queue_for(name)?;
         let spec = everything_granted(name, file, known.as_ref(), &queue);
         let runtime =
@@ -117,6 +117,8 @@ fn everything_granted(
         limits: known.map_or_else(HandlerLimits::default, |spec| spec.limits.clone()),
         require: GuaranteeClass::AtLeastOnce,
         batches: Vec::new(),
+        form: known.and_then(|spec| spec.form),
+        command: known.map(|spec| spec.command.clone()).unwrap_or_default(),
         sha256: None,
     }
 }

@@ -1,6 +1,23 @@
-//! A project in TypeScript.
+//! Projects in JavaScript, which the host takes as it is, and in TypeScript.
 
 use super::{Sdk, Template};
+
+pub const JAVASCRIPT: Template = Template {
+    words: "JavaScript",
+    files: &[
+        ("package.json", include_str!("js/package.json.tmpl")),
+        (".gitignore", include_str!("js/gitignore.tmpl")),
+        ("gristmill.toml", include_str!("js/gristmill.toml.tmpl")),
+        ("handlers/{{name}}.js", include_str!("js/handler.js.tmpl")),
+        ("tests/{{name}}.test.js", include_str!("js/test.js.tmpl")),
+    ],
+    sdk: Some(SDK),
+    source: "handlers/{{name}}.js",
+    prepare: Some("npm install"),
+    test: "npm test",
+    build: None,
+    reserved: &[],
+};
 
 pub const TYPESCRIPT: Template = Template {
     words: "TypeScript",
@@ -16,11 +33,7 @@ pub const TYPESCRIPT: Template = Template {
         ("src/{{name}}.ts", include_str!("ts/handler.ts.tmpl")),
         ("tests/{{name}}.test.ts", include_str!("ts/test.ts.tmpl")),
     ],
-    sdk: Some(Sdk {
-        root: ROOT,
-        manifests: &[("package.json", include_str!("js/sdk.json.tmpl"))],
-        sources: SOURCES,
-    }),
+    sdk: Some(SDK),
     source: "src/{{name}}.ts",
     prepare: Some("npm install"),
     test: "npm test",
@@ -28,8 +41,11 @@ pub const TYPESCRIPT: Template = Template {
     reserved: &[],
 };
 
-/// Where the SDK is copied to.
-const ROOT: &str = "vendor/gristmill";
+const SDK: Sdk = Sdk {
+    root: "vendor/gristmill",
+    manifests: &[("package.json", include_str!("js/sdk.json.tmpl"))],
+    sources: SOURCES,
+};
 
 macro_rules! sources {
     ($($path:literal),* $(,)?) => {

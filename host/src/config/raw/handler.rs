@@ -12,7 +12,8 @@ use crate::config::keys::Table;
 use crate::config::problem::Problems;
 use crate::config::secrets::{self, RawSecret};
 use crate::config::section::{Given, Section};
-use crate::runtime::spec::{GuaranteeClass, MaxCalls};
+use crate::runtime::Form;
+use crate::runtime::spec::{GuaranteeClass, MaxCalls, OnFailure};
 
 /// `[handler.NAME]`
 #[derive(Clone, Default)]
@@ -35,6 +36,9 @@ pub struct RawHandler {
     pub config: BTreeMap<String, String>,
     pub secrets: BTreeMap<String, RawSecret>,
     pub require: Given<GuaranteeClass>,
+    pub form: Given<Form>,
+    pub on_failure: Given<OnFailure>,
+    pub stdout_to: Given<String>,
     pub sha256: Given<String>,
 }
 
@@ -45,6 +49,8 @@ impl RawHandler {
             ("at-least-once", GuaranteeClass::AtLeastOnce),
             ("atomic", GuaranteeClass::Atomic),
         ];
+        const ON_FAILURE: [(&str, OnFailure); 2] =
+            [("retry", OnFailure::Retry), ("reject", OnFailure::Reject)];
         only_keys_of(Table::Handler, handler, &[], problems);
         let send_to = handler.list("send_to", problems);
         if let Some(names) = &send_to {
@@ -81,6 +87,13 @@ impl RawHandler {
             config: handler.pairs("config", problems),
             secrets: secrets::read(handler, problems),
             require: handler.choice("require", &CLASSES, problems),
+            form: handler.choice(
+                "form",
+                &Form::ALL.map(|form| (form.as_str(), form)),
+                problems,
+            ),
+            on_failure: handler.choice("on_failure", &ON_FAILURE, problems),
+            stdout_to: handler.text("stdout_to", problems),
             sha256: handler.text("sha256", problems),
         }
     }
@@ -107,6 +120,9 @@ impl RawHandler {
             config: over(other.config, self.config),
             secrets: over(other.secrets, self.secrets),
             require: self.require.or(other.require),
+            form: self.form,
+            on_failure: self.on_failure.or(other.on_failure),
+            stdout_to: self.stdout_to,
             sha256: self.sha256,
         }
     }

@@ -35,7 +35,7 @@ error: `queue.b.handler` is not the name of a module: "b"
 4 | handler = "b"
   |           ^^^
   |
-  = help: write "b.wasm": modules end in .wasm
+  = help: write "b.wasm", or "b.js" if it is JavaScript: modules end in .wasm, .js or .mjs
 
 error: `queue.c.handler` is not the name of a module: ".wasm"
  --> etc/gristmill.toml:6:11
@@ -269,7 +269,7 @@ fn places_are_counted_in_characters() {
 2 | handler = "ü" # ü
   |           ^^^
   |
-  = help: write "ü.wasm": modules end in .wasm
+  = help: write "ü.wasm", or "ü.js" if it is JavaScript: modules end in .wasm, .js or .mjs
 
 error: unknown key `queue.a."ü"`
  --> etc/gristmill.toml:3:1
@@ -278,5 +278,43 @@ error: unknown key `queue.a."ü"`
   | ^^^
   |
   = help: known here: handler, build, watch, concurrency, pull, visibility_timeout, max_pulled, batch_size, batch_wait, batch_bytes, rate, burst, key, concurrency_per_key, rate_per_key, burst_per_key, max_attempts, backoff, max_age, delay, ttl, on_expiry, on_group_failure, max_messages, max_bytes, on_full, max_message_size, dead_retention, dead_letter, dedup, dedup_window"##,
+    );
+}
+
+#[test]
+fn a_handler_has_one_file_and_an_ending() {
+    told(
+        r##"[queue.a]
+handler = "orders.js"
+[queue.b]
+handler = "orders.wasm"
+[queue.c]
+handler = "bills.ts"
+[handler."orders.js"]
+state = true
+"##,
+        r##"error: `queue.b.handler` is "orders.wasm", and another queue has "orders.js": a handler has one file, and both would be the handler "orders"
+ --> etc/gristmill.toml:4:11
+  |
+4 | handler = "orders.wasm"
+  |           ^^^^^^^^^^^^^
+  |
+  = help: name the same file, or give one of them another name
+
+error: `queue.c.handler` is not the name of a module: "bills.ts"
+ --> etc/gristmill.toml:6:11
+  |
+6 | handler = "bills.ts"
+  |           ^^^^^^^^^^
+  |
+  = help: write "bills.js", and make that of it with a compiler for TypeScript such as esbuild
+
+warning: no queue names `handler."orders.js"`
+ --> etc/gristmill.toml:7:10
+  |
+7 | [handler."orders.js"]
+  |          ^^^^^^^^^^^
+  |
+  = help: write [handler.orders]: the name goes without .js"##,
     );
 }

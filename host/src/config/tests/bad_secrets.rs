@@ -68,7 +68,7 @@ error: unknown key `handler.a.api_key`
 5 | api_key = *********
   | ^^^^^^^
   |
-  = help: known here: send_to, reply, state, concurrency, timeout, max_timeout, cpu_time, memory, output, max_calls, max_sends, max_send_bytes, max_state_keys, max_state_bytes, env, config, secrets, require, sha256
+  = help: known here: send_to, reply, state, concurrency, timeout, max_timeout, cpu_time, memory, output, max_calls, max_sends, max_send_bytes, max_state_keys, max_state_bytes, env, config, secrets, require, form, on_failure, stdout_to, sha256
 
 error: unknown key `handler.a.secret`
  --> etc/gristmill.toml:6:1

@@ -1,8 +1,13 @@
 //! Earlier versions, and going back to them.
 
+use std::sync::Arc;
+
+use gristmill_queue::QueueName;
+
 use super::stage::{Stage, hash, ok, with};
 use crate::api::HandlerStatus;
 use crate::reload::RollbackError;
+use crate::reload::progress::Loading;
 use crate::reload::scan::Outcome;
 use crate::runtime::tests::guests::STATE;
 
@@ -49,6 +54,27 @@ async fn the_last_versions_are_kept_and_can_serve_again() {
         .await
         .unwrap_err();
     assert!(matches!(error, RollbackError::Missing(_)), "{error}");
+    stage.queues.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_is_seen_while_it_lasts() {
+    let stage = Stage::new(ORDERS).await;
+    let queue = QueueName::new("orders").unwrap();
+    let before = stage.handlers.gate_reason(&queue).unwrap();
+    assert_eq!(before, "orders.wasm is being loaded");
+    let spec = Arc::new(stage.handlers.config().unwrap().handlers["orders"].clone());
+    let loading = Loading::begin(&stage.handlers, &spec);
+    assert!(stage.view("orders").loading_ms.is_some());
+    let during = stage.handlers.gate_reason(&queue).unwrap();
+    assert_eq!(during, "orders.wasm is being loaded: compiling, 0 s so far");
+    assert_eq!(loading.wait(async { 7 }).await, 7);
+    drop(loading);
+    assert_eq!(stage.view("orders").loading_ms, None);
+    stage.put("orders", &ok("1"));
+    stage.handlers.try_file("orders", None).await;
+    assert_eq!(stage.view("orders").loading_ms, None);
+    assert_eq!(stage.handlers.gate_reason(&queue), None);
     stage.queues.close().await;
 }
 

@@ -54,7 +54,10 @@ fn an_import_that_is_not_granted_is_named_with_its_cure() {
 fn what_is_no_handler_is_refused_with_the_reason() {
     let newer = String::from_utf8_lossy(b"@0.7.0").into_owned();
     let table: [(Vec<u8>, &str); 8] = [
-        (wat::parse_str("(module)").unwrap(), "is a core module"),
+        (
+            wat::parse_str("(module)").unwrap(),
+            "is a core module without `_start`",
+        ),
         (Vec::new(), "the file is empty"),
         (b"\0as".to_vec(), "the file is cut off"),
         (b"\0asm\x0d\0".to_vec(), "the file is cut off"),
@@ -63,13 +66,16 @@ fn what_is_no_handler_is_refused_with_the_reason() {
             b"\0asm\x0e\0\x01\0".to_vec(),
             "a version that this host does not know",
         ),
-        (wat::parse_str("(component)").unwrap(), "It exports nothing"),
+        (
+            wat::parse_str("(component)").unwrap(),
+            "is not a handler: it exports nothing",
+        ),
         (
             wat::parse_str(
                 r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#,
             )
             .unwrap(),
-            "It exports wasi:cli/run@0.2.0",
+            "does not fit this host: ",
         ),
     ];
     for (module, expected) in table {

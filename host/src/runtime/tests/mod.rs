@@ -2,8 +2,13 @@
 
 mod batches;
 mod calls;
+mod commands;
+mod forms;
 pub(crate) mod guests;
 mod host;
+mod interface;
+#[cfg(feature = "javascript")]
+mod javascript;
 mod limits;
 mod loading;
 mod reuse;
@@ -15,7 +20,7 @@ use std::time::Duration;
 use gristmill_queue::effects::{StateReader, StateUnavailable, StateValue};
 use gristmill_queue::{Envelope, IdSource, Message, Outcome, QueueName, Timestamp, Transaction};
 
-use super::spec::{Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls};
+use super::spec::{CommandRules, Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls};
 use super::{
     AttemptReport, CompileMode, Delivery, EndingFlag, HandlerVersion, Runtime, RuntimeOptions,
 };
@@ -48,6 +53,8 @@ pub(crate) fn spec(change: impl FnOnce(&mut HandlerSpec)) -> HandlerSpec {
         },
         require: GuaranteeClass::AtLeastOnce,
         batches: Vec::new(),
+        form: None,
+        command: CommandRules::default(),
         sha256: None,
     };
     change(&mut spec);

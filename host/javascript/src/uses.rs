@@ -1,0 +1,198 @@
+//! Which interfaces a file uses, and so what has to be granted to it: by what it imports from
+//! "gristmill".
+//!
+//! The text is searched, not parsed. What is overlooked cannot be used: the entry does not hand it to
+//! the SDK. What is found without being used is asked for in vain.
+
+use std::collections::BTreeSet;
+
+use crate::entry::SDK;
+
+/// The interfaces that have to be imported to be used. The name of the SDK's file is that of its
+/// interface.
+const INTERFACES: [&str; 6] = [
+    "body",
+    "delivery",
+    "producer",
+    "secrets",
+    "state",
+    "transaction",
+];
+
+/// Every interface that a file can use.
+#[must_use]
+pub fn interfaces() -> &'static [&'static str] {
+    &INTERFACES
+}
+
+/// The interfaces that a file uses.
+#[must_use]
+pub fn uses(source: &str) -> BTreeSet<&'static str> {
+    let exported = exported();
+    let mut used = BTreeSet::new();
+    for clause in clauses(source) {
+        match clause {
+            Clause::Everything => used.extend(INTERFACES),
+            Clause::Names(names) => used.extend(exported.iter().filter_map(|(name, interface)| {
+                names.iter().any(|used| used == name).then_some(*interface)
+            })),
+        }
+    }
+    used
+}
+
+/// What is imported in one place.
+#[derive(Debug, PartialEq, Eq)]
+enum Clause {
+    Everything,
+    Names(Vec<String>),
+}
+
+/// Each place where the text "gristmill" is imported.
+fn clauses(source: &str) -> Vec<Clause> {
+    let mut found = Vec::new();
+    for quoted in ["\"gristmill\"", "'gristmill'"] {
+        for (at, _) in source.match_indices(quoted) {
+            let before = &source[..at];
+            if is_comment(before) {
+                continue;
+            }
+            found.extend(clause(before.trim_end()));
+        }
+    }
+    found
+}
+
+/// Whether what follows this text is in a comment, as far as a look at its line and at the last
+/// opened comment tells.
+fn is_comment(before: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or(before).trim_start();
+    let opened = before.rfind("/*");
+    let closed = before.rfind("*/");
+    line.starts_with("//")
+        || opened.is_some_and(|opened| closed.is_none_or(|closed| closed < opened))
+}
+
+fn clause(before: &str) -> Option<Clause> {
+    if before
+        .strip_suffix('(')
+        .is_some_and(|call| call.trim_end().ends_with("import"))
+    {
+        return Some(Clause::Everything);
+    }
+    let before = before.strip_suffix("from")?;
+    let begin = ["import", "export"]
+        .iter()
+        .filter_map(|word| before.rfind(word).map(|at| at + word.len()))
+        .max()?;
+    let list: String = before[begin..]
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(""))
+        .collect::<Vec<_>>()
+        .join(" ");
+    if list.contains('*') {
+        return Some(Clause::Everything);
+    }
+    let names = list.trim().trim_matches(['{', '}']).split(',');
+    let names = names.filter_map(|name| Some(name.split_whitespace().next()?.to_owned()));
+    Some(Clause::Names(names.collect()))
+}
+
+/// The names that the SDK exports, each with the interface that it uses.
+fn exported() -> Vec<(&'static str, &'static str)> {
+    let index = SDK.iter().find(|(name, _)| *name == "index.js");
+    let index = index.map_or("", |(_, text)| text);
+    let mut found = Vec::new();
+    for line in index
+        .lines()
+        .filter_map(|line| line.strip_prefix("export "))
+    {
+        let Some((names, file)) = line.split_once(" from \"./") else {
+            continue;
+        };
+        let Some(interface) = INTERFACES.iter().find(|name| {
+            file.strip_prefix(**name)
+                .is_some_and(|rest| rest.starts_with(".js\""))
+        }) else {
+            continue;
+        };
+        for name in names.trim_matches(['{', '}', ' ']).split(',') {
+            // `a`, `a as b` and `* as b`: the last word is the name outside.
+            if let Some(name) = name.split_whitespace().last() {
+                found.push((name, *interface));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(source: &str) -> Vec<&'static str> {
+        uses(source).into_iter().collect()
+    }
+
+    #[test]
+    fn the_names_of_the_sdk_lead_to_their_interfaces() {
+        for (source, interfaces) in [
+            ("import { send } from \"gristmill\";", vec!["producer"]),
+            (
+                "import { reply as answer } from 'gristmill'",
+                vec!["producer"],
+            ),
+            (
+                "import { state, reject } from \"gristmill\";",
+                vec!["state"],
+            ),
+            (
+                "import {state,secrets} from \"gristmill\";",
+                vec!["secrets", "state"],
+            ),
+            (
+                "import {\n  send,\n  // secrets,\n  delivery,\n} from \"gristmill\";",
+                vec!["delivery", "producer"],
+            ),
+            ("import { openBody } from \"gristmill\";", vec!["body"]),
+            (
+                "import { transaction } from \"gristmill\"",
+                vec!["transaction"],
+            ),
+            ("export { send } from \"gristmill\";", vec!["producer"]),
+            (
+                "import { reject, retryAfter, postpone } from \"gristmill\";",
+                vec![],
+            ),
+            ("export function handle() {}", vec![]),
+        ] {
+            assert_eq!(used(source), interfaces, "{source}");
+        }
+    }
+
+    #[test]
+    fn who_imports_everything_uses_everything() {
+        for source in [
+            "import * as g from \"gristmill\";",
+            "const g = await import(\"gristmill\");",
+            "export * from 'gristmill';",
+        ] {
+            assert_eq!(used(source), INTERFACES, "{source}");
+        }
+    }
+
+    #[test]
+    fn comments_and_other_texts_use_nothing() {
+        for source in [
+            "// import { state } from \"gristmill\";",
+            "/*\n import { state } from \"gristmill\";\n*/",
+            "const name = \"gristmill\";",
+            "import { state } from \"gristmill/testing\";",
+            "import \"gristmill\";",
+        ] {
+            assert_eq!(used(source), Vec::<&str>::new(), "{source}");
+        }
+        let after = "/* a comment */ import { state } from \"gristmill\";";
+        assert_eq!(used(after), ["state"]);
+    }
+}
