@@ -128,7 +128,10 @@ impl Report {
         let producers = Producers::of(module);
         Report {
             file: file.display().to_string(),
-            format: Format::of(module).as_str(),
+            format: match file.extension().and_then(|ending| ending.to_str()) {
+                Some("js" | "mjs") => "JavaScript",
+                _ => Format::of(module).as_str(),
+            },
             size: module.len() as u64,
             languages: producers.named("language").collect(),
             tools: producers.named("processed-by").collect(),
