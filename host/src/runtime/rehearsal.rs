@@ -34,7 +34,7 @@ pub struct CallCost {
 }
 
 /// A state with nothing in it.
-struct Nothing;
+pub(super) struct Nothing;
 
 impl StateReader for Nothing {
     fn get(&self, _key: &str) -> Result<Option<StateValue>, StateUnavailable> {

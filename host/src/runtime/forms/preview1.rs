@@ -3,11 +3,14 @@
 //!
 //! Of the other functions each fails as it does where a descriptor is not open.
 
-use std::time::{Duration, SystemTime};
+mod clocks;
+mod memory;
 
 use bytes::{Buf, Bytes};
 use wasmtime::{Caller, Engine, Extern, FuncType, Linker, Memory, Val, ValType};
 use wasmtime_wasi::I32Exit;
+
+use memory::Guest;
 
 use super::environment;
 use crate::runtime::instance::{Call, Sandbox};
@@ -63,80 +66,6 @@ impl Started {
     }
 }
 
-/// The memory of a program. Every access is checked.
-struct Guest<'a>(&'a mut [u8]);
-
-impl Guest<'_> {
-    fn slice(&mut self, at: u32, length: u32) -> Done<&mut [u8]> {
-        let (at, length) = (at as usize, length as usize);
-        let end = at.checked_add(length).ok_or(FAULT)?;
-        self.0.get_mut(at..end).ok_or(FAULT)
-    }
-
-    fn put(&mut self, at: u32, bytes: &[u8]) -> Done {
-        let length = u32::try_from(bytes.len()).map_err(|_| FAULT)?;
-        self.slice(at, length)?.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn put_u32(&mut self, at: u32, value: usize) -> Done {
-        let value = u32::try_from(value).map_err(|_| FAULT)?;
-        self.put(at, &value.to_le_bytes())
-    }
-
-    fn u32(&mut self, at: u32) -> Done<u32> {
-        let bytes: [u8; 4] = self.slice(at, 4)?.try_into().map_err(|_| FAULT)?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn u64(&mut self, at: u32) -> Done<u64> {
-        let bytes: [u8; 8] = self.slice(at, 8)?.try_into().map_err(|_| FAULT)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    /// Texts that end with a NUL, and where each begins.
-    fn put_texts(&mut self, texts: &[String], mut pointers: u32, mut at: u32) -> Done {
-        for text in texts {
-            self.put_u32(pointers, at as usize)?;
-            self.put(at, text.as_bytes())?;
-            pointers = pointers.checked_add(4).ok_or(FAULT)?;
-            at = u32::try_from(at as usize + text.len()).map_err(|_| FAULT)?;
-        }
-        Ok(())
-    }
-
-    fn put_sizes(&mut self, texts: &[String], count: u32, bytes: u32) -> Done {
-        self.put_u32(count, texts.len())?;
-        self.put_u32(bytes, texts.iter().map(String::len).sum())
-    }
-
-    /// Goes through a list of buffers, with the bytes of each, until `each` wants no more. Gives how
-    /// many bytes it took in all.
-    fn buffers(
-        &mut self,
-        list: u32,
-        count: u32,
-        mut each: impl FnMut(&mut [u8]) -> usize,
-    ) -> Done<usize> {
-        let mut moved = 0;
-        for number in 0..count.min(MAX_BUFFERS) {
-            let entry = list.checked_add(number * 8).ok_or(FAULT)?;
-            let (at, length) = (
-                self.u32(entry)?,
-                self.u32(entry.checked_add(4).ok_or(FAULT)?)?,
-            );
-            let buffer = self.slice(at, length)?;
-            let wanted = buffer.len().min(MAX_BYTES - moved);
-            let taken = each(&mut buffer[..wanted]);
-            moved += taken;
-            if taken < buffer.len() {
-                break;
-            }
-        }
-        Ok(moved)
-    }
-}
-
 /// The memory, and the store's content. A program without a memory cannot be called with an address.
 fn with(
     caller: &mut Caller<'_, Sandbox>,
@@ -160,7 +89,7 @@ pub(in crate::runtime) fn linker(engine: &Engine) -> wasmtime::Result<Linker<San
     let mut linker = Linker::new(engine);
     link_start(&mut linker)?;
     link_streams(&mut linker)?;
-    link_clocks(&mut linker)?;
+    clocks::link(&mut linker)?;
     for (name, parameters, Errno(code)) in OTHERS {
         let kinds = parameters.chars().map(|kind| match kind {
             'I' => ValType::I64,
@@ -350,127 +279,4 @@ fn link_streams(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
         },
     )?;
     Ok(())
-}
-
-/// What a clock shows, in nanoseconds: the time of day, or since the delivery began.
-fn shown(clock: u32, sandbox: &Sandbox) -> Done<u64> {
-    let time = match clock {
-        0 => SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default(),
-        1 => sandbox.clock.wall(),
-        _ => return Err(INVALID),
-    };
-    u64::try_from(time.as_nanos()).map_err(|_| INVALID)
-}
-
-fn link_clocks(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        MODULE,
-        "clock_res_get",
-        |mut c: Caller<'_, Sandbox>, clock: u32, at: u32| {
-            with(&mut c, |guest, sandbox| {
-                shown(clock, sandbox)?;
-                guest.put(at, &1_u64.to_le_bytes())
-            })
-        },
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "clock_time_get",
-        |mut c: Caller<'_, Sandbox>, clock: u32, _precision: u64, at: u32| {
-            with(&mut c, |guest, sandbox| {
-                let time = shown(clock, sandbox)?;
-                guest.put(at, &time.to_le_bytes())
-            })
-        },
-    )?;
-    linker.func_wrap_async(
-        MODULE,
-        "poll_oneoff",
-        |mut c: Caller<'_, Sandbox>, (waits, events, count, happened): (u32, u32, u32, u32)| {
-            Box::new(async move {
-                let mut pause = Duration::ZERO;
-                let code = with(&mut c, |guest, sandbox| {
-                    pause = earliest(guest, sandbox, waits, count)?;
-                    Ok(())
-                })?;
-                if code != 0 {
-                    return Ok(code);
-                }
-                if !pause.is_zero() {
-                    tokio::time::sleep(pause).await;
-                }
-                with(&mut c, |guest, sandbox| {
-                    let number = report(guest, sandbox, [waits, events, count], pause)?;
-                    guest.put_u32(happened, number)
-                })
-            })
-        },
-    )?;
-    Ok(())
-}
-
-/// Bytes of what a program waits for, and of what happened.
-const WAIT: u32 = 48;
-const EVENT: u32 = 32;
-/// A clock, among what can be waited for; the others are the streams, which are always ready.
-const CLOCK: u8 = 0;
-
-/// How long until the first of them happens.
-fn earliest(guest: &mut Guest<'_>, sandbox: &Sandbox, waits: u32, count: u32) -> Done<Duration> {
-    if count == 0 || count > MAX_BUFFERS {
-        return Err(INVALID);
-    }
-    let mut earliest = Duration::MAX;
-    for number in 0..count {
-        let wait = waits.checked_add(number * WAIT).ok_or(FAULT)?;
-        earliest = earliest.min(left(guest, sandbox, wait)?);
-    }
-    Ok(earliest)
-}
-
-/// How long until what stands at this address happens.
-fn left(guest: &mut Guest<'_>, sandbox: &Sandbox, wait: u32) -> Done<Duration> {
-    guest.slice(wait, WAIT)?;
-    if guest.slice(wait + 8, 1)?[0] != CLOCK {
-        return Ok(Duration::ZERO);
-    }
-    let (clock, timeout) = (guest.u32(wait + 16)?, guest.u64(wait + 24)?);
-    let is_a_time = guest.slice(wait + 40, 1)?[0] & 1 == 1;
-    let now = shown(clock, sandbox)?;
-    Ok(Duration::from_nanos(match is_a_time {
-        true => timeout.saturating_sub(now),
-        false => timeout,
-    }))
-}
-
-/// Writes down what happened after a pause, and gives how many that are.
-fn report(
-    guest: &mut Guest<'_>,
-    sandbox: &Sandbox,
-    [waits, events, count]: [u32; 3],
-    pause: Duration,
-) -> Done<usize> {
-    let mut happened = 0;
-    for number in 0..count {
-        let wait = waits + number * WAIT;
-        let kind = guest.slice(wait + 8, 1)?[0];
-        let is_a_time = guest.slice(wait + 40, 1)?[0] & 1 == 1;
-        let left = left(guest, sandbox, wait)?;
-        let over = match kind == CLOCK && !is_a_time {
-            true => left <= pause,
-            false => left.is_zero(),
-        };
-        // Of times that are close together, the first is enough.
-        if over || (kind == CLOCK && happened == 0 && number + 1 == count) {
-            let mut event = [0; EVENT as usize];
-            event[..8].copy_from_slice(&guest.u64(wait)?.to_le_bytes());
-            event[10] = kind;
-            let at = events.checked_add(happened * EVENT).ok_or(FAULT)?;
-            guest.put(at, &event)?;
-            happened += 1;
-        }
-    }
-    Ok(happened as usize)
 }

@@ -11,6 +11,7 @@ mod interface;
 mod javascript;
 mod limits;
 mod loading;
+mod preview1;
 mod reuse;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use gristmill_queue::effects::{StateReader, StateUnavailable, StateValue};
 use gristmill_queue::{Envelope, IdSource, Message, Outcome, QueueName, Timestamp, Transaction};
 
+use super::rehearsal::Nothing;
 use super::spec::{CommandRules, Grants, GuaranteeClass, HandlerLimits, HandlerSpec, MaxCalls};
 use super::{
     AttemptReport, CompileMode, Delivery, EndingFlag, HandlerVersion, Runtime, RuntimeOptions,
@@ -65,23 +67,6 @@ fn load(module: &[u8], change: impl FnOnce(&mut HandlerSpec)) -> Arc<HandlerVers
     runtime().load(&spec(change), module).unwrap()
 }
 
-/// A state with nothing in it.
-struct Empty;
-
-impl StateReader for Empty {
-    fn get(&self, _key: &str) -> Result<Option<StateValue>, StateUnavailable> {
-        Ok(None)
-    }
-    fn list(
-        &self,
-        _prefix: &str,
-        _after: Option<&str>,
-        _limit: usize,
-    ) -> Result<Vec<String>, StateUnavailable> {
-        Ok(Vec::new())
-    }
-}
-
 fn queue(name: &str) -> QueueName {
     QueueName::new(name).unwrap()
 }
@@ -107,7 +92,7 @@ fn delivery_of(version: &HandlerVersion, envelope: Envelope) -> Delivery {
         max_attempts: Some(10),
         previous_failure: None,
         transaction: Transaction::new(
-            Arc::new(Empty),
+            Arc::new(Nothing),
             ids,
             Arc::clone(&version.spec().grants.send_to),
             version.spec().limits.effects,
