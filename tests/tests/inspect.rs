@@ -27,6 +27,7 @@ fn what_a_module_asks_for_comes_with_the_configuration_that_grants_it() {
     for expected in [
         "format       component, ",
         "language     Rust",
+        "form         queue\n",
         "takes        one message at a time\n",
         "guarantee    atomic: ",
         "fresh for each message: instantiation takes",

@@ -43,7 +43,7 @@ type Row = (
     fn(&Grants) -> bool,
 );
 
-const GRANTED: [Row; 3] = [
+const GRANTED: [Row; 5] = [
     (
         "gristmill:queue/producer",
         "send messages",
@@ -61,6 +61,18 @@ const GRANTED: [Row; 3] = [
         "read secrets",
         "secrets = { … }",
         |grants| !grants.secrets.is_empty(),
+    ),
+    (
+        "wasi:messaging/producer",
+        "send messages",
+        "send_to = [\"…\"]",
+        |grants| !grants.send_to.is_empty(),
+    ),
+    (
+        "wasi:messaging/request-reply",
+        "answer to the sender",
+        "reply = true",
+        |grants| grants.reply,
     ),
 ];
 
@@ -114,7 +126,7 @@ impl Wishes<'_> {
     /// Tables for `gristmill.toml`: a queue with this handler, and all that it asks for.
     pub fn toml(&self) -> String {
         let asks = |wanted: &str| self.imports.iter().any(|one| interface(one) == wanted);
-        let sends = asks("gristmill:queue/producer");
+        let sends = asks("gristmill:queue/producer") || asks("wasi:messaging/producer");
         let (name, file) = (quoted(self.name), text(self.file));
         // A queue for what it sends that nobody has seen it send.
         let assumed = format!("{}-out", self.queue);
@@ -139,7 +151,7 @@ impl Wishes<'_> {
             let list: Vec<String> = queues.iter().map(|queue| text(queue)).collect();
             let _ = writeln!(keys, "send_to = [{}]", list.join(", "));
         }
-        if self.replies {
+        if self.replies || asks("wasi:messaging/request-reply") {
             keys.push_str("reply = true\n");
         }
         if asks("gristmill:queue/state") {
@@ -204,7 +216,9 @@ mod tests {
         config
     }
 
-    const ALL: [&str; 6] = [
+    const ALL: [&str; 8] = [
+        "wasi:messaging/producer@0.2.0-draft",
+        "wasi:messaging/request-reply@0.2.0-draft",
         "gristmill:queue/producer@0.1.0",
         "gristmill:queue/state@0.1.0",
         "gristmill:queue/secrets@0.1.0",
@@ -227,7 +241,7 @@ mod tests {
             let config = read(&wishes.toml());
             let spec = &config.handlers["my.orders"];
             let all = permissions(&imports, Some(&spec.grants));
-            assert_eq!(all.len(), 3);
+            assert_eq!(all.len(), 5);
             assert!(all.iter().all(|one| one.granted == Some(true)), "{all:?}");
             spec.grants.clone()
         };
