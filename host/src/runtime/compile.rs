@@ -21,7 +21,7 @@ use super::RuntimeError;
 use super::cache::{self, Cache};
 use super::compile_child::{EXIT_INTERFACE, EXIT_INVALID, EXIT_SCRIPT, MAX_CODE, VERB};
 use super::engine;
-use super::source::Source;
+use super::source::{CORE, Source};
 
 /// Bytes read of what the child says.
 const MAX_COMPLAINT: u64 = 16 * 1024;
@@ -105,9 +105,6 @@ impl Code {
         }
     }
 }
-
-/// How a core module begins, and a component does not.
-const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
 
 /// Compiles a component or a core module.
 pub(super) fn precompile(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, CompileError> {

@@ -5,9 +5,11 @@
 //! the compiler says what is wrong with it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-/// The first bytes of a core module and of a component.
-const CORE_MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
+use super::source::{CORE, is_javascript};
+
+/// The first bytes of a component.
 const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 
 /// How a module comes.
@@ -17,17 +19,21 @@ pub enum Format {
     Component,
     /// A core module: it has functions of numbers.
     CoreModule,
+    /// A program of which the host makes a component.
+    JavaScript,
     /// Anything else.
     Other,
 }
 
 impl Format {
-    /// What the first bytes say.
+    /// What the name and the first bytes say.
     #[must_use]
-    pub fn of(module: &[u8]) -> Self {
+    pub fn of(file: &Path, module: &[u8]) -> Self {
+        let name = file.to_string_lossy();
         match module.first_chunk::<8>() {
+            _ if is_javascript(&name) => Format::JavaScript,
             Some(first) if *first == COMPONENT => Format::Component,
-            Some(first) if *first == CORE_MODULE => Format::CoreModule,
+            Some(first) if *first == CORE => Format::CoreModule,
             _ => Format::Other,
         }
     }
@@ -38,6 +44,7 @@ impl Format {
         match self {
             Format::Component => "component",
             Format::CoreModule => "core module",
+            Format::JavaScript => "JavaScript",
             Format::Other => "no WebAssembly",
         }
     }
@@ -75,7 +82,7 @@ impl Producers {
     fn read(&mut self, module: &[u8], depth: u8) -> Option<()> {
         let (preamble, mut rest) = module.split_first_chunk::<8>()?;
         let is_component = *preamble == COMPONENT;
-        if !is_component && *preamble != CORE_MODULE {
+        if !is_component && *preamble != CORE {
             return None;
         }
         while !rest.is_empty() {
@@ -169,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_module_that_says_nothing_or_is_none_has_none() {
-        for module in [&b""[..], b"\0asm", b"\x7fELF....", &CORE_MODULE, &COMPONENT] {
+        for module in [&b""[..], b"\0asm", b"\x7fELF....", &CORE, &COMPONENT] {
             assert_eq!(Producers::of(module), Producers::default());
         }
     }

@@ -13,7 +13,7 @@ use super::load::hex;
 use super::{componentize, javascript};
 
 /// How a core module begins.
-const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
+pub(super) const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
 /// How the name of the section begins in which a toolchain leaves the interface that it built for.
 const INTERFACE: &[u8] = b"component-type";
 /// Sections with a name of their own, and the one of the exports.

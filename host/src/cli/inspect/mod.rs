@@ -128,10 +128,7 @@ impl Report {
         let producers = Producers::of(module);
         Report {
             file: file.display().to_string(),
-            format: match file.extension().and_then(|ending| ending.to_str()) {
-                Some("js" | "mjs") => "JavaScript",
-                _ => Format::of(module).as_str(),
-            },
+            format: Format::of(file, module).as_str(),
             size: module.len() as u64,
             languages: producers.named("language").collect(),
             tools: producers.named("processed-by").collect(),
@@ -226,6 +223,7 @@ impl Report {
         };
         facts.extend([
             ("SHA-256", text::line(&version.hash)),
+            ("form", text::line(&version.form)),
             ("takes", format!("one message at a time{batches}")),
             ("guarantee", promised.to_owned()),
             ("compiled", format!("{compiled}; {code} of machine code")),
