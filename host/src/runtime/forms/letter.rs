@@ -2,6 +2,8 @@
 //!
 //! What the draft has no field for is metadata whose name begins with `gristmill-`, in both directions.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use gristmill_queue::message::Priority;
 use gristmill_queue::{Message, MessageId, NewMessage, QueueName};
@@ -23,6 +25,9 @@ const OF_A_DELIVERY: [&str; 9] = [
     "enqueued-at",
     "expires-at",
 ];
+
+/// Bytes that the host holds for each value of metadata, beside its name and itself.
+const ENTRY: usize = 96;
 
 /// A message in the guest's hands.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +59,9 @@ impl Letter {
     /// Bytes of it that the host holds.
     pub(super) fn size(&self) -> u64 {
         let metadata = self.metadata.iter();
-        let metadata: usize = metadata.map(|(name, value)| name.len() + value.len()).sum();
+        let metadata: usize = metadata
+            .map(|(name, value)| ENTRY + name.len() + value.len())
+            .sum();
         let kind = self.content_type.as_ref().map_or(0, String::len);
         (self.body.len() + metadata + kind) as u64
     }
@@ -64,6 +71,22 @@ impl Letter {
         match self.metadata.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
             None => self.metadata.push((name, value)),
+        }
+    }
+
+    /// Sets all values, of names that occur twice the last one. A guest may name very many in one call,
+    /// which nothing interrupts, so none is looked for among the others.
+    pub(super) fn set_all(&mut self, all: Vec<(String, String)>) {
+        let mut places: HashMap<String, usize> = HashMap::with_capacity(all.len());
+        self.metadata.clear();
+        for (name, value) in all {
+            match places.get(&name) {
+                Some(&place) => self.metadata[place].1 = value,
+                None => {
+                    places.insert(name.clone(), self.metadata.len());
+                    self.metadata.push((name, value));
+                }
+            }
         }
     }
 
@@ -149,6 +172,22 @@ fn set_own(message: &mut NewMessage, name: &str, value: String) -> Result<(), St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_name_that_is_set_twice_the_last_value_counts() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut letter = Letter::default();
+        letter.set("old".to_owned(), "gone".to_owned());
+        letter.set_all(vec![pair("a", "1"), pair("b", "2"), pair("a", "3")]);
+        assert_eq!(letter.metadata, [pair("a", "3"), pair("b", "2")]);
+    }
+
+    #[test]
+    fn what_the_host_holds_for_each_value_counts_too() {
+        let mut letter = Letter::default();
+        letter.set_all((0..1000).map(|n| (n.to_string(), String::new())).collect());
+        assert!(letter.size() > 1000 * 90, "{}", letter.size());
+    }
 
     #[test]
     fn metadata_is_attributes_and_what_the_draft_has_no_field_for() {

@@ -158,12 +158,7 @@ impl types::HostMessage for Sandbox {
         letter: Resource<Letter>,
         all: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
-        self.change_letter(&letter, |letter| {
-            letter.metadata.clear();
-            for (name, value) in all {
-                letter.set(name, value);
-            }
-        })
+        self.change_letter(&letter, |letter| letter.set_all(all))
     }
 
     fn remove_metadata(&mut self, letter: Resource<Letter>, name: String) -> wasmtime::Result<()> {
@@ -217,7 +212,9 @@ impl request_reply::Host for Sandbox {
         to: Resource<Letter>,
         letter: Resource<Letter>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let received = self.table.get(&to)?.of.is_some();
+        // A handler that is reused may have kept one that came before.
+        let current = self.call()?.messages.only().map(|message| message.id);
+        let received = current.is_some() && self.table.get(&to)?.of == current;
         let mut message = match self.take_letter(letter)?.into_message() {
             Ok(message) => message,
             Err(problem) => return Ok(Err(Error::Other(problem))),
