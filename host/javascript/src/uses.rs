@@ -8,6 +8,11 @@ use std::collections::BTreeSet;
 
 use crate::entry::SDK;
 
+/// Bytes that an import may have.
+const MAX_CLAUSE: usize = 16 * 1024;
+/// Imports that are looked at; a file that has more asks for everything.
+const MAX_PLACES: usize = 1000;
+
 /// The interfaces that have to be imported to be used. The name of the SDK's file is that of its
 /// interface.
 const INTERFACES: [&str; 6] = [
@@ -48,32 +53,38 @@ enum Clause {
     Names(Vec<String>),
 }
 
-/// Each place where the text "gristmill" is imported.
+/// Each place where the text "gristmill" is imported. Goes through the source once, and looks back from
+/// a place no farther than an import is long: whoever wrote the file may have written it to keep us busy.
 fn clauses(source: &str) -> Vec<Clause> {
     let mut found = Vec::new();
     for quoted in ["\"gristmill\"", "'gristmill'"] {
-        for (at, _) in source.match_indices(quoted) {
-            let before = &source[..at];
-            if is_comment(before) {
-                continue;
+        let mut looked_at = 0;
+        let mut in_comment = false;
+        for (number, (at, _)) in source.match_indices(quoted).enumerate() {
+            if number == MAX_PLACES {
+                return vec![Clause::Everything];
             }
-            found.extend(clause(before.trim_end()));
+            // A mark that is cut in two by a place is none: there is a quote between.
+            let passed = &source[looked_at..at];
+            match (passed.rfind("/*"), passed.rfind("*/")) {
+                (Some(opened), closed) => in_comment = closed.is_none_or(|closed| closed < opened),
+                (None, Some(_)) => in_comment = false,
+                (None, None) => {}
+            }
+            looked_at = at;
+            let before = &source[source.floor_char_boundary(at.saturating_sub(MAX_CLAUSE))..at];
+            let line = before.rsplit('\n').next().unwrap_or(before).trim_start();
+            if !in_comment && !line.starts_with("//") {
+                let is_whole = at <= MAX_CLAUSE;
+                found.extend(clause(before.trim_end(), is_whole));
+            }
         }
     }
     found
 }
 
-/// Whether what follows this text is in a comment, as far as a look at its line and at the last
-/// opened comment tells.
-fn is_comment(before: &str) -> bool {
-    let line = before.rsplit('\n').next().unwrap_or(before).trim_start();
-    let opened = before.rfind("/*");
-    let closed = before.rfind("*/");
-    line.starts_with("//")
-        || opened.is_some_and(|opened| closed.is_none_or(|closed| closed < opened))
-}
-
-fn clause(before: &str) -> Option<Clause> {
+/// `is_whole` says that nothing stands before this text.
+fn clause(before: &str, is_whole: bool) -> Option<Clause> {
     if before
         .strip_suffix('(')
         .is_some_and(|call| call.trim_end().ends_with("import"))
@@ -84,7 +95,11 @@ fn clause(before: &str) -> Option<Clause> {
     let begin = ["import", "export"]
         .iter()
         .filter_map(|word| before.rfind(word).map(|at| at + word.len()))
-        .max()?;
+        .max();
+    let Some(begin) = begin else {
+        // It may be an import that is longer than what is looked at.
+        return (!is_whole).then_some(Clause::Everything);
+    };
     let list: String = before[begin..]
         .lines()
         .map(|line| line.split("//").next().unwrap_or(""))
@@ -192,7 +207,24 @@ mod tests {
         ] {
             assert_eq!(used(source), Vec::<&str>::new(), "{source}");
         }
+        let two = "/* one */ import { send } from \"gristmill\"; /* import { state } from \"gristmill\"; */";
+        assert_eq!(used(two), ["producer"]);
         let after = "/* a comment */ import { state } from \"gristmill\";";
         assert_eq!(used(after), ["state"]);
+    }
+    #[test]
+    fn a_file_that_is_written_to_keep_us_busy_asks_for_everything_at_once() {
+        for piece in [
+            "from\"gristmill\"",
+            "/*'gristmill'",
+            "import from\"gristmill\" ",
+        ] {
+            assert_eq!(used(&piece.repeat(300_000)), INTERFACES, "{piece}");
+        }
+        let long = format!(
+            "import {{ {} send }} from \"gristmill\";",
+            "x, ".repeat(10_000)
+        );
+        assert_eq!(used(&long), INTERFACES);
     }
 }

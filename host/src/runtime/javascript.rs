@@ -57,18 +57,17 @@ pub(super) fn component(file: &str, program: &[u8]) -> Result<Vec<u8>, CompileEr
     executor.block_on(evaluate(file, program))
 }
 
-/// Whether a component that was made of a program imports this for the sake of the program. Others are
-/// there because the engine can use them, and are not linked.
-pub(super) fn is_used(import: &str, program: &[u8]) -> bool {
-    let name = import.split('@').next().unwrap_or(import);
-    if name == LOADER {
-        return false;
-    }
-    let Some(interface) = name.strip_prefix(PACKAGE) else {
-        return true;
-    };
-    let program = String::from_utf8_lossy(program);
-    interface == "types" || gristmill_javascript::uses(&program).contains(interface)
+/// Of what a component imports that was made of a program, keeps what it imports for the sake of the
+/// program. The rest is there because the engine can use it, and is not linked.
+pub(super) fn keep_used(imports: &mut Vec<String>, program: &[u8]) {
+    let used = gristmill_javascript::uses(&String::from_utf8_lossy(program));
+    imports.retain(|import| {
+        let name = import.split('@').next().unwrap_or(import);
+        match name.strip_prefix(PACKAGE) {
+            Some(interface) => interface == "types" || used.contains(interface),
+            None => name != LOADER,
+        }
+    });
 }
 
 /// What the engine has while it is given a program: nothing of WASI but the time and chance.
@@ -132,7 +131,10 @@ fn config() -> Config {
 
 fn top(output: &MemoryOutputPipe) -> Top {
     let mut wasi = WasiCtxBuilder::new();
-    wasi.stdout(output.clone()).stderr(output.clone());
+    wasi.stdout(output.clone())
+        .stderr(output.clone())
+        .allow_tcp(false)
+        .allow_udp(false);
     Top {
         wasi: wasi.build(),
         table: ResourceTable::new(),

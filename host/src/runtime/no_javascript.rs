@@ -15,6 +15,4 @@ pub(super) fn component(file: &str, _program: &[u8]) -> Result<Vec<u8>, CompileE
     )))
 }
 
-pub(super) fn is_used(_import: &str, _program: &[u8]) -> bool {
-    true
-}
+pub(super) fn keep_used(_imports: &mut Vec<String>, _program: &[u8]) {}

@@ -54,8 +54,7 @@ pub(super) fn names(source: &Source<'_>, engine: &Engine, code: &Code) -> Result
         Code::Component(component) => of_component(engine, component),
         Code::Module(module) => of_module(module),
     };
-    names.imports.retain(|name| source.asks_for(name));
-    names.exports.retain(|name| source.offers(name));
+    source.keep_own(&mut names.imports, &mut names.exports);
     Ok(names)
 }
 

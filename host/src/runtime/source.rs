@@ -96,14 +96,12 @@ impl<'m> Source<'m> {
         }
     }
 
-    /// Whether an import of the component is the file's own wish.
-    pub(super) fn asks_for(&self, import: &str) -> bool {
-        self.kind != Kind::JavaScript || javascript::is_used(import, self.bytes)
-    }
-
-    /// Whether an export of the component is the file's own.
-    pub(super) fn offers(&self, export: &str) -> bool {
-        self.kind != Kind::JavaScript || export != javascript::INIT
+    /// Leaves out of what the component imports and exports what is not the file's own.
+    pub(super) fn keep_own(&self, imports: &mut Vec<String>, exports: &mut Vec<String>) {
+        if self.kind == Kind::JavaScript {
+            javascript::keep_used(imports, self.bytes);
+            exports.retain(|export| export != javascript::INIT);
+        }
     }
 
     /// What the code is kept under: a hash of all that it is made of. `hash` is that of the bytes.
