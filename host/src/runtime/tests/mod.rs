@@ -18,7 +18,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use gristmill_queue::effects::{StateReader, StateUnavailable, StateValue};
 use gristmill_queue::{Envelope, IdSource, Message, Outcome, QueueName, Timestamp, Transaction};
 
 use super::rehearsal::Nothing;
