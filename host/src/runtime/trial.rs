@@ -24,6 +24,10 @@ const TRIAL_TIME: Duration = Duration::from_millis(100);
 const SLOW_INSTANTIATION: Duration = Duration::from_micros(200);
 /// How often `MaxCalls::Auto` then uses an instance.
 const CALLS_IF_SLOW: u32 = 64;
+/// The least time a trial has, however short the timeout: a host that is just starting is busy, and what it
+/// takes of a few milliseconds says nothing about the module.
+const LEAST_TIME: Duration = Duration::from_secs(1);
+
 /// Instantiates the version a few times, and settles how often an instance is used.
 pub(super) fn tried(
     file: &str,
@@ -97,6 +101,9 @@ async fn instantiate_once(version: &HandlerVersion) -> Result<u64, (&'static str
     store.data_mut().begin(trial_call());
     store.set_epoch_deadline(1);
     let clock = Arc::clone(&store.data().clock);
+    let mut limits = version.shared.spec.limits.clone();
+    limits.timeout = limits.timeout.max(LEAST_TIME);
+    clock.start(&limits);
     let result = {
         let mut work = std::pin::pin!(version.instantiate(&mut store));
         clock::within(&clock, work.as_mut()).await
