@@ -21,7 +21,7 @@ use crate::dispatch::{Dispatcher, GuestThreads};
 use crate::drift;
 use crate::http::{self, Gate, SqsGate};
 use crate::net::limits::Pace;
-use crate::net::{self, Budget, Listening, Tls};
+use crate::net::{self, Budget, Listening, Tls, TlsFiles};
 use crate::queues::{Queues, read_made};
 use crate::reload::{Handlers, Reloader, declarations, topic_declarations};
 use crate::runtime::{CompileLimits, CompileMode, Runtime, RuntimeError, RuntimeOptions};
@@ -57,8 +57,13 @@ pub enum ServeError {
         source: net::ListenError,
     },
     /// There is no TLS.
-    #[error("api.tls_cert: {0}")]
-    Tls(#[from] net::TlsError),
+    #[error("{table}.tls_cert: {source}")]
+    Tls {
+        /// The table of the listener.
+        table: &'static str,
+        /// Why.
+        source: net::TlsError,
+    },
     /// Threads or signals are not to be had.
     #[error("the host cannot start: {0}")]
     System(std::io::Error),
@@ -260,6 +265,8 @@ fn open_sqs(config: &Config) -> Result<Option<(Listening, SqsConfig)>, ServeErro
         return Ok(None);
     };
     net::raise_descriptors();
+    let tls = open_tls("sqs", sqs.tls.as_ref())?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let listener = listen("sqs.listen", sqs.listen)?;
     // Port 0 is any that is free.
     sqs.listen = listener.local_addr().unwrap_or(sqs.listen);
@@ -268,12 +275,12 @@ fn open_sqs(config: &Config) -> Result<Option<(Listening, SqsConfig)>, ServeErro
         SqsAuth::Sigv4 => "requests have to be signed",
     };
     tracing::info!(
-        "the SQS endpoint listens at http://{} ({wanted})",
+        "the SQS endpoint listens at {scheme}://{} ({wanted})",
         sqs.listen
     );
     let listening = Listening::Network {
         listener,
-        tls: None,
+        tls,
         most: http::limits::MAX_SQS_CONNECTIONS,
         pace: Pace {
             head: http::limits::SQS_IDLE,
@@ -281,6 +288,11 @@ fn open_sqs(config: &Config) -> Result<Option<(Listening, SqsConfig)>, ServeErro
         },
     };
     Ok(Some((listening, sqs)))
+}
+
+fn open_tls(table: &'static str, files: Option<&TlsFiles>) -> Result<Option<Tls>, ServeError> {
+    let opened = files.cloned().map(Tls::open).transpose();
+    opened.map_err(|source| ServeError::Tls { table, source })
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -294,7 +306,7 @@ fn open_network(config: &Config) -> Result<Option<Listening>, ServeError> {
         return Ok(None);
     };
     net::raise_descriptors();
-    let tls = api.tls.clone().map(Tls::open).transpose()?;
+    let tls = open_tls("api", api.tls.as_ref())?;
     let listener = listen("api.listen", address)?;
     let address = listener.local_addr().unwrap_or(address);
     let scheme = if tls.is_some() { "https" } else { "http" };

@@ -6,6 +6,7 @@
 
 mod ask;
 mod build;
+mod certificates;
 pub mod clients;
 mod history;
 mod host;
@@ -20,6 +21,7 @@ pub mod toolchains;
 
 pub use ask::Output;
 pub use build::{Guests, cargo, commit, gristmill, guests, kept, program, workspace};
+pub use certificates::Certificates;
 pub use history::{Event, History, Violation};
 pub use host::Host;
 pub use network::{free_port, has, python_environment, run, script};

@@ -4,8 +4,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::process::Command;
 
-use gristmill_tests::{Host, free_port, gristmill, has, run, script, workspace};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use gristmill_tests::{Certificates, Host, free_port, gristmill, has, run, script, workspace};
 
 const QUEUES: &str = "[queue.orders]\n[queue.invoices]\n";
 
@@ -215,27 +214,10 @@ fn tokens_are_made_without_a_host_and_good_when_it_starts() {
 
 #[test]
 fn a_host_with_tls_is_reached_by_curl_and_by_commands_that_believe_its_authority() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // By another name than the certificate, or it would pass for signed by itself.
-    let name = rcgen::DnType::CommonName;
-    params.distinguished_name.push(name, "an authority");
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &authority).unwrap();
-    let (cert, key_file, ca) = (
-        folder.path().join("cert.pem"),
-        folder.path().join("key.pem"),
-        folder.path().join("ca.pem"),
-    );
-    fs::write(&cert, certificate.pem()).unwrap();
-    fs::write(&key_file, key.serialize_pem()).unwrap();
-    fs::write(&ca, authority.as_ref().pem()).unwrap();
-    let (host, port) = listening(&format!("tls_cert = {cert:?}\ntls_key = {key_file:?}"));
+    let files = Certificates::of(&["localhost"]).unwrap();
+    let (host, port) = listening(&files.configuration());
     let url = format!("https://localhost:{port}");
-    let ca = ca.to_str().unwrap();
+    let ca = files.ca.to_str().unwrap();
     let listed = host
         .run(&["queues", "--server", &url, "--ca-cert", ca])
         .unwrap();

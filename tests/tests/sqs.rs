@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use gristmill_tests::{Host, clients, gristmill, workspace};
+use gristmill_tests::{Certificates, Host, clients, gristmill, workspace};
 
 /// Port 0: any that is free; the host says which in its log.
 const CONFIG: &str = "[sqs]\nlisten = \"127.0.0.1:0\"\n\n[queue.declared]\n";
@@ -96,6 +96,24 @@ fn an_endpoint_that_wants_signatures_lets_in_who_has_a_key_for_what_it_allows() 
             .env("AWS_SECRET_ACCESS_KEY", secret);
         all_is_well(&clients::finish(&mut all).unwrap());
     }
+}
+
+#[test]
+fn an_endpoint_with_tls_is_believed_by_its_authority() {
+    let Some(bin) = clients::python("requirements.txt").unwrap() else {
+        return;
+    };
+    let files = Certificates::of(&["127.0.0.1"]).unwrap();
+    let config = CONFIG.replace("[sqs]\n", &format!("[sqs]\n{}", files.configuration()));
+    let mut host = Host::new(&config, &[]).unwrap();
+    host.start().unwrap();
+    assert!(endpoint(&host).starts_with("https://"), "{}", host.log());
+    let mut believing = script(bin.join("python"), "boto.py", &host);
+    believing.env("AWS_CA_BUNDLE", &files.ca);
+    all_is_well(&clients::finish(&mut believing).unwrap());
+    let doubting = clients::finish(&mut script(bin.join("python"), "boto.py", &host));
+    let error = format!("{:#}", doubting.unwrap_err());
+    assert!(error.contains("CERTIFICATE_VERIFY_FAILED"), "{error}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub fn build(
     let handlers = checks.handlers(raw.handlers, &raw.handler_defaults);
     check_batch::check_memory(&batches, &handlers, problems);
     let cron = check_cron::entries(raw.cron, &destinations, problems);
-    let sqs = check_sqs::build(&raw.sqs, problems);
+    let sqs = check_sqs::build(&raw.sqs, base, problems);
     Config {
         host,
         api,

@@ -1,16 +1,14 @@
 //! The rules between the keys of `[api]`: nobody is let in from elsewhere without a proof.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 
 use super::check::{or_default, value};
 use super::problem::Problems;
 use super::raw::RawApi;
-use super::section::Given;
-use super::{ApiAuth, ApiConfig, check_flow, defaults};
-use crate::net::TlsFiles;
+use super::{ApiAuth, ApiConfig, check_flow, check_tls, defaults};
 
 /// Builds `[api]` of a file in the folder `base`.
 pub fn build(raw: &RawApi, base: &Path, problems: &mut Problems<'_>) -> ApiConfig {
@@ -21,7 +19,7 @@ pub fn build(raw: &RawApi, base: &Path, problems: &mut Problems<'_>) -> ApiConfi
     let config = ApiConfig {
         listen,
         auth: value(&raw.auth).unwrap_or(ApiAuth::None),
-        tls: tls(raw, base, problems),
+        tls: check_tls::build("api", &raw.tls, base, problems),
         max_connections: or_default(&raw.max_connections, &defaults::MAX_CONNECTIONS),
         rate: check_flow::rate(&raw.rate, &None),
         rate_per_client: check_flow::rate(&raw.rate_per_client, &None),
@@ -74,66 +72,6 @@ fn check_open(typed: &Spanned<String>, config: &ApiConfig, problems: &mut Proble
     }
 }
 
-fn tls(raw: &RawApi, base: &Path, problems: &mut Problems<'_>) -> Option<TlsFiles> {
-    let keys = [
-        ("api.tls_cert", &raw.tls_cert),
-        ("api.tls_key", &raw.tls_key),
-        ("api.client_ca", &raw.client_ca),
-    ];
-    let mut paths = keys
-        .into_iter()
-        .map(|(key, given)| path(key, given, base, problems));
-    let (cert, key, client_ca) = (paths.next()?, paths.next()?, paths.next()?);
-    drop(paths);
-    match (cert, key) {
-        (Some(cert), Some(key)) => Some(TlsFiles {
-            cert,
-            key,
-            client_ca,
-        }),
-        (None, None) => {
-            if let Some(given) = &raw.client_ca
-                && raw.tls_cert.is_none()
-                && raw.tls_key.is_none()
-            {
-                let message = "`api.client_ca` asks for certificates of clients, and without TLS they have none";
-                let cure = "give `api.tls_cert` and `api.tls_key` too";
-                problems.error(given.span(), "api.client_ca", message, cure.to_owned());
-            }
-            None
-        }
-        (cert, _) => {
-            let (key, other, given) = if cert.is_some() {
-                ("api.tls_cert", "tls_key", &raw.tls_cert)
-            } else {
-                ("api.tls_key", "tls_cert", &raw.tls_key)
-            };
-            // The other one may have been typed, and be wrong: that was said.
-            let both = raw.tls_cert.is_some() && raw.tls_key.is_some();
-            if let Some(given) = given.as_ref().filter(|_| !both) {
-                let message = format!("`{key}` is given, and `api.{other}` is not");
-                let cure = format!("give `api.{other}` too: one is of no use without the other");
-                problems.error(given.span(), key, message, cure);
-            }
-            None
-        }
-    }
-}
-
-fn path(
-    key: &str,
-    given: &Given<String>,
-    base: &Path,
-    problems: &mut Problems<'_>,
-) -> Option<PathBuf> {
-    let typed = given.as_ref()?;
-    if typed.get_ref().is_empty() || typed.get_ref().contains('\0') {
-        problems.error(typed.span(), key, format!("`{key}` is not a path"), None);
-        return None;
-    }
-    Some(base.join(typed.get_ref()))
-}
-
 /// Notes keys that do nothing because nothing is listened to.
 fn note_idle(raw: &RawApi, problems: &mut Problems<'_>) {
     if raw.listen.is_some() {
@@ -141,7 +79,7 @@ fn note_idle(raw: &RawApi, problems: &mut Problems<'_>) {
     }
     let idle = [
         ("api.auth", raw.auth.as_ref().map(Spanned::span)),
-        ("api.tls_cert", raw.tls_cert.as_ref().map(Spanned::span)),
+        ("api.tls_cert", raw.tls.cert.as_ref().map(Spanned::span)),
         ("api.rate", raw.rate.as_ref().map(Spanned::span)),
         (
             "api.rate_per_client",

@@ -3,16 +3,18 @@
 //! A part of [`check`](super::check).
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use toml::Spanned;
 
 use super::problem::Problems;
 use super::raw::RawSqs;
 use super::section::Given;
-use super::{SqsAuth, SqsConfig, SqsLimits, defaults};
+use super::{SqsAuth, SqsConfig, SqsLimits, check_tls, defaults};
 
 /// Builds the endpoint; none, if it is not to listen.
-pub fn build(raw: &RawSqs, problems: &mut Problems<'_>) -> Option<SqsConfig> {
+pub fn build(raw: &RawSqs, base: &Path, problems: &mut Problems<'_>) -> Option<SqsConfig> {
+    let tls = check_tls::build("sqs", &raw.tls, base, problems);
     let account = text(&raw.account, defaults::SQS_ACCOUNT);
     if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
         refuse(
@@ -47,6 +49,11 @@ pub fn build(raw: &RawSqs, problems: &mut Problems<'_>) -> Option<SqsConfig> {
         let what = "can be reached from other machines, and `sqs.auth` lets everybody in: write auth = \"sigv4\" and make access keys with `gristmill token create --aws`, or listen at 127.0.0.1";
         refuse(&raw.listen, "sqs.listen", what, problems);
     }
+    if !address.ip().is_loopback() && auth == SqsAuth::Sigv4 && raw.tls.cert.is_none() {
+        let message = "`sqs.listen` can be reached from other machines without TLS: messages can be read on the way";
+        let cure = "give `sqs.tls_cert` and `sqs.tls_key`, unless a proxy in front has them";
+        problems.warning(listen.span(), "sqs.listen", message, cure.to_owned());
+    }
     Some(SqsConfig {
         listen: address,
         public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
@@ -57,6 +64,7 @@ pub fn build(raw: &RawSqs, problems: &mut Problems<'_>) -> Option<SqsConfig> {
             .as_ref()
             .map_or(SqsLimits::Relaxed, |given| *given.get_ref()),
         auth,
+        tls,
     })
 }
 

@@ -15,6 +15,7 @@ mod check_dead;
 mod check_flow;
 mod check_handler;
 mod check_sqs;
+mod check_tls;
 mod check_topic;
 pub mod defaults;
 mod diff;
@@ -105,6 +106,8 @@ pub struct SqsConfig {
     pub limits: SqsLimits,
     /// Who is let in.
     pub auth: SqsAuth,
+    /// How it is kept private, if it is.
+    pub tls: Option<TlsFiles>,
 }
 
 /// Who is let in at the SQS endpoint.

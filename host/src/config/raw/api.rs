@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::only_keys_of;
+use super::{RawTls, only_keys_of};
 use crate::config::ApiAuth;
 use crate::config::defaults;
 use crate::config::keys::Table;
@@ -14,9 +14,7 @@ use crate::config::section::{Given, Section};
 pub struct RawApi {
     pub listen: Given<String>,
     pub auth: Given<ApiAuth>,
-    pub tls_cert: Given<String>,
-    pub tls_key: Given<String>,
-    pub client_ca: Given<String>,
+    pub tls: RawTls,
     pub max_connections: Given<u32>,
     pub rate: Given<(u32, Duration)>,
     pub rate_per_client: Given<(u32, Duration)>,
@@ -28,9 +26,7 @@ impl RawApi {
         RawApi {
             listen: api.text("listen", problems),
             auth: api.choice("auth", &ApiAuth::WORDS, problems),
-            tls_cert: api.text("tls_cert", problems),
-            tls_key: api.text("tls_key", problems),
-            client_ca: api.text("client_ca", problems),
+            tls: RawTls::read(api, problems),
             max_connections: api.integer(
                 "max_connections",
                 &defaults::MAX_CONNECTIONS.bounds,

@@ -8,6 +8,7 @@ mod cron;
 mod handler;
 mod queue;
 mod sqs;
+mod tls;
 mod topic;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use cron::RawCron;
 pub use handler::RawHandler;
 pub use queue::{RawBackoff, RawQueue};
 pub use sqs::RawSqs;
+pub use tls::RawTls;
 pub use topic::{RawTopic, filter_key};
 
 use super::keys::{self, Table};

@@ -1,6 +1,6 @@
 //! What was typed about the SQS endpoint.
 
-use super::only_keys_of;
+use super::{RawTls, only_keys_of};
 use crate::config::keys::Table;
 use crate::config::problem::Problems;
 use crate::config::section::{Given, Section};
@@ -15,6 +15,7 @@ pub struct RawSqs {
     pub region: Given<String>,
     pub limits: Given<SqsLimits>,
     pub auth: Given<SqsAuth>,
+    pub tls: RawTls,
 }
 
 impl RawSqs {
@@ -28,6 +29,7 @@ impl RawSqs {
             region: sqs.text("region", problems),
             limits: sqs.choice("limits", &SqsLimits::WORDS, problems),
             auth: sqs.choice("auth", &SqsAuth::WORDS, problems),
+            tls: RawTls::read(sqs, problems),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{good, told};
 use crate::config::{SqsAuth, SqsConfig, SqsLimits, diff};
+use crate::net::TlsFiles;
 
 #[test]
 fn the_endpoint_is_there_if_it_listens() {
@@ -15,11 +16,13 @@ fn the_endpoint_is_there_if_it_listens() {
         region: "us-east-1".into(),
         limits: SqsLimits::Relaxed,
         auth: SqsAuth::None,
+        tls: None,
     };
     assert_eq!(least.sqs, Some(sqs));
     let all = good(
-        "[sqs]\nlisten = \"0.0.0.0:1\"\nauth = \"sigv4\"\npublic_url = \"https://queue.example/\"\naccount = \"123456789012\"\nregion = \"eu-central-1\"\nlimits = \"strict\"\n",
+        "[sqs]\nlisten = \"0.0.0.0:1\"\nauth = \"sigv4\"\npublic_url = \"https://queue.example/\"\naccount = \"123456789012\"\nregion = \"eu-central-1\"\nlimits = \"strict\"\ntls_cert = \"cert.pem\"\ntls_key = \"/etc/key.pem\"\nclient_ca = \"ca.pem\"\n",
     );
+    assert_eq!(all.warnings, []);
     let told = SqsConfig {
         listen: "0.0.0.0:1".parse().unwrap(),
         public_url: Some("https://queue.example".into()),
@@ -27,6 +30,11 @@ fn the_endpoint_is_there_if_it_listens() {
         region: "eu-central-1".into(),
         limits: SqsLimits::Strict,
         auth: SqsAuth::Sigv4,
+        tls: Some(TlsFiles {
+            cert: "etc/cert.pem".into(),
+            key: "/etc/key.pem".into(),
+            client_ca: Some("etc/ca.pem".into()),
+        }),
     };
     assert_eq!(all.sqs, Some(told));
     assert_eq!(diff(&least, &all).needs_restart, ["sqs"]);
@@ -77,4 +85,21 @@ fn nobody_elsewhere_is_let_in_without_a_signature() {
 2 | listen = "0.0.0.0:9324"
   |          ^^^^^^^^^^^^^^"##,
     );
+}
+
+#[test]
+fn certificates_go_with_their_keys_and_what_can_be_read_on_the_way_is_told() {
+    told(
+        "[sqs]\nlisten = \"127.0.0.1:1\"\ntls_key = \"key.pem\"\n",
+        r##"error: `sqs.tls_key` is given, and `sqs.tls_cert` is not
+ --> etc/gristmill.toml:3:11
+  |
+3 | tls_key = "key.pem"
+  |           ^^^^^^^^^
+  |
+  = help: give `sqs.tls_cert` too: one is of no use without the other"##,
+    );
+    let open = good("[sqs]\nlisten = \"0.0.0.0:9324\"\nauth = \"sigv4\"\n");
+    let warning = open.warnings[0].render(false);
+    assert!(warning.contains("without TLS"), "{warning}");
 }

@@ -44,6 +44,7 @@ impl Stage {
             region: "us-east-1".into(),
             limits,
             auth: SqsAuth::None,
+            tls: None,
         };
         let sqs = Sqs::new(queues.clone(), config);
         Stage {
