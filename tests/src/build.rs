@@ -16,7 +16,7 @@ const PREVIEW_1: &str = "wasm32-wasip1";
 const PROGRAM: &str = "command";
 
 /// The packages of `handlers/`, each of which becomes a module of its name.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "bench",
     "command",
     "misbehave",
@@ -27,6 +27,7 @@ const PACKAGES: [&str; 10] = [
     "tally",
     "thumbnail",
     "totals",
+    "webhook",
 ];
 
 /// The modules that were built.

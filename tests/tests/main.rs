@@ -39,6 +39,7 @@ mod readme;
 mod redrive;
 mod refusals;
 mod reload;
+mod requests;
 mod schemathesis;
 mod semantics;
 mod shutdown;

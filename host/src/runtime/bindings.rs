@@ -27,6 +27,31 @@ pub(super) mod logging {
     });
 }
 
+pub(super) mod http {
+    use crate::runtime::forms::http;
+
+    wasmtime::component::bindgen!({
+        path: "src/runtime/forms/http.wit",
+        world: "proxy",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "wasi:http/types.fields": http::fields::Fields,
+            "wasi:http/types.incoming-request": http::IncomingRequest,
+            "wasi:http/types.outgoing-request": http::outgoing::OutgoingRequest,
+            "wasi:http/types.request-options": http::outgoing::RequestOptions,
+            "wasi:http/types.response-outparam": http::ResponseOutparam,
+            "wasi:http/types.incoming-response": http::outgoing::IncomingResponse,
+            "wasi:http/types.incoming-body": http::body::IncomingBody,
+            "wasi:http/types.future-trailers": http::body::FutureTrailers,
+            "wasi:http/types.outgoing-response": http::OutgoingResponse,
+            "wasi:http/types.outgoing-body": http::body::OutgoingBody,
+            "wasi:http/types.future-incoming-response": http::outgoing::FutureIncomingResponse,
+        },
+    });
+}
+
 pub(super) mod messaging {
     use crate::runtime::forms::{letter, messaging};
 

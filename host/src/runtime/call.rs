@@ -14,7 +14,7 @@ use super::denied::{self, Denied};
 use super::exports::Exports;
 use super::failure::{self, Phase};
 use super::form::Form;
-use super::forms::messaging;
+use super::forms::{http, messaging};
 use super::instance::{Call, Messages, Sandbox, Warm};
 use super::version::HandlerVersion;
 use super::wire::WitMessage;
@@ -223,6 +223,9 @@ async fn call(
         ) => Returned::Batch(batch.call_handle_batch(store, messages).await?),
         (Exports::Messaging(handler), Input::Delivery) => {
             Returned::One(messaging::call(handler, store).await?)
+        }
+        (Exports::Http(handler), Input::Delivery) => {
+            Returned::One(http::call(handler, store).await?)
         }
         (Exports::Command(program), Input::Delivery) => Returned::One(program.call(store).await?),
         // A handler that takes no batches is not loaded for a queue that has them.

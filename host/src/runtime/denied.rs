@@ -1,4 +1,4 @@
-//! What no handler has, sockets and files, and what is said of one that asked for it.
+//! What no handler has, sockets, files and requests to elsewhere, and what is said of one that asked for it.
 //!
 //! Libraries of languages import the interfaces whether they use them or not, so they are linked, and
 //! each use is denied. What a guest makes of that is often a bare "permission denied".
@@ -16,6 +16,7 @@ pub(super) enum Denied {
     Tcp,
     Udp,
     Lookup,
+    Http,
 }
 
 impl Denied {
@@ -24,6 +25,7 @@ impl Denied {
         let (what, import) = match self {
             Denied::Tcp => ("a connection", "wasi:sockets/tcp-create-socket"),
             Denied::Udp => ("a connection", "wasi:sockets/udp-create-socket"),
+            Denied::Http => ("an answer from elsewhere", "wasi:http/outgoing-handler"),
             Denied::Lookup => ("the address of a host", "wasi:sockets/ip-name-lookup"),
         };
         format!(

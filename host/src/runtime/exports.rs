@@ -4,6 +4,7 @@ use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime_wasi::p2::bindings::exports::wasi::cli::run;
 
+use super::bindings::http::exports::wasi::http::incoming_handler as requests;
 use super::bindings::messaging::exports::wasi::messaging::incoming_handler as messaging;
 use super::bindings::queue::exports::gristmill::queue::{batch_handler, handler};
 use super::form::{Form, START};
@@ -25,6 +26,7 @@ pub(super) enum Entries {
         batch: Option<batch_handler::GuestIndices>,
     },
     Messaging(messaging::GuestIndices),
+    Http(requests::GuestIndices),
     Command(run::GuestIndices),
 }
 
@@ -38,11 +40,7 @@ impl Entries {
             },
             Form::Command => Entries::Command(run::GuestIndices::new(pre)?),
             Form::Messaging => Entries::Messaging(messaging::GuestIndices::new(pre)?),
-            Form::Http => {
-                return Err(wasmtime::Error::msg(
-                    "handlers of requests are not called yet",
-                ));
-            }
+            Form::Http => Entries::Http(requests::GuestIndices::new(pre)?),
         })
     }
 
@@ -67,6 +65,7 @@ impl Entries {
                     .transpose()?,
             },
             Entries::Messaging(handler) => Exports::Messaging(handler.load(&mut *store, instance)?),
+            Entries::Http(handler) => Exports::Http(handler.load(&mut *store, instance)?),
             Entries::Command(run) => {
                 Exports::Command(command::Entry::Run(run.load(&mut *store, instance)?))
             }
@@ -109,5 +108,6 @@ pub(super) enum Exports {
         batch: Option<batch_handler::Guest>,
     },
     Messaging(messaging::Guest),
+    Http(requests::Guest),
     Command(command::Entry),
 }

@@ -62,8 +62,11 @@ impl Form {
             Form::Queue => {
                 parse_version(version).is_some_and(|(major, minor, _)| (major, minor) == (0, 1))
             }
+            // What was published before 0.2.0 has other types.
             Form::Http | Form::Command => {
-                parse_version(version).is_some_and(|(major, minor, _)| (major, minor) == (0, 2))
+                !version.contains('-')
+                    && parse_version(version)
+                        .is_some_and(|(major, minor, _)| (major, minor) == (0, 2))
             }
         }
     }
@@ -175,6 +178,7 @@ mod tests {
             ("gristmill:queue/handler@0.2.0", Form::Queue),
             ("wasi:messaging/incoming-handler@0.2.0", Form::Messaging),
             ("wasi:http/incoming-handler@0.3.0", Form::Http),
+            ("wasi:http/incoming-handler@0.2.0-rc-2023-12-05", Form::Http),
             ("wasi:cli/run@0.3.0", Form::Command),
         ];
         for (export, form) in table {

@@ -18,6 +18,7 @@ use super::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use super::exports::Exports;
 use super::form::Form;
 use super::forms::command;
+use super::forms::http::Exchange;
 use super::forms::preview1::Started;
 use super::forms::streams::Streams;
 use super::log_budget::LogBudget;
@@ -116,8 +117,10 @@ pub(super) struct Sandbox {
     /// Of a core module. In a box, because other guests carry the room for it around.
     started: Option<Box<Started>>,
     pub(super) table: ResourceTable,
-    /// Bytes of messages of `wasi:messaging` in the table.
-    pub(super) letters: u64,
+    /// Bytes of what forms keep in the table for the guest.
+    pub(super) held: u64,
+    /// Of a handler of requests.
+    pub(super) exchange: Exchange,
     /// What was asked for in this delivery that no handler has.
     pub(super) denied: Option<Denied>,
 }
@@ -141,7 +144,8 @@ impl Sandbox {
             wasi: None,
             started: None,
             table,
-            letters: 0,
+            held: 0,
+            exchange: Exchange::default(),
             denied: None,
             shared,
         }

@@ -9,6 +9,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime_wasi_config::WasiConfig;
 
+use super::bindings::http::wasi::http;
 use super::bindings::logging::wasi::logging;
 use super::bindings::messaging::wasi::messaging;
 use super::bindings::queue::gristmill::queue;
@@ -63,18 +64,19 @@ pub(super) fn link_as_traps<T: 'static>(
 }
 
 /// Whether `spec` does not grant this import.
-pub(super) fn is_refused(import: &str, spec: &HandlerSpec) -> bool {
-    check(import, spec).is_err()
+pub(super) fn is_refused(import: &str, spec: &HandlerSpec, form: Option<Form>) -> bool {
+    check(import, spec, form).is_err()
 }
 
 /// The imports that `spec` does not grant.
 pub(super) fn refusals<'a>(
     imports: impl Iterator<Item = &'a str>,
     spec: &HandlerSpec,
+    form: Option<Form>,
 ) -> Vec<Refusal> {
     imports
         .filter_map(|import| {
-            let why = check(import, spec).err()?;
+            let why = check(import, spec, form).err()?;
             Some(Refusal {
                 import: import.to_owned(),
                 why,
@@ -83,7 +85,7 @@ pub(super) fn refusals<'a>(
         .collect()
 }
 
-fn check(import: &str, spec: &HandlerSpec) -> Result<(), String> {
+fn check(import: &str, spec: &HandlerSpec, form: Option<Form>) -> Result<(), String> {
     let (name, version) = import.split_once('@').unwrap_or((import, ""));
     let (package, interface) = name.split_once('/').unwrap_or((name, ""));
     match package {
@@ -98,9 +100,17 @@ fn check(import: &str, spec: &HandlerSpec) -> Result<(), String> {
                 .into(),
         ),
         "wasi:messaging" => check_messaging(interface, version, spec),
-        "wasi:http" => {
-            Err("outgoing HTTP is not available yet: build the handler without it".into())
-        }
+        "wasi:http" if form != Some(Form::Http) => Err(
+            "no handler has HTTP to elsewhere: let it send to a queue, and have a program outside receive from \
+             that; or build it without. A handler of requests (the form http) exports \
+             wasi:http/incoming-handler"
+                .into(),
+        ),
+        "wasi:http" => match interface {
+            // Each request is denied when it is made: languages import this whether it is used or not.
+            "types" | "outgoing-handler" => check_wasi(version),
+            _ => Err("this host does not know it: build the handler without it".into()),
+        },
         "gristmill:queue-async" => Err(
             "handlers with asynchronous exports are not supported yet: build for gristmill:queue"
                 .into(),
@@ -176,14 +186,13 @@ pub(super) fn parse_version(version: &str) -> Option<(u64, u64, u64)> {
     parts.next().is_none().then_some(version)
 }
 
-/// What can be promised about a handler that imports these. Sockets and files are linked because
-/// language libraries ask for them, but every use is denied.
+/// What can be promised about a handler that imports these. Sockets, files and requests to elsewhere are
+/// linked because language libraries ask for them, but every use is denied.
 pub(super) fn guarantee<'a>(mut imports: impl Iterator<Item = &'a str>) -> GuaranteeClass {
     let inside = |import: &str| {
-        !import.starts_with("wasi:http/")
-            && (import == preview1::MODULE
-                || import.starts_with("wasi:")
-                || import.starts_with("gristmill:queue/"))
+        import == preview1::MODULE
+            || import.starts_with("wasi:")
+            || import.starts_with("gristmill:queue/")
     };
     if imports.all(inside) {
         GuaranteeClass::Atomic
@@ -202,6 +211,10 @@ pub(super) fn linker(
     let l = &mut linker;
     wasmtime_wasi::p2::add_to_linker_async(l)?;
     denied::link(l)?;
+    if form == Form::Http {
+        http::types::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
+        http::outgoing_handler::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
+    }
     if form == Form::Messaging {
         messaging::types::add_to_linker::<_, HasSelf<_>>(l, |s: &mut Sandbox| s)?;
         if !grants.send_to.is_empty() {

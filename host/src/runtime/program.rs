@@ -92,15 +92,7 @@ pub(super) fn link(
 ) -> Result<(Form, Program), LoadError> {
     let file = source.file;
     let form = form::detect(&names.exports, spec.form);
-    if form == Ok(Form::Http) {
-        return Err(LoadError::Mismatch {
-            file: file.to_owned(),
-            problem: "it is a handler of requests (wasi:http/incoming-handler), and this host calls none yet: \
-                      build it as a program with a `main`, or against the gristmill SDK of its language"
-                .to_owned(),
-        });
-    }
-    check_imports(file, spec, &names.imports)?;
+    check_imports(file, spec, form.as_ref().ok().copied(), &names.imports)?;
     let form = form.map_err(|misfit| formless(file, misfit, code, &names.exports))?;
     if let Some(to) = &spec.command.stdout_to
         && form != Form::Command
@@ -146,7 +138,7 @@ fn link_component(
             // The engine of a language imports what some program may use.
             if source.kind == Kind::JavaScript {
                 linker::link_as_traps(&mut linker, component, |import| {
-                    linker::is_refused(import, spec)
+                    linker::is_refused(import, spec, Some(form))
                 })?;
             }
             linker.instantiate_pre(component)
@@ -172,8 +164,13 @@ fn mismatch(file: &str, error: &wasmtime::Error) -> LoadError {
     }
 }
 
-fn check_imports(file: &str, spec: &HandlerSpec, imports: &[String]) -> Result<(), LoadError> {
-    let refused = linker::refusals(imports.iter().map(String::as_str), spec);
+fn check_imports(
+    file: &str,
+    spec: &HandlerSpec,
+    form: Option<Form>,
+    imports: &[String],
+) -> Result<(), LoadError> {
+    let refused = linker::refusals(imports.iter().map(String::as_str), spec, form);
     if refused.is_empty() {
         return Ok(());
     }

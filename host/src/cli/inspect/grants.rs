@@ -76,9 +76,12 @@ const GRANTED: [Row; 5] = [
     ),
 ];
 
-/// The packages of which everything is linked and every use is refused.
-const REFUSED_IN_USE: [(&str, &str); 2] =
-    [("wasi:filesystem/", "files"), ("wasi:sockets/", "sockets")];
+/// The packages and interfaces of which everything is linked and every use is refused.
+const REFUSED_IN_USE: [(&str, &str); 3] = [
+    ("wasi:filesystem/", "files"),
+    ("wasi:sockets/", "sockets"),
+    ("wasi:http/outgoing-handler", "requests to elsewhere"),
+];
 
 /// What a module asks for. `known` is what the configuration grants it.
 pub fn permissions(imports: &[String], known: Option<&Grants>) -> Vec<Permission> {

@@ -6,15 +6,15 @@ use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use super::letter::Letter;
-use super::{Broken, Handled, descend, reply, words_of};
+use super::{Handled, descend, reply, words_of};
 use crate::runtime::bindings::messaging::exports::wasi::messaging::incoming_handler::Guest;
 use crate::runtime::bindings::messaging::wasi::messaging::types::Error;
 use crate::runtime::bindings::messaging::wasi::messaging::{producer, request_reply, types};
 use crate::runtime::bindings::queue::gristmill::queue::types::Failure;
 use crate::runtime::instance::Sandbox;
 
-/// Bytes of messages that a guest may have the host hold, beside what it may send.
-const MAX_HELD: u64 = 16 * 1024 * 1024;
+/// What the limit of what is held calls letters.
+const WHAT: &str = "messages";
 
 /// A connection. There is nothing behind it.
 pub struct Client;
@@ -43,13 +43,13 @@ pub(in crate::runtime) async fn call(
 
 impl Sandbox {
     fn push_letter(&mut self, letter: Letter) -> wasmtime::Result<Resource<Letter>> {
-        self.hold(0, letter.size())?;
+        self.hold(0, letter.size(), WHAT)?;
         Ok(self.table.push(letter)?)
     }
 
     fn take_letter(&mut self, letter: Resource<Letter>) -> wasmtime::Result<Letter> {
         let letter = self.table.delete(letter)?;
-        self.hold(letter.size(), 0)?;
+        self.hold(letter.size(), 0, WHAT)?;
         Ok(letter)
     }
 
@@ -63,21 +63,7 @@ impl Sandbox {
         let before = letter.size();
         change(letter);
         let after = letter.size();
-        self.hold(before, after)
-    }
-
-    fn hold(&mut self, less: u64, more: u64) -> wasmtime::Result<()> {
-        self.letters = self.letters.saturating_sub(less).saturating_add(more);
-        // Of one that came, it is the host that is to blame.
-        let received: u64 = self.call()?.messages.all().iter().map(|m| m.size()).sum();
-        let most = MAX_HELD + self.shared.spec.limits.effects.max_send_bytes + received;
-        if self.letters > most {
-            return Err(Broken::limit(format!(
-                "holds messages of {} bytes at once, but may hold {most}: drop those that are done with",
-                self.letters
-            )));
-        }
-        Ok(())
+        self.hold(before, after, WHAT)
     }
 
     fn send_error(&self, error: &SendError) -> Error {

@@ -75,6 +75,10 @@ fn a_module_for_another_interface_says_so_by_itself() {
             "wasi:cli/run@0.3.0",
             "this host calls wasi:cli/run@0.2.x: build it for WASI 0.2",
         ),
+        (
+            "wasi:http/incoming-handler@0.2.0-rc-2023-12-05",
+            "this host calls wasi:http/incoming-handler@0.2.x: build it for WASI 0.2",
+        ),
     ];
     for (export, expected) in table {
         assert_eq!(

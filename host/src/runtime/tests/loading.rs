@@ -28,7 +28,9 @@ fn an_import_that_is_not_granted_is_named_with_its_cure() {
         ),
         (
             component(&[HTTP], body),
-            "wasi:http/types@0.2.0, but outgoing HTTP is not available yet",
+            "wasi:http/types@0.2.0, but no handler has HTTP to elsewhere: let it send to a queue, and have a program \
+             outside receive from that; or build it without. A handler of requests (the form http) exports \
+             wasi:http/incoming-handler",
         ),
     ];
     for (module, expected) in table {

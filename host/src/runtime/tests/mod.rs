@@ -12,6 +12,7 @@ mod javascript;
 mod limits;
 mod loading;
 mod preview1;
+mod requests;
 mod reuse;
 
 use std::collections::BTreeMap;
