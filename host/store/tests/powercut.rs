@@ -76,6 +76,14 @@ fn one(seed: u64, disk: &Disk, totals: &mut Totals) -> Result<(), String> {
     tried.unwrap_or_else(|cause| Err(format!("seed {seed}, while it lived: {}", words(&*cause))))
 }
 
+/// Both cut between a reply that was handed out and the commit that removes it.
+#[test]
+fn lives_that_once_ended_otherwise_than_expected_do_not_any_more() {
+    for seed in [20015, 20052] {
+        one(seed, &Disk::default(), &mut Totals::default()).unwrap();
+    }
+}
+
 #[test]
 fn after_the_power_went_at_any_moment_what_is_found_is_what_was_answered_or_was_being_done() {
     let seed = from_environment("GRISTMILL_POWER_SEED", 1);

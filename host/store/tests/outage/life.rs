@@ -121,7 +121,14 @@ fn ask(world: &mut World, step: &Step, marks: &mut Vec<Mark>, disk: &Disk) {
         before.closes = matches!(step, Step::Reopen);
         before.next = Commits::of(step);
     }
+    let waiting = world.waiting();
     world.step(step);
+    // A reply is handed out before the commit that removes it; in between it is there once more.
+    if world.waiting() < waiting
+        && let Some(before) = marks.last_mut()
+    {
+        before.next = Commits::Any;
+    }
     marks.push(Mark::of(disk, world));
 }
 
