@@ -176,7 +176,9 @@ fn who_asks_a_handler_of_requests_gets_the_body_of_its_response() {
     assert_eq!(host.queue("calls").unwrap().acked, 1);
     assert_eq!(waiting(&host, "answers").len(), 0);
     host.wait_until("the log says why", |host| {
-        Ok(host.log().contains("add `reply = true` to its [handler.…]"))
+        Ok(host
+            .log()
+            .contains("add `reply = true` to [handler.webhook]"))
     })
     .unwrap();
 }

@@ -18,7 +18,7 @@ use gristmill_queue::Reason;
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
-use self::body::{IncomingBody, OutgoingBody, Room, Written};
+use self::body::{Incoming, IncomingBody, OutgoingBody, Room, Written};
 use self::fields::Fields;
 use self::response::{Response, judge, refused};
 use super::{Broken, Handled};
@@ -33,13 +33,14 @@ use crate::runtime::instance::Sandbox;
 const PATH: &str = "/";
 /// The host that a request seems to be for. Nobody is there.
 const AUTHORITY: &str = "localhost";
-/// What the limit of what is held calls them.
+/// What the limit of what is held calls requests that came, and responses.
+const CAME: &str = "requests";
 const WHAT: &str = "responses";
 
 /// The request that a message is.
 pub struct IncomingRequest {
     headers: Fields,
-    body: Option<Bytes>,
+    body: Option<Incoming>,
 }
 
 /// The place for the response to it.
@@ -59,6 +60,7 @@ pub struct OutgoingResponse {
 pub(in crate::runtime) struct Exchange {
     /// Which of the instance it is: a handler that is reused may have kept the place of one before.
     number: u64,
+    came: Option<Incoming>,
     /// In a box, because guests of other forms carry the room for it around.
     answer: Option<Box<Result<OutgoingResponse, ErrorCode>>>,
     room: Option<Arc<Room>>,
@@ -72,6 +74,9 @@ pub(in crate::runtime) async fn call(
     let (request, out) = store.data_mut().open()?;
     handler.call_handle(&mut *store, request, out).await?;
     let sandbox = store.data_mut();
+    if let Some(came) = sandbox.exchange.came.take() {
+        came.forget();
+    }
     match sandbox.exchange.answer.take().map(|answer| *answer) {
         None => Err(broken(
             "returned without a response: every request needs one, given to `response-outparam.set`",
@@ -110,22 +115,23 @@ impl Sandbox {
         &mut self,
     ) -> wasmtime::Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
         let most = self.shared.spec.limits.effects.max_send_bytes;
-        let number = self.exchange.number + 1;
-        self.exchange = Exchange {
-            number,
-            answer: None,
-            room: Some(Room::new(most)),
-        };
+        let exchange = &mut self.exchange;
+        exchange.number += 1;
+        exchange.answer = None;
+        exchange.room.get_or_insert_with(|| Room::new(most));
+        let number = exchange.number;
         let call = self.call()?;
         let (headers, body) = match call.messages.only() {
             Some(message) => (request::headers(message, call), message.body.clone()),
             None => (Vec::new(), Bytes::new()),
         };
-        let request = IncomingRequest {
-            headers: Fields::received(headers),
+        let (headers, body) = (Fields::received(headers), Incoming::new(body));
+        self.hold(0, headers.size(), CAME)?;
+        self.exchange.came = Some(body.clone());
+        let request = self.table.push(IncomingRequest {
+            headers,
             body: Some(body),
-        };
-        let request = self.table.push(request)?;
+        })?;
         Ok((request, self.table.push(ResponseOutparam { of: number })?))
     }
 }
@@ -181,12 +187,26 @@ impl HostIncomingRequest for Sandbox {
     }
 
     fn drop(&mut self, request: Resource<IncomingRequest>) -> wasmtime::Result<()> {
-        self.table.delete(request)?;
-        Ok(())
+        let request = self.table.delete(request)?;
+        self.hold(request.headers.size(), 0, CAME)
     }
 }
 
 impl HostResponseOutparam for Sandbox {
+    /// A word in between, such as 103, which nobody hears.
+    fn send_informational(
+        &mut self,
+        _out: Resource<ResponseOutparam>,
+        status: u16,
+        headers: Resource<Fields>,
+    ) -> wasmtime::Result<Result<(), ErrorCode>> {
+        self.take_fields(headers)?;
+        Ok(match status {
+            100..=199 => Ok(()),
+            _ => Err(ErrorCode::HttpProtocolError),
+        })
+    }
+
     fn set(
         &mut self,
         out: Resource<ResponseOutparam>,

@@ -6,11 +6,11 @@ use std::fmt::Write;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Import {
     /// Declares the import and lowers its functions.
-    component: &'static str,
+    pub(super) component: &'static str,
     /// The core instance that carries the lowered functions.
-    instance: &'static str,
+    pub(super) instance: &'static str,
     /// Imports them into the module.
-    module: &'static str,
+    pub(super) module: &'static str,
 }
 
 pub(crate) const PRODUCER: Import = Import {

@@ -4,7 +4,8 @@ mod guest;
 
 use gristmill_queue::Reason;
 
-use self::guest::handler;
+use self::guest::{handler, handler_with};
+use super::guests::PRODUCER;
 use super::*;
 use crate::runtime::Form;
 use crate::runtime::spec::Secret;
@@ -198,6 +199,46 @@ async fn the_body_of_a_2xx_is_the_reply_if_one_is_wanted_and_granted() {
     assert_eq!(
         (failed.effects.sends.len(), super::failed(&failed).0),
         (0, "retry")
+    );
+}
+
+#[tokio::test]
+async fn what_a_handler_of_requests_sends_is_sent_with_the_ack_or_not_at_all() {
+    let sends = |status: u16| {
+        let body = format!(
+            "(func $handle (param i32 i32)
+               (i32.store (i32.const 3072) (i32.const 2048))
+               (i32.store (i32.const 3076) (i32.const 3))
+               (i32.store (i32.const 3080) (i32.const 2051))
+               (i32.store (i32.const 3084) (i32.const 5))
+               (call $send (i32.const 3072) (i32.const 512))
+               (if (i32.load8_u (i32.const 512)) (then unreachable))
+               (call $answer (local.get 1) (i32.const {status}) (call $fields) (i32.const 0) (i32.const 0)))"
+        );
+        handler_with(&[PRODUCER], "outhello", &body)
+    };
+    let to_out = |spec: &mut HandlerSpec| {
+        spec.grants.send_to = Arc::new([(queue("out"), 1000)].into());
+    };
+    let report = run(&load(&sends(200), to_out)).await;
+    assert_eq!(report.outcome, Outcome::Done);
+    let [sent] = &report.effects.sends[..] else {
+        panic!("{report:?}");
+    };
+    assert_eq!(
+        (sent.to.as_str(), &*sent.message.body),
+        ("out", &b"hello"[..])
+    );
+    for (status, reason) in [(500, "retry"), (400, "rejected")] {
+        let report = run(&load(&sends(status), to_out)).await;
+        assert_ne!(report.outcome, Outcome::Done, "{reason}");
+        assert_eq!(report.effects.sends, [], "{reason}");
+    }
+    let ungranted = runtime().load(&spec(|_| {}), &sends(200)).unwrap_err();
+    let ungranted = ungranted.to_string();
+    assert!(
+        ungranted.contains("gristmill:queue/producer@0.1.0, but it is not granted"),
+        "{ungranted}"
     );
 }
 

@@ -14,7 +14,9 @@ use wasmtime_wasi::p2::bindings::io::streams::{
     InputStream as DynInputStream, OutputStream as DynOutputStream,
 };
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult, subscribe};
+use wasmtime_wasi::p2::{
+    InputStream, OutputStream, Pollable, StreamError, StreamResult, subscribe,
+};
 
 use super::fields::Fields;
 use crate::runtime::bindings::http::wasi::http::types::{
@@ -27,14 +29,31 @@ use crate::runtime::instance::Sandbox;
 const WRITE_PERMIT: usize = 64 * 1024;
 
 /// The body of the request: a stream that can be asked for once.
-pub struct IncomingBody(pub(super) Option<Bytes>);
+pub struct IncomingBody(pub(super) Option<Incoming>);
+
+/// What is left to read of it.
+#[derive(Clone)]
+pub(super) struct Incoming(MemoryInputPipe);
+
+impl Incoming {
+    pub(super) fn new(bytes: Bytes) -> Self {
+        Incoming(MemoryInputPipe::new(bytes))
+    }
+
+    /// Lets go of what nobody has read: an instance that is reused may keep the stream.
+    pub(super) fn forget(mut self) {
+        // At the end there is nothing to forget.
+        let _ = self.0.read(usize::MAX);
+    }
+}
 
 /// What comes after the body of the request: nothing.
 pub struct FutureTrailers {
     taken: bool,
 }
 
-/// How many bytes the bodies of all responses of a delivery may have together.
+/// How many bytes the host may hold for the bodies of all responses of an instance together. One that is
+/// reused may have kept some that nobody reads any more.
 #[derive(Debug)]
 pub(super) struct Room {
     most: u64,
@@ -57,8 +76,28 @@ pub(super) struct Written(Arc<Mutex<Content>>);
 #[derive(Default)]
 struct Content {
     bytes: BytesMut,
+    /// How much was written, kept or not.
     length: u64,
     state: State,
+    /// Where what is kept is counted. A request goes nowhere, and nothing of it is kept.
+    room: Option<Arc<Room>>,
+}
+
+impl Content {
+    /// What is kept, which is then counted no more.
+    fn take(&mut self) -> Bytes {
+        let bytes = std::mem::take(&mut self.bytes).freeze();
+        if let Some(room) = &self.room {
+            room.used.fetch_sub(bytes.len() as u64, Relaxed);
+        }
+        bytes
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        self.take();
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -88,11 +127,9 @@ impl Written {
             return None;
         }
         content.state = State::Begun;
+        content.room = room;
         Some(OutgoingBody {
-            sink: Some(Sink {
-                written: self.clone(),
-                room,
-            }),
+            sink: Some(Sink(self.clone())),
             written: self.clone(),
             declared,
         })
@@ -102,7 +139,7 @@ impl Written {
     pub(super) fn take(&self) -> Option<Bytes> {
         let mut content = self.lock();
         let complete = content.state != State::Begun;
-        complete.then(|| std::mem::take(&mut content.bytes).freeze())
+        complete.then(|| content.take())
     }
 
     /// Ends it, if it is as long as was declared. Nothing can be written after that.
@@ -124,30 +161,27 @@ pub struct OutgoingBody {
 }
 
 /// The stream of it.
-struct Sink {
-    written: Written,
-    /// Of a response; a request goes nowhere.
-    room: Option<Arc<Room>>,
-}
+struct Sink(Written);
 
 impl OutputStream for Sink {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let mut content = self.written.lock();
+        let mut content = self.0.lock();
         if content.state == State::Finished {
             return Err(StreamError::Closed);
         }
         let length = bytes.len() as u64;
         content.length += length;
-        let Some(room) = &self.room else {
+        let Some(room) = &content.room else {
             return Ok(());
         };
-        if room.used.fetch_add(length, Relaxed) + length > room.most {
+        if room.used.load(Relaxed) + length > room.most {
             return Err(StreamError::Trap(Broken::limit(format!(
                 "wrote more than {} bytes as the body of its response: answer with less, or raise \
                  `max_send_bytes`",
                 room.most
             ))));
         }
+        room.used.fetch_add(length, Relaxed);
         content.bytes.extend_from_slice(&bytes);
         Ok(())
     }
@@ -157,7 +191,7 @@ impl OutputStream for Sink {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        match self.written.lock().state {
+        match self.0.lock().state {
             State::Finished => Err(StreamError::Closed),
             State::Untouched | State::Begun => Ok(WRITE_PERMIT),
         }
@@ -179,10 +213,10 @@ impl HostIncomingBody for Sandbox {
         &mut self,
         body: Resource<IncomingBody>,
     ) -> wasmtime::Result<Result<Resource<DynInputStream>, ()>> {
-        let Some(bytes) = self.table.get_mut(&body)?.0.take() else {
+        let Some(incoming) = self.table.get_mut(&body)?.0.take() else {
             return Ok(Err(()));
         };
-        let stream: DynInputStream = Box::new(MemoryInputPipe::new(bytes));
+        let stream: DynInputStream = Box::new(incoming.0);
         Ok(Ok(self.table.push(stream)?))
     }
 
@@ -280,6 +314,16 @@ mod tests {
     }
 
     #[test]
+    fn of_a_request_that_is_over_nothing_is_kept() {
+        let incoming = Incoming::new("abcdef".into());
+        let mut stream = incoming.clone().0;
+        assert_eq!(stream.read(2).unwrap(), "ab");
+        incoming.clone().forget();
+        assert!(matches!(stream.read(2), Err(StreamError::Closed)));
+        incoming.forget();
+    }
+
+    #[test]
     fn a_body_of_another_length_than_was_declared_is_not_finished() {
         let written = Written::default();
         let mut body = written.begin(Some(4), Some(Room::new(10))).unwrap();
@@ -292,19 +336,32 @@ mod tests {
     }
 
     #[test]
-    fn all_bodies_of_a_delivery_share_one_limit_and_what_goes_nowhere_is_not_kept() {
+    fn all_bodies_that_are_held_share_one_limit_and_what_goes_nowhere_is_not_kept() {
         let room = Room::new(5);
-        let mut first = Written::default()
-            .begin(None, Some(Arc::clone(&room)))
-            .unwrap();
+        let begin = || {
+            Written::default()
+                .begin(None, Some(Arc::clone(&room)))
+                .unwrap()
+        };
+        let mut first = begin();
         sink(&mut first).write("abc".into()).unwrap();
-        let mut second = Written::default().begin(None, Some(room)).unwrap();
+        let mut second = begin();
         let refused = sink(&mut second).write("def".into()).unwrap_err();
         let StreamError::Trap(error) = refused else {
             panic!("{refused:?}");
         };
         let text = error.downcast_ref::<Broken>().unwrap().to_string();
         assert!(text.contains("more than 5 bytes") && text.contains("max_send_bytes"));
+        // What is read, or dropped, makes room; and is counted no more than once.
+        first.written.finish(None).unwrap();
+        let kept = first.written.clone();
+        assert_eq!(kept.take().unwrap(), "abc");
+        drop((first, second, kept));
+        assert_eq!(room.used.load(Relaxed), 0);
+        let mut third = begin();
+        sink(&mut third).write("12345".into()).unwrap();
+        drop(third);
+        assert_eq!(room.used.load(Relaxed), 0);
 
         let nowhere = Written::default();
         let mut body = nowhere.begin(None, None).unwrap();

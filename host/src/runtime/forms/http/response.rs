@@ -128,8 +128,10 @@ fn send_reply(response: Response, sandbox: &mut Sandbox) -> wasmtime::Result<()>
     }
     if !sandbox.shared.spec.grants.reply {
         let handler = &*sandbox.shared.handler;
-        let told = "the message asks for a reply, and its handler may not give one: the body of the response \
-                    is dropped; add `reply = true` to its [handler.…]";
+        let told = format!(
+            "a message asks for a reply, and this handler may give none, so the body of its response is \
+             dropped: add `reply = true` to [handler.{handler}]"
+        );
         if sandbox.output.may_log(told.len()) {
             tracing::warn!(handler, "{told}");
         }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::runtime::tests::guests::Import;
+
 /// What a handler of requests imports of `wasi:http/types`, as far as these tests call it: the name, and the
 /// type of the function.
 const TYPES: [(&str, &str); 11] = [
@@ -92,6 +94,15 @@ const FUNCTIONS: [(&str, &str); 14] = [
 /// `$answer` gives a response with a status, headers, and a text that lies in memory; `$again` is the header
 /// `retry-after: 7`. What lies at 2048 is `text`.
 pub(super) fn handler(text: &str, body: &str) -> Vec<u8> {
+    handler_with(&[], text, body)
+}
+
+/// One that imports interfaces of our own as well.
+pub(super) fn handler_with(own: &[Import], text: &str, body: &str) -> Vec<u8> {
+    let part = |part: fn(&Import) -> &'static str| own.iter().map(part).collect::<String>();
+    let own_lowered = part(|import| import.component);
+    let own_given = part(|import| import.instance);
+    let own_module = part(|import| import.module);
     let mut imports = String::new();
     for (name, kind) in TYPES {
         let _ = write!(imports, "(export \"{name}\" (func {kind}))");
@@ -167,9 +178,11 @@ pub(super) fn handler(text: &str, body: &str) -> Vec<u8> {
         (local.get $start)))
     (core instance $libc (instantiate $Libc))
     {lowered}
+    {own_lowered}
     (core module $Guest
       (import "libc" "memory" (memory $memory 4))
       {module}
+      {own_module}
       (data (i32.const 1024) "retry-after7")
       (data (i32.const 2048) "{text}")
       (func $again (result i32) (local $fields i32)
@@ -195,7 +208,7 @@ pub(super) fn handler(text: &str, body: &str) -> Vec<u8> {
       {body}
       (export "handle" (func $handle)))
     (core instance $guest (instantiate $Guest (with "libc" (instance $libc))
-      (with "host" (instance {given}))))
+      (with "host" (instance {given})) {own_given}))
     (func $handle (param "request" (own $request)) (param "response-out" (own $place))
       (canon lift (core func $guest "handle")))
     (instance $requests (export "handle" (func $handle)))
