@@ -1,12 +1,13 @@
 //! The cache of compiled code: a private directory, and files that are never changed in place.
 //!
 //! `<sha256 of the module>-<engine>.cwasm` is the code, and the `.sum` beside it its hash. A file is
-//! written under another name, synced and renamed: running code is mapped from it.
+//! written under another name, synced and renamed: running code is mapped from it. `.head` is what the
+//! next JavaScript file need not compile again (`head_start`), behind its own hash.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -18,9 +19,14 @@ use wasmtime::{Engine, Module, Precompiled};
 use super::RuntimeError;
 use super::compile::{Code, Compiled};
 use super::load::hex;
+use super::{head_start, javascript};
 
 /// Files kept; the least recently written go first.
 const MAX_CACHED: usize = 256;
+/// Bytes of a hash.
+const HASH: usize = 32;
+/// Head starts kept: that of this host, and of another version that is tried beside it.
+const MAX_HEADS: usize = 2;
 /// How the names of unfinished files begin.
 const UNFINISHED: &str = ".new-";
 /// Unfinished files older than this were left by a process that died.
@@ -68,12 +74,53 @@ impl Cache {
         fs::rename(&sum.0, sum_path(path))?;
         fs::rename(finished, path)?;
         File::open(&self.dir)?.sync_all()?;
-        self.forget_old(path);
+        self.forget(path, "cwasm", MAX_CACHED);
         Ok(())
     }
 
-    /// Removes the oldest files if there are too many. Code that is mapped stays mapped.
-    fn forget_old(&self, keep: &Path) {
+    /// Where what the next JavaScript file need not compile again lies, for this engine.
+    pub(super) fn head_path(&self, engine: &Engine) -> PathBuf {
+        let mut hash = Sha256::new();
+        hash.update(head_start::VERSION);
+        hash.update(javascript::engine_hash());
+        self.dir
+            .join(format!("{}-{}.head", hex(&hash.finalize()), fit(engine)))
+    }
+
+    /// What is kept there; empty if there is nothing, or if it is damaged and will be made anew.
+    pub(super) fn head(&self, engine: &Engine) -> Vec<u8> {
+        let path = self.head_path(engine);
+        let Ok(mut bytes) = fs::read(&path) else {
+            return Vec::new();
+        };
+        let whole = bytes
+            .split_first_chunk::<HASH>()
+            .is_some_and(|(sum, head)| Sha256::digest(head).as_slice() == sum);
+        if !whole {
+            tracing::warn!(path = %path.display(), "the head start of JavaScript is damaged and is made anew");
+            let _ = fs::remove_file(&path);
+            return Vec::new();
+        }
+        bytes.drain(..HASH);
+        bytes
+    }
+
+    /// Keeps it, in the place of what was there.
+    pub(super) fn keep_head(&self, engine: &Engine, head: &[u8]) -> io::Result<()> {
+        let unfinished = self.unfinished();
+        let mut file = create(&unfinished.0)?;
+        file.write_all(&Sha256::digest(head))?;
+        file.write_all(head)?;
+        file.sync_all()?;
+        let path = self.head_path(engine);
+        fs::rename(&unfinished.0, &path)?;
+        self.forget(&path, "head", MAX_HEADS);
+        Ok(())
+    }
+
+    /// Removes the oldest files with this ending if there are too many. Code that is mapped stays
+    /// mapped.
+    fn forget(&self, keep: &Path, ending: &str, most: usize) {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return;
         };
@@ -81,12 +128,12 @@ impl Cache {
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let written = path.metadata().ok()?.modified().ok()?;
-                let code = path.extension().is_some_and(|ext| ext == "cwasm");
-                (code && path != keep).then_some((written, path))
+                let is_one = path.extension().is_some_and(|ext| ext == ending);
+                (is_one && path != keep).then_some((written, path))
             })
             .collect();
         files.sort();
-        let surplus = (files.len() + 1).saturating_sub(MAX_CACHED);
+        let surplus = (files.len() + 1).saturating_sub(most);
         for (_, path) in files.into_iter().take(surplus) {
             // A file that stays is only a waste of room.
             let _ = fs::remove_file(sum_path(&path));
@@ -159,10 +206,30 @@ fn fit(engine: &Engine) -> String {
 
 pub(super) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
+        .read(true)
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
+}
+
+/// Cuts off what a child left behind the code, and returns it.
+pub(super) fn cut_tail(file: &mut File) -> io::Result<Vec<u8>> {
+    let size = file.metadata()?.len();
+    let mut number = [0; 8];
+    let end = size
+        .checked_sub(number.len() as u64)
+        .ok_or(io::ErrorKind::UnexpectedEof)?;
+    file.read_exact_at(&mut number, end)?;
+    let tail = u64::from_le_bytes(number);
+    let code = end
+        .checked_sub(tail)
+        .filter(|_| tail <= head_start::MAX as u64)
+        .ok_or(io::ErrorKind::InvalidData)?;
+    let mut bytes = vec![0; usize::try_from(tail).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, code)?;
+    file.set_len(code)?;
+    Ok(bytes)
 }
 
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -207,25 +274,45 @@ pub(super) fn read(engine: &Engine, path: &Path) -> Option<Compiled> {
     }
 }
 
+/// The code that evaluates programs, which this process was handed by the host that kept it.
+pub(super) fn evaluator(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    match load(engine, At::Bytes(code))? {
+        Code::Component(component) => Ok(component),
+        Code::Module(_) => Err(wasmtime::Error::msg("it is a core module")),
+    }
+}
+
 /// Maps compiled code.
+pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Compiled> {
+    Ok(Compiled {
+        size: fs::metadata(path)?.len(),
+        code: load(engine, At::Path(path))?,
+        time: None,
+    })
+}
+
+/// Where compiled code is.
+enum At<'c> {
+    Path(&'c Path),
+    Bytes(&'c [u8]),
+}
+
 #[expect(
     unsafe_code,
     reason = "wasmtime has to trust what it maps: the file lies in a directory that only this \
               user can write to, was made there by this program's own compiler, is checked against \
-              its hash, and is never changed in place"
+              its hash, and is never changed in place; bytes come from such a file, or were made by \
+              this process"
 )]
-pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Compiled> {
-    let size = fs::metadata(path)?.len();
+fn load(engine: &Engine, at: At<'_>) -> wasmtime::Result<Code> {
     // SAFETY: see the reason above; nothing else is ever passed to this function.
-    let code = unsafe {
-        match Engine::detect_precompiled_file(path)? {
-            Some(Precompiled::Module) => Code::Module(Module::deserialize_file(engine, path)?),
-            _ => Code::Component(Component::deserialize_file(engine, path)?),
-        }
-    };
-    Ok(Compiled {
-        code,
-        size,
-        time: None,
-    })
+    unsafe {
+        Ok(match at {
+            At::Path(path) => match Engine::detect_precompiled_file(path)? {
+                Some(Precompiled::Module) => Code::Module(Module::deserialize_file(engine, path)?),
+                _ => Code::Component(Component::deserialize_file(engine, path)?),
+            },
+            At::Bytes(code) => Code::Component(Component::deserialize(engine, code)?),
+        })
+    }
 }

@@ -21,7 +21,8 @@ use super::RuntimeError;
 use super::cache::{self, Cache};
 use super::compile_child::{EXIT_INTERFACE, EXIT_INVALID, EXIT_SCRIPT, MAX_CODE, VERB};
 use super::engine;
-use super::source::{CORE, Source};
+use super::head_start::HeadStart;
+use super::source::{CORE, Kind, Source};
 
 /// Bytes read of what the child says.
 const MAX_COMPLAINT: u64 = 16 * 1024;
@@ -182,20 +183,50 @@ impl Compiler {
         let mut output = cache::create(to).map_err(|error| self.unusable(&error))?;
         match &self.mode {
             CompileMode::InProcess => {
-                let code = precompile(engine, &source.webassembly()?)?;
+                let code = precompile(engine, &source.webassembly(&mut HeadStart::default())?)?;
                 output
                     .write_all(&code)
                     .map_err(|error| self.unusable(&error))?;
             }
             CompileMode::Child { exe } => {
-                let input = self.cache.unfinished();
-                cache::write_new(&input.0, source.bytes).map_err(|error| self.unusable(&error))?;
-                let input = File::open(&input.0).map_err(|error| self.unusable(&error))?;
-                let output = output.try_clone().map_err(|error| self.unusable(&error))?;
-                self.compile_in_child(exe, source, input, output)?;
+                let head = match source.kind {
+                    Kind::JavaScript => self.cache.head(engine),
+                    _ => Vec::new(),
+                };
+                let input = self
+                    .input(&head, source.bytes)
+                    .map_err(|error| self.unusable(&error))?;
+                let child_output = output.try_clone().map_err(|error| self.unusable(&error))?;
+                self.compile_in_child(exe, source, input, child_output)?;
+                let head = cache::cut_tail(&mut output).map_err(|error| self.unusable(&error))?;
+                if source.kind == Kind::JavaScript && !head.is_empty() {
+                    self.keep_head(engine, &head);
+                }
             }
         }
         output.sync_all().map_err(|error| self.unusable(&error))
+    }
+
+    /// What the child reads.
+    fn input(&self, head: &[u8], bytes: &[u8]) -> io::Result<File> {
+        let input = self.cache.unfinished();
+        let mut file = cache::create(&input.0)?;
+        file.write_all(&(head.len() as u64).to_le_bytes())?;
+        file.write_all(head)?;
+        file.write_all(bytes)?;
+        File::open(&input.0)
+    }
+
+    /// Without it the next file takes longer, and that is all.
+    fn keep_head(&self, engine: &Engine, head: &[u8]) {
+        if let Err(error) = self.cache.keep_head(engine, head) {
+            tracing::warn!(
+                dir = %self.cache.dir().display(),
+                %error,
+                "what the next JavaScript file need not compile again cannot be kept: each takes as \
+                 long as the first"
+            );
+        }
     }
 
     fn compile_in_child(

@@ -5,12 +5,14 @@
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, Signal};
 use wasmtime::Engine;
 
 use super::compile::{CompileError, failed, precompile};
 use super::engine;
+use super::head_start::{self, HeadStart};
 use super::source::{Kind, Source};
 use crate::parent;
 
@@ -28,7 +30,9 @@ const NICENESS: i32 = 10;
 pub(super) const MAX_CODE: u64 = 1024 * 1024 * 1024;
 
 /// What the binary does when its first argument is `__compile`: limits itself, compiles the module
-/// on its standard input, and writes the code to its standard output.
+/// on its standard input, and writes the code to its standard output. Before the module stands what
+/// the host kept of an earlier run, after the code what it is to keep for the next, each with the
+/// number of its bytes (little endian, 64 bits), which is zero for all but JavaScript.
 ///
 /// Call it first thing in `main`, before any thread is started. Arguments: CPU seconds, bytes of
 /// address space, the process that asks, with which this one dies, what the module is, and the name of
@@ -91,21 +95,39 @@ fn compile_child() -> Result<(), CompileError> {
     io::stdin()
         .read_to_end(&mut bytes)
         .map_err(|error| failed("the module cannot be read", error))?;
+    let Some((head, bytes)) = head_start::sized(&bytes) else {
+        return Err(CompileError::Failed(usage()));
+    };
     let source = Source {
         kind,
         file: &file,
-        bytes: &bytes,
+        bytes,
     };
-    let module = source.webassembly()?;
-    let engine = Engine::new(&engine::config()).map_err(|error| {
+    // The host has checked that it is as it was written, so this is of another version.
+    let mut head = HeadStart::decode(head).unwrap_or_default();
+    let module = source.webassembly(&mut head)?;
+    let head = Arc::new(head);
+    let unusable = |error: wasmtime::Error| {
         failed(
             "the WebAssembly engine does not start",
             format!("{error:#}"),
         )
-    })?;
+    };
+    let mut config = engine::config();
+    if kind == Kind::JavaScript {
+        let functions = Arc::clone(&head);
+        config
+            .enable_incremental_compilation(functions)
+            .map_err(unusable)?;
+    }
+    let engine = Engine::new(&config).map_err(unusable)?;
     let code = precompile(&engine, &module)?;
-    io::stdout()
-        .write_all(&code)
+    let head = head.encode().unwrap_or_default();
+    let mut output = io::stdout().lock();
+    [&code, &head, (head.len() as u64).to_le_bytes().as_slice()]
+        .into_iter()
+        .try_for_each(|part| output.write_all(part))
+        .and_then(|()| output.flush())
         .map_err(|error| failed("the code cannot be written", error))
 }
 

@@ -18,7 +18,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 use super::compile::{CompileError, failed};
-use super::linker;
+use super::head_start::HeadStart;
+use super::{cache, linker};
 
 /// The function that is given the program, and is of no use afterwards.
 pub(super) const INIT: &str = "init";
@@ -43,8 +44,17 @@ pub(super) fn made_with() -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// A hash of the engine.
+pub(super) fn engine_hash() -> [u8; 32] {
+    Sha256::digest(ENGINE).into()
+}
+
 /// Makes a component of the program in a file of this name.
-pub(super) fn component(file: &str, program: &[u8]) -> Result<Vec<u8>, CompileError> {
+pub(super) fn component(
+    file: &str,
+    program: &[u8],
+    head: &mut HeadStart,
+) -> Result<Vec<u8>, CompileError> {
     let program = std::str::from_utf8(program).map_err(|error| {
         CompileError::Script(format!(
             "{file} is not text: the byte at {} is not UTF-8",
@@ -54,7 +64,7 @@ pub(super) fn component(file: &str, program: &[u8]) -> Result<Vec<u8>, CompileEr
     let executor = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|error| failed("no executor", error))?;
-    executor.block_on(evaluate(file, program))
+    executor.block_on(evaluate(file, program, head))
 }
 
 /// Of what a component imports that was made of a program, keeps what it imports for the sake of the
@@ -86,12 +96,16 @@ impl WasiView for Top {
     }
 }
 
-async fn evaluate(file: &str, program: &str) -> Result<Vec<u8>, CompileError> {
+async fn evaluate(
+    file: &str,
+    program: &str,
+    head: &mut HeadStart,
+) -> Result<Vec<u8>, CompileError> {
     let broken = |error: wasmtime::Error| failed("the JavaScript engine", format!("{error:#}"));
     let engine = Engine::new(&config()).map_err(broken)?;
     let wizer = Wizer::new();
     let (context, instrumented) = wizer.instrument_component(ENGINE).map_err(broken)?;
-    let component = Component::new(&engine, &instrumented).map_err(broken)?;
+    let component = evaluator(&engine, &instrumented, head).map_err(broken)?;
     let linker = linked(&engine, &component, file, program).map_err(broken)?;
     let output = MemoryOutputPipe::new(OUTPUT);
     let mut store = Store::new(&engine, top(&output));
@@ -114,6 +128,22 @@ async fn evaluate(file: &str, program: &str) -> Result<Vec<u8>, CompileError> {
         .snapshot_component(&context, &mut running)
         .await
         .map_err(broken)
+}
+
+/// The engine, ready to be given a program.
+fn evaluator(
+    engine: &Engine,
+    instrumented: &[u8],
+    head: &mut HeadStart,
+) -> wasmtime::Result<Component> {
+    if let Some(code) = head.evaluator()
+        && let Ok(component) = cache::evaluator(engine, code)
+    {
+        return Ok(component);
+    }
+    // There is none, or it is another engine's, and so are the functions that came with it.
+    head.begin(engine.precompile_component(instrumented)?);
+    cache::evaluator(engine, head.evaluator().unwrap_or_default())
 }
 
 /// Code that is run once: quickly made rather than quick, and in little address space.

@@ -41,6 +41,7 @@ mod exports;
 mod failure;
 mod form;
 mod forms;
+mod head_start;
 mod host;
 mod instance;
 #[cfg(feature = "javascript")]

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 use super::compile::CompileError;
+use super::head_start::HeadStart;
 use super::load::hex;
 use super::{componentize, javascript};
 
@@ -82,7 +83,7 @@ impl<'m> Source<'m> {
     }
 
     /// What is compiled.
-    pub(super) fn webassembly(&self) -> Result<Cow<'m, [u8]>, CompileError> {
+    pub(super) fn webassembly(&self, head: &mut HeadStart) -> Result<Cow<'m, [u8]>, CompileError> {
         match self.kind {
             Kind::Wasm => Ok(Cow::Borrowed(self.bytes)),
             Kind::Interface => componentize::component(self.bytes).map(Cow::Owned),
@@ -92,7 +93,7 @@ impl<'m> Source<'m> {
             Kind::BatchFunctions => {
                 componentize::of_functions(self.bytes, "queue-batch-handler").map(Cow::Owned)
             }
-            Kind::JavaScript => javascript::component(self.file, self.bytes).map(Cow::Owned),
+            Kind::JavaScript => javascript::component(self.file, self.bytes, head).map(Cow::Owned),
         }
     }
 
