@@ -28,36 +28,39 @@ const WASI = {
 const queueInterface = (name) => `gristmill:queue/${name}@0.1.0`;
 
 /** The text of the module that stands between the component and the handler. */
-function entry(file, interfaces) {
+function entry(file, interfaces, batches) {
   const imports = Object.entries({
     ...Object.fromEntries(interfaces.map((name) => [name, queueInterface(name)])),
     ...WASI,
   });
   return [
     `import "gristmill/globals";`,
-    `import { handlerOf, setTable } from "gristmill/entry";`,
+    `import { handlerOf, batchHandlerOf, setTable } from "gristmill/entry";`,
     ...imports.map(([name, from]) => `import ${name} from ${JSON.stringify(from)};`),
     `import * as user from ${JSON.stringify(file)};`,
     `export const handler = handlerOf(user, { ${imports.map(([name]) => name).join(", ")} });`,
+    ...(batches ? ["export const batchHandler = batchHandlerOf(user);"] : []),
     "setTable(gristmillLines());",
   ].join("\n");
 }
 
 /** The world of a handler that uses these interfaces. */
-function world(interfaces) {
+function world(interfaces, batches) {
   const imports = [...interfaces.map(queueInterface), ...Object.values(WASI)];
   return [
     "package gristmill:built;",
     "world handler {",
     ...imports.map((name) => `  import ${name};`),
     `  export ${queueInterface("handler")};`,
+    ...(batches ? [`  export ${queueInterface("batch-handler")};`] : []),
     "}",
   ].join("\n");
 }
 
-async function bundle(esbuild, file, interfaces) {
+/** Bundles what is given: the handler with its entry, or the handler as it is. */
+async function bundle(esbuild, what) {
   return esbuild.build({
-    stdin: { contents: entry(file, interfaces), resolveDir: dirname(file), sourcefile: ENTRY, loader: "js" },
+    ...what,
     alias: {
       gristmill: join(SDK, "src/index.js"),
       "gristmill/entry": join(SDK, "src/entry.js"),
@@ -78,10 +81,20 @@ async function bundle(esbuild, file, interfaces) {
   });
 }
 
+/** The handler with its entry. */
+function whole(file, interfaces, batches) {
+  const contents = entry(file, interfaces, batches);
+  return { stdin: { contents, resolveDir: dirname(file), sourcefile: ENTRY, loader: "js" } };
+}
+
+/** What is left in a bundle. */
+function outputOf({ metafile }) {
+  return Object.entries(metafile.outputs).find(([name]) => name.endsWith(".js"))[1];
+}
+
 /** The interfaces whose files of the SDK are left in a bundle. */
-function used({ metafile }) {
-  const output = Object.entries(metafile.outputs).find(([name]) => name.endsWith(".js"))[1];
-  const left = Object.entries(output.inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0);
+function used(bundled) {
+  const left = Object.entries(outputOf(bundled).inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0);
   const files = new Set(left.map(([path]) => resolve(path)));
   return INTERFACES.filter((name) => files.has(join(SDK, "src", `${name}.js`)));
 }
@@ -123,8 +136,9 @@ export async function build(file, output) {
   const esbuild = await load("esbuild", source);
   const qjs = await load("componentize-qjs", source);
   // Once to see what is used, and once more with no other imports than those.
-  const interfaces = used(await bundle(esbuild, source, INTERFACES));
-  const { outputFiles } = await bundle(esbuild, source, interfaces);
+  const batches = outputOf(await bundle(esbuild, { entryPoints: [source] })).exports.includes("handleBatch");
+  const interfaces = used(await bundle(esbuild, whole(source, INTERFACES, batches)));
+  const { outputFiles } = await bundle(esbuild, whole(source, interfaces, batches));
   const text = (extension) => outputFiles.find(({ path }) => path.endsWith(extension)).text;
   const map = JSON.parse(text(".js.map"));
   map.sources = map.sources.map((path) => shown(resolve(path), dirname(source)));
@@ -133,7 +147,7 @@ export async function build(file, output) {
   const folder = mkdtempSync(join(tmpdir(), "gristmill-build-"));
   try {
     mkdirSync(join(folder, "deps"));
-    writeFileSync(join(folder, "world.wit"), world(interfaces));
+    writeFileSync(join(folder, "world.wit"), world(interfaces, batches));
     for (const name of ["queue.wit", "wasi.wit"]) {
       writeFileSync(join(folder, "deps", name), readFileSync(join(SDK, "wit", name)));
     }

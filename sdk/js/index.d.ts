@@ -43,6 +43,15 @@ export interface Message {
 /** What a module exports as `handle`. When it returns, the message is acknowledged; when it throws, it comes again. */
 export type Handler = (message: Message) => void;
 
+/**
+ * What a module exports as `handleBatch`, for a queue with `batch_size`: it is given several messages, and what it
+ * sends and stores for them is committed together. It returns nothing if all of them are done, or a list with an
+ * outcome for each, in their order: nothing for one that is done, an error (`reject("why")`, `retryAfter(…)`, any
+ * other for a retry) for one that is not. When it throws, nothing of it counts and the messages come one by one.
+ * A message that comes alone goes to `handle`, if the module exports that, too.
+ */
+export type BatchHandler = (messages: Message[]) => readonly (Error | null | undefined | void)[] | void;
+
 /** Milliseconds, or a text such as "250ms", "30s", "5m", "1.5h", "7d". */
 export type Duration = number | string;
 
@@ -124,6 +133,11 @@ export namespace transaction {
   function mark(): number;
   /** Forgets all that was sent and stored since the mark, and all later marks. */
   function rollback(to: number): void;
+  /**
+   * A `handleBatch` of a `handle`, for what gains from fewer commits only: calls it for each message, and undoes
+   * what it sent and stored for one that it throws at. `export const handleBatch = transaction.each(handle)`.
+   */
+  function each(handle: Handler): BatchHandler;
 }
 
 /** The delivery in progress. */

@@ -1,4 +1,4 @@
-import type { Duration, Handler } from "./index.js";
+import type { BatchHandler, Duration, Handler } from "./index.js";
 
 /** A message for a test; what is not given is as in a plain message at its first attempt. One body at most. */
 export interface TestMessage {
@@ -68,6 +68,11 @@ export class Delivery {
   setEnding(ending: boolean): this;
   /** Calls a handler with a message. If it returns, what it sent and stored is kept; otherwise that is dropped. */
   run(handle: Handler, message?: TestMessage): Outcome;
+  /**
+   * Calls a handler with several messages. If one of them is done, what it sent and stored is kept; otherwise that is
+   * dropped. What it throws is thrown: the host would deliver the messages one by one.
+   */
+  runBatch(handleBatch: BatchHandler, messages: TestMessage[]): Outcome[];
   /** All that handlers which succeeded have sent, in order; with a queue, what was sent there. */
   sent(queue?: string): Sent[];
   state(key: string): Uint8Array | null;

@@ -2,6 +2,7 @@
 //! restart.
 
 use std::fs;
+use std::path::PathBuf;
 
 use gristmill_tests::Host;
 use serde_json::Value;
@@ -231,6 +232,159 @@ fn a_program_is_compiled_once() {
         "{}",
         host.log()
     );
+}
+
+#[test]
+fn the_engine_is_compiled_for_the_first_file_and_not_for_the_next() {
+    let mut host = Host::new(CONFIG, &[]).unwrap();
+    // A cache of its own, so that there is something to compile.
+    fs::remove_file(host.data().join("compiled")).unwrap();
+    write(&host, ORDERS);
+    host.start().unwrap();
+    wait_serving(&host);
+    let first = cpu_of_children(&host);
+    // The second file leaves behind what hashes otherwise than in the first.
+    let second = edited(&host, "second");
+    let kept = head_start(&host);
+    let third = edited(&host, "third");
+    assert!(
+        second * 2 < first && third * 2 < first,
+        "ticks of CPU: {first}, then {second} and {third}"
+    );
+    let same = fs::read(&kept).unwrap();
+    edited(&host, "fourth");
+    assert!(same == fs::read(&kept).unwrap(), "it ends to grow");
+
+    let mut damaged = same;
+    damaged[1_000_000] ^= 1;
+    fs::write(&kept, damaged).unwrap();
+    edited(&host, "fifth");
+    assert!(
+        host.log()
+            .contains("the head start of JavaScript is damaged"),
+        "{}",
+        host.log()
+    );
+    let sixth = edited(&host, "sixth");
+    assert!(sixth * 2 < first, "made anew: {sixth} of {first}");
+}
+
+const BATCHES: &str = r#"[queue.payments]
+handler = "sums.js"
+batch_size = 10
+batch_wait = "10ms"
+max_attempts = 2
+backoff = { base = "10ms", factor = 1 }
+[queue.summaries]
+[handler.sums]
+send_to = ["summaries"]
+"#;
+
+/// Two of these may be in one batch: each is then done by itself.
+const SUMS: &str = r#"import { send, reject } from "gristmill";
+
+export function handleBatch(messages) {
+  const payments = messages.map((message) => message.json());
+  if (payments.some(({ cents }) => cents < 0)) throw new RangeError("it was robbed");
+  const good = payments.filter(({ cents }) => cents > 0);
+  send("summaries", { of: messages.length, cents: good.reduce((sum, { cents }) => sum + cents, 0) });
+  return payments.map(({ cents }) => (cents > 0 ? undefined : reject("it is nothing")));
+}
+"#;
+
+/// Sends all while the queue is paused, so that they are there together.
+fn send_together(host: &Host, cents: &[i32]) {
+    let bodies: Vec<String> = cents
+        .iter()
+        .map(|cents| format!("{{\"cents\":{cents}}}"))
+        .collect();
+    host.done(&["pause", "payments"]).unwrap();
+    host.send_all("payments", &bodies).unwrap();
+    host.done(&["resume", "payments"]).unwrap();
+    host.wait_settled(&["payments"]).unwrap();
+}
+
+#[test]
+fn a_file_takes_batches_with_an_outcome_for_each_and_one_that_throws_is_found_alone() {
+    let mut host = Host::new(BATCHES, &[]).unwrap();
+    fs::write(host.folder().join("handlers/sums.js"), SUMS).unwrap();
+    host.start().unwrap();
+    wait_serving(&host);
+    send_together(&host, &[5, 0, 7]);
+    let payments = host.queue("payments").unwrap();
+    assert_eq!((payments.acked, payments.dead), (2, 1));
+    assert_eq!(bodies(&host, "summaries"), [r#"{"of":3,"cents":12}"#]);
+
+    send_together(&host, &[1, -1, 2]);
+    let payments = host.queue("payments").unwrap();
+    assert_eq!((payments.acked, payments.dead), (4, 2));
+    assert_eq!(payments.handed_back, 3, "the batch, held against nobody");
+    let mut alone = bodies(&host, "summaries").split_off(1);
+    alone.sort();
+    assert_eq!(
+        alone,
+        [r#"{"of":1,"cents":1}"#, r#"{"of":1,"cents":2}"#],
+        "nothing of the batch counts"
+    );
+    let dead = host.dead("payments").unwrap();
+    let errors: Vec<&str> = dead
+        .iter()
+        .filter_map(|dead| dead["error"].as_str())
+        .collect();
+    assert!(
+        errors
+            .iter()
+            .any(|error| error.starts_with("RangeError: it was robbed\n")
+                && error.contains("handleBatch (sums.js:5:")),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn a_file_that_takes_single_messages_is_refused_for_a_queue_of_batches() {
+    let mut host = Host::new(BATCHES, &[]).unwrap();
+    let single = "export function handle(message) {}\n";
+    fs::write(host.folder().join("handlers/sums.js"), single).unwrap();
+    host.start().unwrap();
+    host.wait_until("it is refused", |host| {
+        Ok(host.done(&["handlers"])?.contains("does not take batches"))
+    })
+    .unwrap();
+}
+
+/// What the cache keeps for the next file.
+fn head_start(host: &Host) -> PathBuf {
+    let files = fs::read_dir(host.data().join("compiled"))
+        .unwrap()
+        .flatten();
+    let mut heads = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "head"));
+    let head = heads.next().expect("one");
+    assert_eq!(heads.next(), None);
+    head
+}
+
+/// Changes the file, and returns the CPU time of compiling it.
+fn edited(host: &Host, word: &str) -> u64 {
+    let (before, ticks) = (hash(host).unwrap(), cpu_of_children(host));
+    write(
+        host,
+        &ORDERS.replace("costs nothing", &format!("costs nothing ({word})")),
+    );
+    host.wait_until("the edit serves", |host| Ok(hash(host)? != before))
+        .unwrap();
+    cpu_of_children(host) - ticks
+}
+
+/// The CPU time of the processes that the host has waited for, in ticks of the kernel.
+fn cpu_of_children(host: &Host) -> u64 {
+    let pid = host.pid().unwrap().as_raw_nonzero();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(") ").unwrap();
+    // User and system time are the 16th and 17th number; the name is the second.
+    let fields = after_name.split(' ').skip(13).take(2);
+    fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 #[test]

@@ -11,7 +11,8 @@ pub const ENTRY: &str = "/gristmill/handler.js";
 const SDK_FOLDER: &str = "/gristmill/";
 
 /// The sources of the SDK, by name.
-pub const SDK: [(&str, &str); 15] = [
+pub const SDK: [(&str, &str); 16] = [
+    ("batch.js", include_str!("../../../sdk/js/src/batch.js")),
     ("body.js", include_str!("../../../sdk/js/src/body.js")),
     (
         "delivery.js",
@@ -51,7 +52,7 @@ pub struct ModuleError(pub String);
 pub fn entry(file: &str, source: &str) -> String {
     let used = uses(source);
     let mut program = String::from(
-        "import \"gristmill/globals\";\nimport { handlerOf } from \"gristmill/entry\";\n",
+        "import \"gristmill/globals\";\nimport { handlerOf, batchHandlerOf } from \"gristmill/entry\";\n",
     );
     let mut names = Vec::new();
     for interface in used {
@@ -71,7 +72,8 @@ pub fn entry(file: &str, source: &str) -> String {
         names.push(name);
     }
     program.push_str(&format!(
-        "import * as user from {};\nexport const handler = handlerOf(user, {{ {} }});\n",
+        "import * as user from {};\nexport const handler = handlerOf(user, {{ {} }});\n\
+         export const batchHandler = batchHandlerOf(user);\n",
         quoted(&format!("./{file}")),
         names.join(", ")
     ));

@@ -8,7 +8,7 @@ mod entry;
 mod uses;
 
 pub use entry::{ENTRY, ModuleError, SDK, SHIM, entry, load, resolve};
-pub use uses::{interfaces, uses};
+pub use uses::{interfaces, takes_batches, uses};
 
 /// The engine, linked with every interface that a handler may import: a component that is given a
 /// program once, is then frozen as it stands, and is the handler from there on.

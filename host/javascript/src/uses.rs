@@ -46,6 +46,20 @@ pub fn uses(source: &str) -> BTreeSet<&'static str> {
     used
 }
 
+/// Whether a file exports `handleBatch`, as far as its text says so. Were it only a word in it, the
+/// handler would say at its first batch that there is none.
+#[must_use]
+pub fn takes_batches(source: &str) -> bool {
+    const NAME: &str = "handleBatch";
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    source.match_indices(NAME).any(|(at, _)| {
+        let (before, after) = (&source[..at], &source[at + NAME.len()..]);
+        let line = before.rsplit('\n').next().unwrap_or("").trim_start();
+        let is_comment = ["//", "/*", "*"].iter().any(|mark| line.starts_with(mark));
+        !is_comment && !before.ends_with(is_part) && !after.starts_with(is_part)
+    })
+}
+
 /// What is imported in one place.
 #[derive(Debug, PartialEq, Eq)]
 enum Clause {
@@ -193,6 +207,26 @@ mod tests {
             "export * from 'gristmill';",
         ] {
             assert_eq!(used(source), INTERFACES, "{source}");
+        }
+    }
+
+    #[test]
+    fn who_exports_the_function_for_batches_takes_them() {
+        for source in [
+            "export function handleBatch(messages) {}",
+            "export const handleBatch = transaction.each(handle);",
+            "function all() {}\nexport {\n  all as handleBatch\n};",
+        ] {
+            assert!(takes_batches(source), "{source}");
+        }
+        for source in [
+            "export function handle(message) {}",
+            "// handleBatch is for later\nexport function handle() {}",
+            "/**\n * See handleBatch.\n */",
+            "export function handleBatches() {}",
+            "const my_handleBatch = 1;",
+        ] {
+            assert!(!takes_batches(source), "{source}");
         }
     }
 

@@ -7,9 +7,10 @@
 //! streams, before the module and after the code, and the host keeps it in the cache without looking
 //! into it.
 //!
-//! One engine has so many functions, and only what a file without a head start compiles is kept, so it
-//! does not grow. It is for the engine of this host alone, never for modules that somebody brings: what
-//! one of them made compilable would be found by others.
+//! It is for the engine of this host alone, never for modules that somebody brings: they have nothing in
+//! common, and one could fill it. An engine has so many functions, so it ends to grow by itself; a few
+//! hash differently from run to run (in this version of the compiler, tables for exceptions of a
+//! function that was compiled before stay with the next), and so few are not worth writing it again.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,8 +21,10 @@ use wasmtime::CacheStore;
 
 /// Of what version the bytes are: the first of them, and part of the name of the file.
 pub(super) const VERSION: [u8; 8] = *b"gm-head1";
-/// The most bytes that are kept; the engine of today needs a sixth.
+/// The most bytes that are kept; the engine of today needs a quarter.
 pub(super) const MAX: usize = 64 * 1024 * 1024;
+/// Fewer new functions than this are not kept.
+const WORTH_KEEPING: usize = 50;
 /// Bytes of the hash under which a function is known.
 const KEY: usize = 32;
 
@@ -36,7 +39,6 @@ pub(super) struct HeadStart {
     functions: HashMap<Key, Vec<u8>>,
     /// Those that were not there.
     made: Mutex<Vec<(Key, Vec<u8>)>>,
-    is_first: bool,
 }
 
 impl HeadStart {
@@ -58,15 +60,16 @@ impl HeadStart {
         })
     }
 
-    /// What the next file is to be given, if this was the first.
+    /// What the next file is to be given; `None` if that is the same again.
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
-        if !self.is_first {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.evaluator.is_empty() || made.len() < WORTH_KEEPING {
             return None;
         }
         let mut bytes = VERSION.to_vec();
         put(&mut bytes, &self.evaluator);
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, code) in made.iter() {
+        let known = self.functions.iter();
+        for (key, code) in known.chain(made.iter().map(|(key, code)| (key, code))) {
             bytes.extend_from_slice(key);
             put(&mut bytes, code);
         }
@@ -82,7 +85,6 @@ impl HeadStart {
     pub(super) fn begin(&mut self, evaluator: Vec<u8>) {
         *self = HeadStart {
             evaluator,
-            is_first: true,
             ..HeadStart::default()
         };
     }
@@ -98,12 +100,9 @@ impl CacheStore for HeadStart {
         let Ok(key) = Key::try_from(key) else {
             return false;
         };
-        // With a head start these are few, and nobody wants them.
-        if self.is_first {
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            made.push((key, value));
-        }
-        self.is_first
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.push((key, value));
+        true
     }
 }
 
@@ -117,7 +116,7 @@ impl fmt::Debug for HeadStart {
 }
 
 /// Puts bytes with their number before them.
-pub(super) fn put(to: &mut Vec<u8>, bytes: &[u8]) {
+fn put(to: &mut Vec<u8>, bytes: &[u8]) {
     to.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
     to.extend_from_slice(bytes);
 }
@@ -126,4 +125,68 @@ pub(super) fn put(to: &mut Vec<u8>, bytes: &[u8]) {
 pub(super) fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (size, after) = bytes.split_first_chunk::<8>()?;
     after.split_at_checked(usize::try_from(u64::from_le_bytes(*size)).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(functions: u8) -> HeadStart {
+        let mut head = HeadStart::default();
+        head.begin(b"evaluates".to_vec());
+        for number in 0..functions {
+            assert!(head.insert(&[number; KEY], vec![number; 3]));
+        }
+        head
+    }
+
+    #[test]
+    fn the_next_file_finds_what_the_first_one_compiled() {
+        let first = filled(60);
+        let next = HeadStart::decode(&first.encode().unwrap()).unwrap();
+        assert_eq!(next.evaluator(), Some(b"evaluates".as_slice()));
+        assert_eq!(next.get(&[7; KEY]).as_deref(), Some([7, 7, 7].as_slice()));
+        assert_eq!(next.get(&[60; KEY]), None);
+        assert_eq!(next.get(&[7; 5]), None, "a hash of another length");
+        assert_eq!(next.encode(), None, "nothing is new");
+    }
+
+    #[test]
+    fn many_new_functions_are_kept_beside_the_old_ones_and_a_few_are_not() {
+        let next = HeadStart::decode(&filled(60).encode().unwrap()).unwrap();
+        for number in 100..149 {
+            next.insert(&[number; KEY], vec![1]);
+        }
+        assert_eq!(next.encode(), None);
+        next.insert(&[149; KEY], vec![1]);
+        let third = HeadStart::decode(&next.encode().unwrap()).unwrap();
+        assert!(third.get(&[0; KEY]).is_some() && third.get(&[149; KEY]).is_some());
+    }
+
+    #[test]
+    fn what_would_be_too_large_is_not_kept() {
+        let head = filled(60);
+        head.insert(&[200; KEY], vec![0; MAX]);
+        assert_eq!(head.encode(), None);
+    }
+
+    #[test]
+    fn another_engine_begins_anew() {
+        let mut head = HeadStart::decode(&filled(60).encode().unwrap()).unwrap();
+        head.begin(b"other".to_vec());
+        assert_eq!(head.get(&[7; KEY]), None);
+        assert_eq!(head.evaluator(), Some(b"other".as_slice()));
+    }
+
+    #[test]
+    fn what_was_cut_off_or_is_of_another_version_is_no_head_start() {
+        let whole = filled(60).encode().unwrap();
+        for end in [0, 4, VERSION.len(), VERSION.len() + 3, whole.len() - 1] {
+            assert!(HeadStart::decode(&whole[..end]).is_none(), "{end}");
+        }
+        let mut newer = whole.clone();
+        newer[7] += 1;
+        assert!(HeadStart::decode(&newer).is_none());
+        assert!(HeadStart::decode(b"").is_none());
+    }
 }

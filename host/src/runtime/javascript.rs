@@ -80,6 +80,11 @@ pub(super) fn keep_used(imports: &mut Vec<String>, program: &[u8]) {
     });
 }
 
+/// Whether the program takes batches. The engine exports that for every program.
+pub(super) fn takes_batches(program: &[u8]) -> bool {
+    gristmill_javascript::takes_batches(&String::from_utf8_lossy(program))
+}
+
 /// What the engine has while it is given a program: nothing of WASI but the time and chance.
 struct Top {
     wasi: WasiCtx,

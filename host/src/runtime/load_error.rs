@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::form::Form;
 use super::load::MAX_MODULE;
-use super::program::BATCH_HANDLER;
 
 /// Imports that are named in one message; the rest is counted.
 const MAX_SHOWN: usize = 20;
@@ -163,17 +162,16 @@ pub enum LoadError {
     },
     /// A queue wants to give it batches, and it takes none.
     #[error(
-        "{file} does not take batches, but [queue.{queue}] has `batch_size`: it does not export \
-         {BATCH_HANDLER}. It exports {exports}. Write the handler with #[handler(batch)] or \
-         #[batch_handler], or remove `batch_size`"
+        "{file} does not take batches, but [queue.{queue}] has `batch_size`: {lacks}, or remove \
+         `batch_size`"
     )]
     NoBatchHandler {
         /// The module.
         file: String,
         /// The queue.
         queue: String,
-        /// What it exports.
-        exports: String,
+        /// What it lacks, and what to do.
+        lacks: String,
     },
     /// It needs more than it may have.
     #[error("{file} needs {needs}, but {limit}")]

@@ -25,3 +25,7 @@ pub(super) fn component(
 }
 
 pub(super) fn keep_used(_imports: &mut Vec<String>, _program: &[u8]) {}
+
+pub(super) fn takes_batches(_program: &[u8]) -> bool {
+    false
+}

@@ -118,9 +118,25 @@ pub(super) fn link(
         Some(queue) if !program.takes_batches() => Err(LoadError::NoBatchHandler {
             file: file.to_owned(),
             queue: queue.to_string(),
-            exports: shown(&names.exports),
+            lacks: lacks_batches(source, names),
         }),
         _ => Ok((form, program)),
+    }
+}
+
+fn lacks_batches(source: &Source<'_>, names: &Names) -> String {
+    match source.kind {
+        Kind::JavaScript => {
+            "it exports no function `handleBatch`. Write `export const handleBatch = \
+                             transaction.each(handle)` (`transaction` is imported from \
+                             \"gristmill\"), or `export function handleBatch(messages) { … }`"
+                .to_owned()
+        }
+        _ => format!(
+            "it does not export {BATCH_HANDLER}. It exports {}. Write the handler with \
+             #[handler(batch)] or #[batch_handler]",
+            shown(&names.exports)
+        ),
     }
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::compile::CompileError;
 use super::head_start::HeadStart;
 use super::load::hex;
+use super::program::BATCH_HANDLER;
 use super::{componentize, javascript};
 
 /// How a core module begins.
@@ -101,7 +102,11 @@ impl<'m> Source<'m> {
     pub(super) fn keep_own(&self, imports: &mut Vec<String>, exports: &mut Vec<String>) {
         if self.kind == Kind::JavaScript {
             javascript::keep_used(imports, self.bytes);
-            exports.retain(|export| export != javascript::INIT);
+            let batches = javascript::takes_batches(self.bytes);
+            exports.retain(|export| {
+                let is_batch = export.split('@').next() == Some(BATCH_HANDLER);
+                export != javascript::INIT && (batches || !is_batch)
+            });
         }
     }
 

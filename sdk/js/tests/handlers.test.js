@@ -5,6 +5,7 @@ import { Delivery } from "gristmill/testing";
 
 const failing = (thrown) => () => { throw thrown; };
 
+import { batchHandlerOf, handlerOf } from "../src/entry.js";
 test("what a handler throws says what becomes of the message", () => {
   const table = [
     [reject("never"), { kind: "reject", reason: "never" }],
@@ -194,4 +195,80 @@ test("a promise is not waited for, and that is said", () => {
 test("outside of a delivery nothing can be used", () => {
   assert.throws(() => send("q", ""), /only while a message is handled/);
   assert.match(new Delivery().run(() => new Delivery().run(() => {})).reason, /already running/);
+});
+
+test("a batch has an outcome for each message, and one that is done keeps the effects of all", () => {
+  const host = new Delivery();
+  const handleBatch = (messages) => messages.map((message) => {
+    const { cents } = message.json();
+    if (cents === 0) return reject("nothing");
+    if (cents < 0) return retryAfter("later", "5s");
+    state.add("cents", cents);
+  });
+  const outcomes = host.runBatch(handleBatch, [{ json: { cents: 5 } }, { json: { cents: 0 } }, { json: { cents: -1 } }]);
+  assert.deepEqual(outcomes, [
+    { kind: "done" }, { kind: "reject", reason: "nothing" }, { kind: "retry-after", reason: "later", delay: 5000 },
+  ]);
+  assert.equal(host.counter("cents"), 5);
+  const none = (messages) => { state.add("cents", 1); return messages.map(() => new Error("no")); };
+  assert.deepEqual(host.runBatch(none, [{}, {}]).map(({ kind }) => kind), ["retry", "retry"]);
+  assert.equal(host.counter("cents"), 5, "nobody was done");
+  assert.deepEqual(host.runBatch(() => {}, [{}, {}]), [{ kind: "done" }, { kind: "done" }]);
+});
+
+test("a batch whose outcomes make no sense throws, and so does one that throws", () => {
+  const host = new Delivery();
+  for (const [handleBatch, words] of [
+    [() => [undefined], /returned 1 outcomes for 2 messages/],
+    [() => true, /must return nothing if all messages are done, or a list/],
+    [() => [undefined, "no"], /outcome 1 of `handleBatch` is neither nothing/],
+    [() => { throw new Error("no database"); }, /no database/],
+    [async () => {}, /returned a promise/],
+  ]) {
+    assert.throws(() => host.runBatch(handleBatch, [{}, {}]), words);
+    assert.equal(host.run(() => {}).kind, "done", "the next delivery runs");
+  }
+  const alone = host.runBatch(() => { throw reject("no"); }, [{}]);
+  assert.deepEqual(alone, [{ kind: "reject", reason: "no" }], "there is no doubt whose fault it is");
+});
+
+test("each message of a batch can be handled as if it came alone", () => {
+  const handleBatch = transaction.each((message) => {
+    state.add("seen", 1);
+    send("next", message.text());
+    if (message.text() === "bad") throw reject("bad");
+    if (message.text() === "odd") throw "odd";
+  });
+  const host = new Delivery();
+  const outcomes = host.runBatch(handleBatch, [{ text: "a" }, { text: "bad" }, { text: "odd" }, { text: "b" }]);
+  assert.deepEqual(outcomes.map(({ kind }) => kind), ["done", "reject", "retry", "done"]);
+  assert.equal(host.counter("seen"), 2);
+  assert.deepEqual(host.sent("next").map((sent) => sent.text()), ["a", "b"]);
+});
+
+test("a batch may do as much as its messages may together, and not know why one of them failed before", () => {
+  const host = new Delivery().setPreviousFailure("it rained");
+  const handleBatch = (messages) => {
+    for (let i = 0; i < 100 * messages.length; i += 1) send("next", "x");
+    assert.throws(() => send("next", "x"), { code: "too-many" });
+    assert.equal(delivery.previousFailure(), null);
+  };
+  host.runBatch(handleBatch, [{ id: "1" }, { id: "2" }]);
+  assert.equal(host.sent().length, 200);
+});
+
+test("a handler may take batches, single messages, or both", () => {
+  const record = (text) => ({ body: new TextEncoder().encode(text), attributes: [], enqueuedAt: 0n });
+  const batches = { handleBatch: (messages) => messages.map((message) => (message.text() === "ok" ? undefined : reject("no"))) };
+  const { handle } = handlerOf(batches, {});
+  assert.equal(handle(record("ok")), undefined);
+  assert.throws(() => handle(record("bad")), { tag: "reject", val: "no" });
+  assert.deepEqual(batchHandlerOf(batches).handleBatch([record("ok"), record("bad")]), [
+    { tag: "done" }, { tag: "failed", val: { tag: "reject", val: "no" } },
+  ]);
+  const both = handlerOf({ ...batches, handle: () => { throw reject("alone"); } }, {});
+  assert.throws(() => both.handle(record("ok")), { tag: "reject", val: "alone" });
+  assert.throws(() => handlerOf({ handleBatch: async () => {} }, {}), /`handleBatch` must not be async/);
+  assert.throws(() => handlerOf({ handle: 1, handleBatch: () => {} }, {}), /exports no function `handle`/);
+  assert.throws(() => handlerOf({ other: 1 }, {}), /exports no function `handle` \(it exports other\)/);
 });

@@ -62,6 +62,7 @@ pub const SOURCES: &[(&str, &str)] = sources![
     "globals.d.ts",
     "index.d.ts",
     "testing.d.ts",
+    "src/batch.js",
     "src/body.js",
     "src/delivery.js",
     "src/duration.js",

@@ -3,14 +3,16 @@ import { Held, bytesOf } from "./held.js";
 import * as limits from "./limits.js";
 
 export class Attempt {
-  /** `setup` is what the test says of every delivery, `record` the message. */
-  constructor(setup, state, ids, record, body) {
+  /** `setup` is what the test says of every delivery, `messages` are those delivered, each with its whole body. */
+  constructor(setup, state, ids, messages) {
     this.setup = { ...setup };
-    this.held = new Held(state);
+    // In a batch there is no telling whose it would be.
+    if (messages.length > 1) this.setup.previousFailure = null;
+    this.held = new Held(state, messages.length);
     this.ids = ids;
     this.progress = null;
-    this.record = record;
-    this.body = body;
+    this.records = messages.map(([record]) => record);
+    this.bodies = new Map(messages.map(([{ id }, body]) => [id, body]));
   }
 
   interfaces() {
@@ -51,8 +53,8 @@ export class Attempt {
   }
 
   #reply(to, message) {
-    const { id, replyTo, correlationId } = this.record;
-    if (to !== id || replyTo === null) throw { tag: "no-recipient" };
+    const { id, replyTo, correlationId } = this.records.find((record) => record.id === to) ?? { replyTo: null };
+    if (replyTo === null) throw { tag: "no-recipient" };
     const tied = { ...message, correlationId: message.correlationId ?? correlationId ?? id };
     return this.#hold(replyTo, this.setup.queues?.get(replyTo) ?? limits.MAX_BODY, tied, true);
   }
@@ -78,8 +80,8 @@ export class Attempt {
   }
 
   #bodyOf(id) {
-    if (id !== this.record.id) throw { tag: "not-delivered" };
-    return this.body;
+    if (!this.bodies.has(id)) throw { tag: "not-delivered" };
+    return this.bodies.get(id);
   }
 }
 

@@ -27,13 +27,20 @@ export class Held {
   #touched = new Set();
   #listed = 0;
 
-  constructor(state) {
+  /** `messages` is how many share this: what may be sent and stored is limited for each. */
+  constructor(state, messages = 1) {
+    this.most = {
+      sends: Math.min(limits.MAX_SENDS * messages, limits.MAX_BATCH_SENDS),
+      sendBytes: Math.min(limits.MAX_SEND_BYTES * messages, limits.MAX_BATCH_BYTES),
+      stateKeys: Math.min(limits.MAX_STATE_KEYS * messages, limits.MAX_BATCH_STATE_KEYS),
+      stateBytes: Math.min(limits.MAX_STATE_BYTES * messages, limits.MAX_BATCH_BYTES),
+    };
     this.changes = { state: new Map(state), sent: [], sentBytes: 0, written: new Map() };
   }
 
   hasRoomFor(size) {
     const { sent, sentBytes } = this.changes;
-    return sent.length < limits.MAX_SENDS && sentBytes + size <= limits.MAX_SEND_BYTES;
+    return sent.length < this.most.sends && sentBytes + size <= this.most.sendBytes;
   }
 
   push(sent) {
@@ -85,7 +92,7 @@ export class Held {
     for (const text of [prefix, after ?? ""]) {
       if (bytesOf(text).length > limits.MAX_STATE_KEY) throw { tag: "invalid-key" };
     }
-    if (this.#listed >= limits.MAX_STATE_KEYS * limits.LISTED_PER_KEY) throw { tag: "quota-exceeded" };
+    if (this.#listed >= this.most.stateKeys * limits.LISTED_PER_KEY) throw { tag: "quota-exceeded" };
     const keys = [...this.changes.state.keys()]
       .filter((key) => key.startsWith(prefix) && (after === null || inByteOrder(key, after) > 0))
       .sort(inByteOrder)
@@ -98,7 +105,7 @@ export class Held {
     const size = bytesOf(key).length;
     if (size === 0 || size > limits.MAX_STATE_KEY) throw { tag: "invalid-key" };
     if (this.#touched.has(key)) return;
-    if (this.#touched.size >= limits.MAX_STATE_KEYS) throw { tag: "quota-exceeded" };
+    if (this.#touched.size >= this.most.stateKeys) throw { tag: "quota-exceeded" };
     this.#touched.add(key);
   }
 
@@ -107,7 +114,7 @@ export class Held {
     const { written } = this.changes;
     let total = size - (written.get(key) ?? 0);
     for (const bytes of written.values()) total += bytes;
-    if (total > limits.MAX_STATE_BYTES) throw { tag: "quota-exceeded" };
+    if (total > this.most.stateBytes) throw { tag: "quota-exceeded" };
     written.set(key, size);
   }
 }

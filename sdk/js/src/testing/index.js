@@ -3,9 +3,11 @@
 // It follows the rules of the host: reads see the handler's own writes, effects count only if the handler
 // succeeds, and the limits are the host's defaults. It does not know back-off, conflicts with other
 // deliveries, or time.
+import { outcomesOf } from "../batch.js";
 import { run } from "../entry.js";
 import { Failure } from "../failure.js";
-import { bind, binding, isRunning } from "../host.js";
+import { bind, binding, isRunning, setRunning } from "../host.js";
+import { Message } from "../message.js";
 import { Attempt } from "./attempt.js";
 import { bytesOf, countOf, counterValue, inByteOrder } from "./held.js";
 import { milliseconds } from "../duration.js";
@@ -95,27 +97,57 @@ export class Delivery {
    * dropped. Says what becomes of the message.
    */
   run(handle, message = {}) {
+    let outcome = { kind: "done" };
+    this.#attempt([message], ([record]) => {
+      try {
+        run(handle, record);
+      } catch (failure) {
+        outcome = outcomeOf(failure);
+      }
+      return outcome.kind === "done";
+    });
+    return outcome;
+  }
+
+  /**
+   * Calls a handler with several messages. If one of them is done, what it sent and stored is kept; otherwise
+   * that is dropped. Says what becomes of each message. What the handler throws is thrown: the host would
+   * deliver the messages one by one.
+   */
+  runBatch(handleBatch, messages) {
+    let outcomes;
+    this.#attempt(messages, (records) => {
+      setRunning(true);
+      try {
+        outcomes = outcomesOf(handleBatch, records.map((record) => new Message(record)));
+      } finally {
+        setRunning(false);
+      }
+      outcomes = outcomes.map(({ tag, val }) => (tag === "done" ? { kind: tag } : outcomeOf(val)));
+      return outcomes.some(({ kind }) => kind === "done");
+    });
+    return outcomes;
+  }
+
+  /** Runs what `work` does with these messages, and keeps the effects if it says so. */
+  #attempt(messages, work) {
     if (isRunning()) throw new Error("a delivery is already running: a handler cannot run another");
-    const [record, body] = recordOf(message);
-    const attempt = new Attempt(this.#setup, this.#state, this.#ids, record, body);
+    const attempt = new Attempt(this.#setup, this.#state, this.#ids, messages.map(recordOf));
     const before = binding();
     bind(attempt.interfaces());
-    let outcome = { kind: "done" };
+    let keeps = false;
     try {
-      run(handle, record);
-    } catch (failure) {
-      outcome = outcomeOf(failure);
+      keeps = work(attempt.records);
     } finally {
       const unbound = Object.fromEntries(Object.keys(attempt.interfaces()).map((name) => [name, undefined]));
       bind({ ...unbound, ...before });
       this.#ids = attempt.ids;
       this.#progress = attempt.progress;
     }
-    if (outcome.kind === "done") {
+    if (keeps) {
       this.#state = attempt.held.changes.state;
       this.#sent.push(...attempt.held.changes.sent.map((sent) => new Sent(sent)));
     }
-    return outcome;
   }
 
   /** All that handlers which succeeded have sent, in order; with a queue, what was sent there. */

@@ -15,3 +15,6 @@ export const MAX_STATE_KEYS = 1000;
 export const MAX_STATE_BYTES = 4 * 1024 * 1024;
 export const MAX_LISTED_KEYS = 1000;
 export const LISTED_PER_KEY = 10;
+export const MAX_BATCH_SENDS = 10_000;
+export const MAX_BATCH_STATE_KEYS = 100_000;
+export const MAX_BATCH_BYTES = 64 * 1024 * 1024;
