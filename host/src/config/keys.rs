@@ -291,7 +291,7 @@ static KEYS: &[KeyDoc] = &[
     key(Handler, "output", r#""64KiB""#, "0B to 16MiB",
         "Bytes of stdout, stderr and log lines kept of one delivery. The rest is thrown away."),
     key(Handler, "max_calls", r#""auto""#, r#""auto", or 1 to 1000000"#,
-        "How many deliveries an instance serves. 1 is a fresh instance for each; auto means 1 unless making an instance is so slow that the host reuses them, and says so."),
+        "How many deliveries an instance serves. 1 is a fresh instance for each; auto means 1 unless a fresh one costs so much that the host reuses them, and says so."),
     key(Handler, "max_sends", "100", "0 to 10000",
         "How many messages one delivery may send."),
     key(Handler, "max_send_bytes", r#""4MiB""#, "0B to 256MiB",

@@ -24,7 +24,7 @@ pub(super) const VERSION: [u8; 8] = *b"gm-head1";
 /// The most bytes that are kept; the engine of today needs a quarter.
 pub(super) const MAX: usize = 64 * 1024 * 1024;
 /// Fewer new functions than this are not kept.
-const WORTH_KEEPING: usize = 50;
+const WORTH_KEEPING: usize = 128;
 /// Bytes of the hash under which a function is known.
 const KEY: usize = 32;
 
@@ -131,56 +131,62 @@ pub(super) fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
 
-    fn filled(functions: u8) -> HeadStart {
+    fn key(number: u16) -> Key {
+        let mut key = [7; KEY];
+        key[..2].copy_from_slice(&number.to_le_bytes());
+        key
+    }
+
+    fn filled() -> HeadStart {
         let mut head = HeadStart::default();
         head.begin(b"evaluates".to_vec());
-        for number in 0..functions {
-            assert!(head.insert(&[number; KEY], vec![number; 3]));
+        for number in 0..200 {
+            assert!(head.insert(&key(number), number.to_le_bytes().to_vec()));
         }
         head
     }
 
     #[test]
     fn the_next_file_finds_what_the_first_one_compiled() {
-        let first = filled(60);
+        let first = filled();
         let next = HeadStart::decode(&first.encode().unwrap()).unwrap();
         assert_eq!(next.evaluator(), Some(b"evaluates".as_slice()));
-        assert_eq!(next.get(&[7; KEY]).as_deref(), Some([7, 7, 7].as_slice()));
-        assert_eq!(next.get(&[60; KEY]), None);
+        assert_eq!(next.get(&key(7)).as_deref(), Some([7, 0].as_slice()));
+        assert_eq!(next.get(&key(200)), None);
         assert_eq!(next.get(&[7; 5]), None, "a hash of another length");
         assert_eq!(next.encode(), None, "nothing is new");
     }
 
     #[test]
     fn many_new_functions_are_kept_beside_the_old_ones_and_a_few_are_not() {
-        let next = HeadStart::decode(&filled(60).encode().unwrap()).unwrap();
-        for number in 100..149 {
-            next.insert(&[number; KEY], vec![1]);
+        let next = HeadStart::decode(&filled().encode().unwrap()).unwrap();
+        for number in 1001..1128 {
+            next.insert(&key(number), vec![1]);
         }
         assert_eq!(next.encode(), None);
-        next.insert(&[149; KEY], vec![1]);
+        next.insert(&key(1128), vec![1]);
         let third = HeadStart::decode(&next.encode().unwrap()).unwrap();
-        assert!(third.get(&[0; KEY]).is_some() && third.get(&[149; KEY]).is_some());
+        assert!(third.get(&key(0)).is_some() && third.get(&key(1128)).is_some());
     }
 
     #[test]
     fn what_would_be_too_large_is_not_kept() {
-        let head = filled(60);
-        head.insert(&[200; KEY], vec![0; MAX]);
+        let head = filled();
+        head.insert(&key(200), vec![0; MAX]);
         assert_eq!(head.encode(), None);
     }
 
     #[test]
     fn another_engine_begins_anew() {
-        let mut head = HeadStart::decode(&filled(60).encode().unwrap()).unwrap();
+        let mut head = HeadStart::decode(&filled().encode().unwrap()).unwrap();
         head.begin(b"other".to_vec());
-        assert_eq!(head.get(&[7; KEY]), None);
+        assert_eq!(head.get(&key(7)), None);
         assert_eq!(head.evaluator(), Some(b"other".as_slice()));
     }
 
     #[test]
     fn what_was_cut_off_or_is_of_another_version_is_no_head_start() {
-        let whole = filled(60).encode().unwrap();
+        let whole = filled().encode().unwrap();
         for end in [0, 4, VERSION.len(), VERSION.len() + 3, whole.len() - 1] {
             assert!(HeadStart::decode(&whole[..end]).is_none(), "{end}");
         }

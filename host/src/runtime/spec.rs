@@ -123,7 +123,7 @@ pub struct HandlerLimits {
 /// How many deliveries an instance serves before it is thrown away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxCalls {
-    /// One, unless making an instance is so slow that the host decides to reuse instances, and says so.
+    /// One, unless a fresh instance costs so much that the host decides to reuse instances, and says so.
     Auto,
     /// So many; 1 is a fresh instance for every delivery.
     Fixed(u32),

@@ -22,6 +22,10 @@ const TRIALS: usize = 64;
 const TRIAL_TIME: Duration = Duration::from_millis(100);
 /// `MaxCalls::Auto` reuses instances if making one takes longer than this.
 const SLOW_INSTANTIATION: Duration = Duration::from_micros(200);
+/// Nor are fresh instances made of more machine code than this, however quickly: it is the runtime of a
+/// language, and what a fresh instance of one costs is in its first call, which touches all its pages anew.
+/// QuickJS has 5 MB, and a fresh call takes eight times as long as another.
+const LARGE_CODE: u64 = 4 * 1024 * 1024;
 /// How often `MaxCalls::Auto` then uses an instance.
 const CALLS_IF_SLOW: u32 = 64;
 /// The least time a trial has, however short the timeout: a host that is just starting is busy, and what it
@@ -59,14 +63,15 @@ pub(super) fn tried(
         version.form(),
         version.shared.spec.limits.max_calls,
         instantiation,
+        version.facts.sizes.compiled,
     );
     Ok(Arc::new(version))
 }
 
 /// A program runs once. Those who write for other hosts count on fresh instances, so theirs are reused
 /// only if the configuration says so.
-fn reuse(form: Form, max_calls: MaxCalls, instantiation: Duration) -> Reuse {
-    let slow = instantiation > SLOW_INSTANTIATION;
+fn reuse(form: Form, max_calls: MaxCalls, instantiation: Duration, code: u64) -> Reuse {
+    let slow = instantiation > SLOW_INSTANTIATION || code > LARGE_CODE;
     let (calls, chosen_by_host) = match max_calls {
         _ if form == Form::Command => (1, false),
         MaxCalls::Fixed(calls) => (calls.max(1), false),
@@ -166,4 +171,28 @@ fn trial_call() -> Call {
 #[expect(clippy::expect_used, reason = "a constant that is a queue name")]
 fn trial_queue() -> QueueName {
     QueueName::new("trial").expect("a queue name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_or_large_handler_of_ours_is_reused_and_no_other() {
+        let (quick, slow) = (Duration::from_micros(50), Duration::from_micros(201));
+        let (small, large) = (80 << 10, 5 << 20);
+        let calls = |form, instantiation, code| {
+            let reuse = reuse(form, MaxCalls::Auto, instantiation, code);
+            assert_eq!(reuse.chosen_by_host, reuse.calls > 1);
+            reuse.calls
+        };
+        assert_eq!(calls(Form::Queue, quick, small), 1);
+        assert_eq!(calls(Form::Queue, slow, small), CALLS_IF_SLOW);
+        assert_eq!(calls(Form::Queue, quick, large), CALLS_IF_SLOW);
+        for form in [Form::Messaging, Form::Http, Form::Command] {
+            assert_eq!(calls(form, slow, large), 1, "{form:?}");
+        }
+        let fresh = reuse(Form::Queue, MaxCalls::Fixed(1), slow, large);
+        assert_eq!((fresh.calls, fresh.chosen_by_host), (1, false));
+    }
 }
