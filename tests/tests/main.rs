@@ -26,6 +26,7 @@ mod flow;
 mod forms;
 mod inspect;
 mod javascript;
+mod javascript_batches;
 mod kill;
 mod languages;
 mod large;
