@@ -292,6 +292,7 @@ pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Compiled> {
 }
 
 /// Where compiled code is.
+#[derive(Clone, Copy)]
 enum At<'c> {
     Path(&'c Path),
     Bytes(&'c [u8]),

@@ -190,7 +190,7 @@ mod tests {
         for end in [0, 4, VERSION.len(), VERSION.len() + 3, whole.len() - 1] {
             assert!(HeadStart::decode(&whole[..end]).is_none(), "{end}");
         }
-        let mut newer = whole.clone();
+        let mut newer = whole;
         newer[7] += 1;
         assert!(HeadStart::decode(&newer).is_none());
         assert!(HeadStart::decode(b"").is_none());
