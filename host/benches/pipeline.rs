@@ -153,8 +153,17 @@ fn run(module: &[u8], producers: usize, calls: MaxCalls) -> Figures {
         name: queue(name),
         policy: policy(concurrency),
     };
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let serving = threads.handle().clone();
     let options = Options {
         queues: vec![declare("in", IN_FLIGHT), declare("out", u32::MAX)],
+        answer_elsewhere: Some(Box::new(move |answers| {
+            serving.spawn(async move { answers() });
+        })),
         ..Options::default()
     };
     let (store, _) = Store::open(&folder.path().join("store"), options).unwrap();
@@ -163,11 +172,6 @@ fn run(module: &[u8], producers: usize, calls: MaxCalls) -> Figures {
     options.max_instances = IN_FLIGHT;
     let runtime = Runtime::new(options).unwrap();
     let version = runtime.load(&spec(calls), module).unwrap();
-    let threads = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
     let dispatcher = Dispatcher::new(queues.clone(), threads.handle().clone());
     let slot = Arc::new(HandlerSlot::new("bench"));
     slot.serve(version, &queues);

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gristmill_store::{OpenError, Options, Recovery, Store};
+use gristmill_store::{Elsewhere, OpenError, Options, Recovery, Store};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -88,9 +89,18 @@ pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
             // Destructors would act on what is not known to have happened.
             std::process::exit(EXIT_STORE_FAILED);
         })),
+        answer_elsewhere: answer_elsewhere(),
         ..Options::default()
     };
     Store::open(&config.host.data_dir, options)
+}
+
+/// On the threads that serve, if there are any.
+fn answer_elsewhere() -> Option<Elsewhere> {
+    let serving = Handle::try_current().ok()?;
+    Some(Box::new(move |answers| {
+        serving.spawn(async move { answers() });
+    }))
 }
 
 /// Sets up the sandbox of a configuration.

@@ -53,7 +53,7 @@ impl HandlerVersion {
             .zip(&messages)
             .map(|(form, message)| form.view(message))
             .collect();
-        let call = Call {
+        let call = Box::new(Call {
             attempt: attempts.first().copied().unwrap_or(1),
             messages: Messages::Batch(messages.clone()),
             max_attempts: delivery.max_attempts,
@@ -63,8 +63,8 @@ impl HandlerVersion {
             progress: None,
             large: None,
             damaged: false,
-        };
-        let ended = self.conduct(call, Input::Batch(&views), false).await;
+        });
+        let ended = self.conduct(call, &Input::Batch(&views), false).await;
         self.report(ended, messages.len())
     }
 

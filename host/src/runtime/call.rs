@@ -71,7 +71,7 @@ impl HandlerVersion {
     /// Has to be polled within a tokio runtime whose timer is enabled.
     pub async fn run(self: &Arc<Self>, delivery: Delivery) -> AttemptReport {
         let message = Arc::clone(&delivery.message);
-        let call = Call {
+        let call = Box::new(Call {
             messages: Messages::One(delivery.message),
             attempt: delivery.attempt,
             max_attempts: delivery.max_attempts,
@@ -81,18 +81,18 @@ impl HandlerVersion {
             progress: None,
             large: delivery.large,
             damaged: false,
-        };
+        });
         if self.form() != Form::Queue {
-            let ended = self.conduct(call, Input::Delivery, delivery.fresh);
+            let ended = self.conduct(call, &Input::Delivery, delivery.fresh);
             return ended.await.report;
         }
         let wire = WitMessage::new(&message, delivery.attempt);
         let input = Input::One(wire.view(&message));
-        self.conduct(call, input, delivery.fresh).await.report
+        self.conduct(call, &input, delivery.fresh).await.report
     }
 
     /// Makes one call when there is a slot for it.
-    pub(super) async fn conduct(&self, call: Call, input: Input<'_>, fresh: bool) -> Ended {
+    pub(super) async fn conduct(&self, call: Box<Call>, input: &Input<'_>, fresh: bool) -> Ended {
         let Some(_slot) = self.runtime.slot(SLOT_WAIT).await else {
             return Ended {
                 report: AttemptReport::handed_back(HandedBack::NoInstance),
@@ -103,7 +103,7 @@ impl HandlerVersion {
         self.attempt(call, input, fresh).await
     }
 
-    async fn attempt(&self, call: Call, input: Input<'_>, fresh: bool) -> Ended {
+    async fn attempt(&self, call: Box<Call>, input: &Input<'_>, fresh: bool) -> Ended {
         let warm = if fresh || self.reuse.calls <= 1 {
             None
         } else {
@@ -160,7 +160,7 @@ impl HandlerVersion {
         &self,
         store: &mut Store<Sandbox>,
         exports: Option<Exports>,
-        input: Input<'_>,
+        input: &Input<'_>,
     ) -> Result<(Exports, Returned), Abnormal> {
         store.set_epoch_deadline(1);
         let clock = Arc::clone(&store.data().clock);
@@ -209,11 +209,11 @@ impl HandlerVersion {
 async fn call(
     store: &mut Store<Sandbox>,
     exports: &Exports,
-    input: Input<'_>,
+    input: &Input<'_>,
 ) -> wasmtime::Result<Returned> {
     Ok(match (exports, input) {
         (Exports::Queue { one, .. }, Input::One(message)) => {
-            Returned::One(one.call_handle(store, message).await?)
+            Returned::One(one.call_handle(store, message.clone()).await?)
         }
         (
             Exports::Queue {
@@ -261,7 +261,7 @@ fn usage(sandbox: &Sandbox) -> Usage {
 
 fn returned_report(
     returned: Result<(), types::Failure>,
-    call: Option<Call>,
+    call: Option<Box<Call>>,
     sandbox: &Sandbox,
 ) -> AttemptReport {
     match returned {
@@ -280,7 +280,11 @@ fn returned_report(
     }
 }
 
-fn verdicts_report(verdicts: Vec<types::Outcome>, call: Option<Call>, sandbox: &Sandbox) -> Ended {
+fn verdicts_report(
+    verdicts: Vec<types::Outcome>,
+    call: Option<Box<Call>>,
+    sandbox: &Sandbox,
+) -> Ended {
     let verdicts: Vec<Outcome> = verdicts
         .into_iter()
         .map(|verdict| match verdict {
@@ -314,7 +318,7 @@ fn miscounted_report(found: usize, expected: usize, sandbox: &Sandbox) -> Attemp
     }
 }
 
-fn effects_of(call: Option<Call>) -> Effects {
+fn effects_of(call: Option<Box<Call>>) -> Effects {
     call.map(|call| call.transaction.finish())
         .unwrap_or_default()
 }

@@ -112,7 +112,8 @@ pub(super) struct Sandbox {
     pub(super) clock: Arc<Clock>,
     pub(super) output: Output,
     pub(super) limiter: Limiter,
-    call: Option<Call>,
+    /// In a box, because it is large and goes through many hands.
+    call: Option<Box<Call>>,
     wasi: Option<WasiCtx>,
     /// Of a core module. In a box, because other guests carry the room for it around.
     started: Option<Box<Started>>,
@@ -152,7 +153,7 @@ impl Sandbox {
     }
 
     /// Puts a delivery in and starts its time.
-    pub(super) fn begin(&mut self, call: Call) {
+    pub(super) fn begin(&mut self, call: Box<Call>) {
         self.output.clear();
         self.limiter.refused = None;
         self.denied = None;
@@ -161,7 +162,7 @@ impl Sandbox {
     }
 
     /// Takes the delivery out.
-    pub(super) fn end(&mut self) -> Option<Call> {
+    pub(super) fn end(&mut self) -> Option<Box<Call>> {
         self.output.flush();
         self.call.take()
     }
@@ -172,13 +173,13 @@ impl Sandbox {
     /// A trap when there is none: the guest has no business to call the host then.
     pub(super) fn call(&mut self) -> wasmtime::Result<&mut Call> {
         self.call
-            .as_mut()
+            .as_deref_mut()
             .ok_or_else(|| wasmtime::Error::msg("called the host outside of a delivery"))
     }
 
     /// What a core module was started with.
     pub(super) fn started(&mut self) -> &mut Started {
-        let (spec, call) = (&self.shared.spec, self.call.as_ref());
+        let (spec, call) = (&self.shared.spec, self.call.as_deref());
         self.started
             .get_or_insert_with(|| Box::new(Started::new(spec, call)))
     }
@@ -210,7 +211,7 @@ impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         // Made when it is first asked for: a handler that never does anything with WASI saves it.
         let ctx = self.wasi.get_or_insert_with(|| {
-            Self::wasi(&self.shared, &self.output, self.call.as_ref()).build()
+            Self::wasi(&self.shared, &self.output, self.call.as_deref()).build()
         });
         WasiCtxView {
             ctx,

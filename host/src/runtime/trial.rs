@@ -103,7 +103,7 @@ async fn trial(version: &HandlerVersion) -> Result<(Duration, u64), (&'static st
 
 async fn instantiate_once(version: &HandlerVersion) -> Result<u64, (&'static str, String)> {
     let mut store = version.store();
-    store.data_mut().begin(trial_call());
+    store.data_mut().begin(Box::new(trial_call()));
     store.set_epoch_deadline(1);
     let clock = Arc::clone(&store.data().clock);
     let mut limits = version.shared.spec.limits.clone();

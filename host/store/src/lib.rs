@@ -79,4 +79,4 @@ pub use replies::{Asked, DIED_ATTRIBUTE, DIED_IN_ATTRIBUTE, Requested};
 pub use reserve::{DiskReserve, ReserveReached, Space, SpaceSource};
 pub use store::{Create, Options, Recovery, Store};
 pub use topics::{Sent, SubscriptionView, TopicCopy, TopicDeclaration, TopicView};
-pub use writer::OnFatal;
+pub use writer::{Elsewhere, OnFatal};

@@ -181,6 +181,7 @@ fn open_sound(
         made: Default::default(),
         receivers: Default::default(),
         on_fatal: options.on_fatal.take(),
+        answer_elsewhere: options.answer_elsewhere.take(),
         next_housekeeping: Timestamp::ZERO,
         todo: Vec::new(),
         answers: Vec::new(),

@@ -26,7 +26,7 @@ use crate::pull::Pulls;
 use crate::reserve::{DiskReserve, SpaceSource};
 use crate::state::HandlerState;
 use crate::topics::TopicDeclaration;
-use crate::writer::OnFatal;
+use crate::writer::{Elsewhere, OnFatal};
 
 /// How a store is opened.
 pub struct Options {
@@ -55,6 +55,9 @@ pub struct Options {
     /// Called once if the store fails: the process has to exit, since what was under way is
     /// neither done nor undone for certain.
     pub on_fatal: Option<OnFatal>,
+    /// Where several answers are given together, instead of on the writer's thread: where the tasks run that
+    /// wait for them. They are durable by then; if it never runs them, nobody is told anything definite.
+    pub answer_elsewhere: Option<Elsewhere>,
     /// Makes the database of the open file in another way than usual: for tests that let the disk
     /// fail.
     pub create: Option<Create>,
@@ -80,6 +83,7 @@ impl Default for Options {
             space: None,
             backup_growth: 4 * 1024 * 1024 * 1024,
             on_fatal: None,
+            answer_elsewhere: None,
             create: None,
             watch: None,
         }

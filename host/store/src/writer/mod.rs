@@ -64,6 +64,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// Called once, when the store failed and the process has to exit.
 pub type OnFatal = Box<dyn FnOnce(&Fatal) + Send>;
 
+/// Runs something soon, on another thread than the one that calls it.
+pub type Elsewhere = Box<dyn Fn(Box<dyn FnOnce() + Send>) + Send>;
+
 pub(crate) struct Writer {
     pub database: Arc<Opened>,
     pub inbox: Arc<Inbox>,
@@ -88,6 +91,7 @@ pub(crate) struct Writer {
     pub made: Made,
     pub receivers: Receivers,
     pub on_fatal: Option<OnFatal>,
+    pub answer_elsewhere: Option<Elsewhere>,
     pub last_now: Timestamp,
     /// The time in the last commit.
     pub time_written: Timestamp,
@@ -168,9 +172,7 @@ impl Writer {
             ops.extend(self.inbox.take(patience));
             let closing = self.run_group(ops)?;
             self.hand_out()?;
-            for answer in self.answers.drain(..) {
-                answer();
-            }
+            self.give_answers();
             self.large.unlink();
             if !closing.is_empty() {
                 return Ok(closing);
@@ -382,6 +384,21 @@ impl Writer {
         self.answers.push(Box::new(move || {
             let _ = reply.send(value);
         }));
+    }
+
+    /// Gives the answers of a group that is durable. Each wakes a task on threads of others, which takes
+    /// longer from here than from there; so several are passed on together. One by itself is given
+    /// here, as the way over another task would only add to it.
+    fn give_answers(&mut self) {
+        if self.answers.len() < 2 {
+            return self.answers.drain(..).for_each(|answer| answer());
+        }
+        let answers = std::mem::take(&mut self.answers);
+        let give = move || answers.into_iter().for_each(|answer| answer());
+        match &self.answer_elsewhere {
+            Some(elsewhere) => elsewhere(Box::new(give)),
+            None => give(),
+        }
     }
 
     fn housekeeping(&mut self, group: &mut Group<'_>, now: Timestamp) -> Result<(), Fatal> {
