@@ -102,7 +102,7 @@ struct Known {
 struct Table(HashMap<String, Proven>);
 
 struct Proven {
-    identity: Identity,
+    identity: Arc<Identity>,
     proof: Proof,
     expires_at_ms: Option<u64>,
 }
@@ -195,7 +195,7 @@ impl Access {
     ///
     /// # Errors
     /// When it is none that is good.
-    pub fn bearer(&self, token: &str, now: SystemTime) -> Result<Identity, Refused> {
+    pub fn bearer(&self, token: &str, now: SystemTime) -> Result<Arc<Identity>, Refused> {
         let table = self.table().map_err(Refused::Unavailable)?;
         // As much is computed for a token that is not known as for one that is.
         let shown = secret::hash(token);
@@ -210,7 +210,7 @@ impl Access {
             Some(found) if equal && found.is_over(now) => {
                 Err(Refused::Expired { id: id.to_owned() })
             }
-            Some(found) if equal => Ok(found.identity.clone()),
+            Some(found) if equal => Ok(Arc::clone(&found.identity)),
             _ => Err(Refused::Unknown),
         }
     }
@@ -220,11 +220,11 @@ impl Access {
         &self,
         id: &str,
         now: SystemTime,
-    ) -> Result<Option<(Identity, String)>, Arc<AccessError>> {
+    ) -> Result<Option<(Arc<Identity>, String)>, Arc<AccessError>> {
         let table = self.table()?;
         let found = table.0.get(id).filter(|found| !found.is_over(now));
         Ok(found.and_then(|found| match &found.proof {
-            Proof::Key(secret) => Some((found.identity.clone(), secret.clone())),
+            Proof::Key(secret) => Some((Arc::clone(&found.identity), secret.clone())),
             Proof::Token(_) => None,
         }))
     }
@@ -278,11 +278,11 @@ impl Proven {
             _ => return Err("it has either sha256 or secret".to_owned()),
         };
         Ok(Proven {
-            identity: Identity {
+            identity: Arc::new(Identity {
                 who: format!("{kind} {} ({})", entry.name, entry.id),
                 scopes: entry.can.join(",").parse()?,
                 queues: Queues::try_from(entry.queues)?,
-            },
+            }),
             proof,
             expires_at_ms: entry.expires_at_ms,
         })

@@ -32,7 +32,7 @@ pub const MAX_EXPIRES: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     /// Who.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// The access key id.
     pub key: String,
     /// The region it was signed for.

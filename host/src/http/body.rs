@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::request::Parts;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
@@ -18,6 +19,11 @@ use crate::net::Share;
 /// Reads the body of a request, at most `limit` bytes.
 pub async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
     let (head, body) = request.into_parts();
+    read_from(&head, body, limit).await
+}
+
+/// The same of a request that was taken apart.
+pub async fn read_from(head: &Parts, body: Body, limit: usize) -> Result<Bytes, Problem> {
     if refused_unread(&head.headers, limit as u64).is_some() {
         return Err(too_large(limit));
     }
@@ -87,7 +93,12 @@ pub(super) fn refused_unread(headers: &HeaderMap, limit: u64) -> Option<u64> {
     (length > limit && (headers.contains_key(EXPECT) || length > drained)).then_some(length)
 }
 
-/// Chunks in memory. Most bodies are one, which is then not copied.
+/// One chunk is copied if it is smaller than this. It is a part of the buffer that its connection reads
+/// into, so whoever keeps it keeps all of that, and the next request needs new memory; and a message is
+/// kept until it is handled.
+const COPIED: usize = 16 * 1024;
+
+/// Chunks in memory. Most bodies are one, which is not copied if it is large.
 #[derive(Default)]
 pub(super) struct Held {
     first: Option<Bytes>,
@@ -106,7 +117,11 @@ impl Held {
     }
 
     pub fn bytes(self) -> Bytes {
-        self.first.unwrap_or_else(|| self.rest.freeze())
+        match self.first {
+            Some(only) if only.len() < COPIED => Bytes::copy_from_slice(&only),
+            Some(only) => only,
+            None => self.rest.freeze(),
+        }
     }
 }
 
@@ -177,4 +192,23 @@ fn too_large(limit: usize) -> Problem {
         Code::TooLarge,
         format!("the body has more than {limit} bytes, which is the most allowed here: send less"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_body_does_not_keep_the_buffer_of_its_connection() {
+        let held = |size: usize| {
+            let buffer = Bytes::from(vec![7; 2 * COPIED]);
+            let mut held = Held::default();
+            held.add(buffer.slice(..size));
+            let bytes = held.bytes();
+            assert_eq!(bytes, buffer[..size]);
+            bytes.as_ptr() == buffer.as_ptr()
+        };
+        assert!(!held(1) && !held(COPIED - 1));
+        assert!(held(COPIED), "a large one is not copied");
+    }
 }

@@ -30,6 +30,8 @@ enum Entry {
 /// The gate of one listener.
 pub struct Gate {
     entry: Entry,
+    /// Who asks where everybody may.
+    anybody: Arc<Identity>,
     /// Where tokens are wanted.
     access: Option<Access>,
     rates: Mutex<Rates>,
@@ -45,6 +47,7 @@ impl Gate {
     pub fn of_socket(budget: Budget) -> Self {
         Gate {
             entry: Entry::Owner,
+            anybody: anybody(),
             access: None,
             rates: Mutex::new(Rates::new(None, None)),
             budget,
@@ -59,6 +62,7 @@ impl Gate {
                 ApiAuth::None => Entry::Everybody,
                 ApiAuth::Token => Entry::Token,
             },
+            anybody: anybody(),
             access: Some(access),
             rates: Mutex::new(Rates::new(config.rate, config.rate_per_client)),
             budget,
@@ -75,10 +79,14 @@ impl Gate {
     }
 
     /// Who asks.
-    pub(super) fn identify(&self, headers: &HeaderMap, peer: Peer) -> Result<Identity, Problem> {
+    pub(super) fn identify(
+        &self,
+        headers: &HeaderMap,
+        peer: Peer,
+    ) -> Result<Arc<Identity>, Problem> {
         match (self.entry, &self.access) {
-            (Entry::Owner, _) => Ok(Identity::everything(peer.to_string())),
-            (Entry::Everybody, _) => Ok(Identity::everything("anybody")),
+            (Entry::Owner, _) => Ok(Arc::new(Identity::everything(peer.to_string()))),
+            (Entry::Everybody, _) => Ok(self.anybody()),
             (Entry::Token, None) => Err(Problem::new(Code::Busy, "the host has no tokens")),
             (Entry::Token, Some(access)) => {
                 let token = bearer(headers)?;
@@ -96,6 +104,11 @@ impl Gate {
         }
     }
 
+    /// Whoever it is.
+    pub(super) fn anybody(&self) -> Arc<Identity> {
+        Arc::clone(&self.anybody)
+    }
+
     /// Takes one request of all that may come.
     pub(super) fn count(&self) -> Result<(), TooOften> {
         self.lock().count()
@@ -103,11 +116,15 @@ impl Gate {
 
     /// Takes one request of those that may come from this client.
     pub(super) fn count_of(&self, identity: &Identity, peer: Peer) -> Result<(), TooOften> {
+        let mut rates = self.lock();
+        if rates.per_client.is_none() {
+            return Ok(());
+        }
         let client = match (self.entry, peer.ip()) {
             (Entry::Everybody, Some(ip)) => Client::Address(network(ip)),
             _ => Client::Token(identity.who.clone()),
         };
-        self.lock().count_of(client)
+        rates.count_of(client)
     }
 
     /// The same of one who did not say who they are, or lied.
@@ -121,6 +138,10 @@ impl Gate {
     fn lock(&self) -> std::sync::MutexGuard<'_, Rates> {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn anybody() -> Arc<Identity> {
+    Arc::new(Identity::everything("anybody"))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
@@ -185,6 +206,9 @@ impl Rates {
     }
 
     fn count(&mut self) -> Result<(), TooOften> {
+        if self.all.is_none() {
+            return Ok(());
+        }
         let now = self.now();
         self.all.as_mut().map_or(Ok(()), |bucket| take(bucket, now))
     }

@@ -75,7 +75,7 @@ pub(super) async fn guard(
     let share = guard.gate.budget.share();
     request.extensions_mut().insert(share.clone());
     let identity = match guard.admit(&request, peer, queue.as_deref()) {
-        Ok(identity) => Arc::new(identity),
+        Ok(identity) => identity,
         Err(refusal) => {
             guard.note_refusal(&refusal, peer, queue.as_deref());
             return *refusal;
@@ -100,14 +100,14 @@ impl Guard {
         request: &Request,
         peer: Peer,
         queue: Option<&str>,
-    ) -> Result<Identity, Box<Response>> {
+    ) -> Result<Arc<Identity>, Box<Response>> {
         let gate = &self.gate;
         let refuse = |problem: Problem| Box::new(problem.into_response());
         gate.count().map_err(too_often)?;
         gate.check_site(request.headers()).map_err(refuse)?;
         if self.needs == Needs::Nothing {
             gate.count_stranger(peer).map_err(too_often)?;
-            return Ok(Identity::everything("anybody"));
+            return Ok(gate.anybody());
         }
         let identity = match gate.identify(request.headers(), peer) {
             Ok(identity) => identity,

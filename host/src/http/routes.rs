@@ -36,7 +36,7 @@ pub fn router(api: Api, gate: Gate) -> Router {
     table::router(routes(), &Arc::new(gate))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(api)
+        .with_state(Arc::new(api))
 }
 
 /// All routes, as they stand in the document.

@@ -1,6 +1,7 @@
 //! The listener of the SQS endpoint: what arrives becomes a request as that room wants it, within limits.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Router;
@@ -32,6 +33,8 @@ const AUTHORIZATION: HeaderName = HeaderName::from_static("authorization");
 #[derive(Clone)]
 pub struct SqsGate {
     auth: SqsAuth,
+    /// Who asks where everybody may.
+    anybody: Arc<Identity>,
     access: Access,
     budget: Budget,
 }
@@ -42,15 +45,16 @@ impl SqsGate {
     pub fn new(auth: SqsAuth, access: Access, budget: Budget) -> Self {
         SqsGate {
             auth,
+            anybody: Arc::new(Identity::everything("anybody")),
             access,
             budget,
         }
     }
 
     /// Who signed a request, all of which is here.
-    fn identify(&self, head: &Parts, body: &[u8]) -> Result<Identity, SqsError> {
+    fn identify(&self, head: &Parts, body: &[u8]) -> Result<Arc<Identity>, SqsError> {
         match self.auth {
-            SqsAuth::None => Ok(Identity::everything("anybody")),
+            SqsAuth::None => Ok(Arc::clone(&self.anybody)),
             SqsAuth::Sigv4 => {
                 let signed = self.access.sigv4(head, body, SystemTime::now());
                 Ok(signed.map_err(|error| unsigned(&error))?.identity)
@@ -79,10 +83,13 @@ fn unsigned(error: &SigError) -> SqsError {
 
 /// Every address, since a queue may be named by any.
 pub fn sqs_router(sqs: Sqs, gate: SqsGate) -> Router {
-    Router::new().fallback(answer).with_state((sqs, gate))
+    Router::new()
+        .fallback(answer)
+        .with_state(Arc::new((sqs, gate)))
 }
 
-async fn answer(State((sqs, gate)): State<(Sqs, SqsGate)>, mut request: Request) -> Response {
+async fn answer(State(shared): State<Arc<(Sqs, SqsGate)>>, mut request: Request) -> Response {
+    let (sqs, gate) = &*shared;
     let mut incoming = head(&request);
     if net::is_of_a_page(request.headers()) {
         let message = "Requests that pages make in a browser are not taken.";
@@ -93,8 +100,7 @@ async fn answer(State((sqs, gate)): State<(Sqs, SqsGate)>, mut request: Request)
     let share = gate.budget.share();
     request.extensions_mut().insert(share.clone());
     let (head, body) = request.into_parts();
-    let request = Request::from_parts(head.clone(), body);
-    let answered = match body::read(request, MAX_SQS_REQUEST).await {
+    let answered = match body::read_from(&head, body, MAX_SQS_REQUEST).await {
         Ok(read) => match gate.identify(&head, &read) {
             Ok(caller) => {
                 incoming.body = read;

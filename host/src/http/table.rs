@@ -3,6 +3,8 @@
 //! The router and the OpenAPI document are both made from it. There is no way to add a route that
 //! says not what it needs.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -86,6 +88,9 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
+/// What all routes have; one for all requests, since an [`Api`] has many parts to share.
+pub(super) type SharedApi = Arc<Api>;
+
 /// What a request carries.
 #[derive(Clone, Copy)]
 pub(super) enum Takes {
@@ -124,14 +129,14 @@ pub(super) struct Route {
     pub query: Option<MakeSchema>,
     pub takes: Takes,
     pub gives: Vec<(u16, Gives)>,
-    serve: MethodRouter<Api>,
+    serve: MethodRouter<SharedApi>,
 }
 
 macro_rules! method {
     ($($name:ident $filter:ident),*) => {
         $(pub(super) fn $name<H, T>(path: &'static str, name: &'static str, needs: Needs, serve: H) -> Route
         where
-            H: Handler<T, Api>,
+            H: Handler<T, SharedApi>,
             T: 'static,
         {
             Route {
@@ -186,7 +191,7 @@ impl Route {
 }
 
 /// Makes the router: each route behind its guard.
-pub(super) fn router(routes: Vec<Route>, gate: &SharedGate) -> Router<Api> {
+pub(super) fn router(routes: Vec<Route>, gate: &SharedGate) -> Router<SharedApi> {
     routes.into_iter().fold(Router::new(), |router, route| {
         let state = Guard {
             gate: gate.clone(),

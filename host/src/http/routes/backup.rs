@@ -4,11 +4,11 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 
-use crate::api::{Api, BackupOrder, BackupView, Problem};
+use crate::api::{BackupOrder, BackupView, Problem};
 use crate::auth::Action::Manage;
 use crate::http::body;
 use crate::http::limits::MAX_REQUEST;
-use crate::http::table::{Needs, Route, post};
+use crate::http::table::{Needs, Route, SharedApi, post};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -20,7 +20,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn backup(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     request: Request,
 ) -> Result<(StatusCode, Json<BackupView>), Problem> {
     let order: BackupOrder = body::read_json(request, MAX_REQUEST).await?;

@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::{TextPath, text};
-use crate::api::{Api, CronView, Items, Problem, Sent};
+use crate::api::{CronView, Items, Problem, Sent};
 use crate::auth::Action::{Manage, Read};
 use crate::http::answer::{Answer, created};
 use crate::http::guard::Caller;
-use crate::http::table::{Needs, Route, get, post};
+use crate::http::table::{Needs, Route, SharedApi, get, post};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -22,14 +22,14 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn cron(State(api): State<Api>, caller: Caller) -> Answer<Items<CronView>> {
+async fn cron(State(api): State<SharedApi>, caller: Caller) -> Answer<Items<CronView>> {
     let mut items = api.cron()?;
     items.retain(|entry| caller.may(Read, &entry.queue));
     Ok(Json(Items { items }))
 }
 
 async fn run(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: TextPath,
 ) -> Result<(StatusCode, Json<Sent>), Problem> {

@@ -17,7 +17,7 @@ use crate::auth::Action::{Manage, Read};
 use crate::http::answer::Answer;
 use crate::http::body;
 use crate::http::limits::MAX_REQUEST;
-use crate::http::table::{Needs, Route, get, post};
+use crate::http::table::{Needs, Route, SharedApi, get, post};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -93,7 +93,11 @@ struct DeadQuery {
     limit: Option<usize>,
 }
 
-async fn dead(State(api): State<Api>, path: TextPath, query: Asked<DeadQuery>) -> Answer<DeadPage> {
+async fn dead(
+    State(api): State<SharedApi>,
+    path: TextPath,
+    query: Asked<DeadQuery>,
+) -> Answer<DeadPage> {
     let queue = queue_name(path)?;
     let query = asked(query)?;
     let ids = query.id.unwrap_or_default();
@@ -113,7 +117,11 @@ async fn dead(State(api): State<Api>, path: TextPath, query: Asked<DeadQuery>) -
 }
 
 /// The same, with everything that can be asked for.
-async fn search(State(api): State<Api>, path: TextPath, request: Request) -> Answer<DeadPage> {
+async fn search(
+    State(api): State<SharedApi>,
+    path: TextPath,
+    request: Request,
+) -> Answer<DeadPage> {
     let queue = queue_name(path)?;
     let search: DeadSearch = body::read_json(request, MAX_REQUEST).await?;
     page(&api, queue, search.filter, search.cursor, search.limit).await
@@ -132,14 +140,14 @@ async fn page(
     ))
 }
 
-async fn groups(State(api): State<Api>, path: TextPath) -> Answer<Items<DeadGroupView>> {
+async fn groups(State(api): State<SharedApi>, path: TextPath) -> Answer<Items<DeadGroupView>> {
     let queue = queue_name(path)?;
     let items = api.dead_groups(queue, DeadFilter::default(), false).await?;
     Ok(Json(Items { items }))
 }
 
 async fn search_groups(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     path: TextPath,
     request: Request,
 ) -> Answer<Items<DeadGroupView>> {
@@ -158,12 +166,12 @@ pub(super) fn queue_and_id(path: LetterPath) -> Result<(QueueName, MessageId), P
     Ok((queue_name(Ok(Path(queue)))?, message_id(Ok(Path(id)))?))
 }
 
-async fn letter(State(api): State<Api>, path: LetterPath) -> Answer<DeadLetterView> {
+async fn letter(State(api): State<SharedApi>, path: LetterPath) -> Answer<DeadLetterView> {
     let (queue, id) = queue_and_id(path)?;
     Ok(Json(api.dead_letter(queue, id).await?))
 }
 
-async fn purge(State(api): State<Api>, path: TextPath, request: Request) -> Answer<Count> {
+async fn purge(State(api): State<SharedApi>, path: TextPath, request: Request) -> Answer<Count> {
     let queue = queue_name(path)?;
     let order: DeadOrder = body::read_json(request, MAX_REQUEST).await?;
     let count = api

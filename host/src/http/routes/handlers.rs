@@ -8,7 +8,7 @@ use crate::api::{Api, Code, HandlerView, Items, Problem, VersionView};
 use crate::auth::Action::Read;
 use crate::http::answer::Answer;
 use crate::http::guard::Caller;
-use crate::http::table::{Needs, Route, get};
+use crate::http::table::{Needs, Route, SharedApi, get};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -31,13 +31,13 @@ fn shown(api: &Api, caller: &Caller) -> Vec<HandlerView> {
     handlers
 }
 
-async fn handlers(State(api): State<Api>, caller: Caller) -> Json<Items<HandlerView>> {
+async fn handlers(State(api): State<SharedApi>, caller: Caller) -> Json<Items<HandlerView>> {
     let items = shown(&api, &caller);
     Json(Items { items })
 }
 
 async fn versions(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: TextPath,
 ) -> Answer<Items<VersionView>> {

@@ -6,12 +6,12 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{TextPath, queue_name};
-use crate::api::{Api, MadeView, Problem};
+use crate::api::{MadeView, Problem};
 use crate::auth::Action::{Manage, Send};
 use crate::http::body;
 use crate::http::guard::Caller;
 use crate::http::limits::MAX_REQUEST;
-use crate::http::table::{Gives, Needs, Route, delete, put};
+use crate::http::table::{Gives, Needs, Route, SharedApi, delete, put};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -37,7 +37,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn make(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     path: TextPath,
     caller: Caller,
     request: Request,
@@ -57,7 +57,7 @@ async fn make(
     Ok((status, Json(made)))
 }
 
-async fn remove(State(api): State<Api>, path: TextPath) -> Result<StatusCode, Problem> {
+async fn remove(State(api): State<SharedApi>, path: TextPath) -> Result<StatusCode, Problem> {
     api.delete_queue(&queue_name(path)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

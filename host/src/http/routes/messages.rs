@@ -13,7 +13,7 @@ use crate::auth::Action::{self, Manage, Read, Receive};
 use crate::http::answer::Answer;
 use crate::http::guard::Caller;
 use crate::http::limits::MAX_REQUEST;
-use crate::http::table::{Gives, Needs, Route, delete, get, post};
+use crate::http::table::{Gives, Needs, Route, SharedApi, delete, get, post};
 use crate::http::{body, large};
 
 pub fn routes() -> Vec<Route> {
@@ -66,14 +66,14 @@ async fn find_for(
     Err(AdminError::UnknownMessage(id).into())
 }
 
-async fn find(State(api): State<Api>, caller: Caller, path: TextPath) -> Answer<MessageView> {
+async fn find(State(api): State<SharedApi>, caller: Caller, path: TextPath) -> Answer<MessageView> {
     Ok(Json(
         find_for(&api, &caller, &[Read], message_id(path)?).await?,
     ))
 }
 
 async fn body_of(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: TextPath,
 ) -> Result<Response, Problem> {
@@ -83,7 +83,7 @@ async fn body_of(
 }
 
 async fn cancel(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: TextPath,
 ) -> Result<StatusCode, Problem> {
@@ -94,7 +94,7 @@ async fn cancel(
 }
 
 async fn move_to(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: TextPath,
     request: Request,

@@ -4,12 +4,12 @@ use axum::Json;
 use axum::extract::{Request, State};
 
 use super::{TextPath, queue_name};
-use crate::api::{Api, Items, LeaseView, ReceiveOrder, SettleOrder, SettledView};
+use crate::api::{Items, LeaseView, ReceiveOrder, SettleOrder, SettledView};
 use crate::auth::Action::Receive;
 use crate::http::answer::Answer;
 use crate::http::body;
 use crate::http::limits::MAX_REQUEST;
-use crate::http::table::{Needs, Route, post};
+use crate::http::table::{Needs, Route, SharedApi, post};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -36,7 +36,7 @@ pub fn routes() -> Vec<Route> {
 
 /// If the caller goes away while it waits, so does its wait.
 async fn receive(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     path: TextPath,
     request: Request,
 ) -> Answer<Items<LeaseView>> {
@@ -47,7 +47,7 @@ async fn receive(
 }
 
 async fn settle(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     path: TextPath,
     request: Request,
 ) -> Answer<Items<SettledView>> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Asked, DEFAULT_PAGE, PageQuery, TextPath, asked, queue_name};
 use crate::api::{
-    Api, Count, HaltedPage, Items, MAX_PAGE, OneQueue, Problem, PurgeOrder, QueuePage, ResumeOrder,
+    Count, HaltedPage, Items, MAX_PAGE, OneQueue, Problem, PurgeOrder, QueuePage, ResumeOrder,
     WaitingView,
 };
 use crate::auth::Action::{Manage, Read};
@@ -17,7 +17,7 @@ use crate::http::answer::Answer;
 use crate::http::body;
 use crate::http::guard::Caller;
 use crate::http::limits::MAX_REQUEST;
-use crate::http::table::{Gives, Needs, Route, get, post};
+use crate::http::table::{Gives, Needs, Route, SharedApi, get, post};
 
 /// How many messages a look into a queue returns unless it says otherwise.
 const DEFAULT_PEEK: usize = 10;
@@ -87,7 +87,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn queues(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     query: Asked<PageQuery>,
 ) -> Answer<QueuePage> {
@@ -99,7 +99,7 @@ async fn queues(
     Ok(Json(page.await?))
 }
 
-async fn queue(State(api): State<Api>, path: TextPath) -> Answer<OneQueue> {
+async fn queue(State(api): State<SharedApi>, path: TextPath) -> Answer<OneQueue> {
     Ok(Json(api.queue(&queue_name(path)?).await?))
 }
 
@@ -111,7 +111,7 @@ struct PeekQuery {
 }
 
 async fn peek(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     path: TextPath,
     query: Asked<PeekQuery>,
 ) -> Answer<Items<WaitingView>> {
@@ -121,7 +121,7 @@ async fn peek(
     Ok(Json(Items { items }))
 }
 
-async fn purge(State(api): State<Api>, path: TextPath, request: Request) -> Answer<Count> {
+async fn purge(State(api): State<SharedApi>, path: TextPath, request: Request) -> Answer<Count> {
     let queue = queue_name(path)?;
     let order: PurgeOrder = body::read_json(request, MAX_REQUEST).await?;
     let count = api.purge(queue, PurgeStates::try_from(&order)?).await?;
@@ -129,7 +129,7 @@ async fn purge(State(api): State<Api>, path: TextPath, request: Request) -> Answ
 }
 
 async fn halted_groups(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     path: TextPath,
     query: Asked<PageQuery>,
 ) -> Answer<HaltedPage> {
@@ -140,19 +140,23 @@ async fn halted_groups(
     Ok(Json(page.await?))
 }
 
-async fn resume_groups(State(api): State<Api>, path: TextPath, request: Request) -> Answer<Count> {
+async fn resume_groups(
+    State(api): State<SharedApi>,
+    path: TextPath,
+    request: Request,
+) -> Answer<Count> {
     let queue = queue_name(path)?;
     let order: ResumeOrder = body::read_json(request, MAX_REQUEST).await?;
     let count = api.resume_groups(queue, order).await?;
     Ok(Json(Count { count }))
 }
 
-async fn pause(State(api): State<Api>, path: TextPath) -> Result<StatusCode, Problem> {
+async fn pause(State(api): State<SharedApi>, path: TextPath) -> Result<StatusCode, Problem> {
     api.pause(queue_name(path)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn resume(State(api): State<Api>, path: TextPath) -> Result<StatusCode, Problem> {
+async fn resume(State(api): State<SharedApi>, path: TextPath) -> Result<StatusCode, Problem> {
     api.resume(queue_name(path)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,13 +7,13 @@ use gristmill_store::{Destination, RedriveOrder};
 
 use super::dead::{LetterPath, queue_and_id};
 use super::{TextPath, queue_name};
-use crate::api::{Api, Count, Edited, Items, Problem, RedriveIn, RedriveOut, RedriveView};
+use crate::api::{Count, Edited, Items, Problem, RedriveIn, RedriveOut, RedriveView};
 use crate::auth::Action::{Manage, Read, Send};
 use crate::http::answer::Answer;
 use crate::http::body;
 use crate::http::guard::Caller;
 use crate::http::limits::{MAX_MESSAGE, MAX_REQUEST};
-use crate::http::table::{Needs, Route, Takes, get, post};
+use crate::http::table::{Needs, Route, SharedApi, Takes, get, post};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -67,7 +67,7 @@ fn check_destination(caller: &Caller, order: &RedriveOrder) -> Result<(), Proble
 }
 
 async fn redrive(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: TextPath,
     request: Request,
@@ -82,7 +82,7 @@ async fn redrive(
 
 /// The body of the request is the new body of the message.
 async fn redrive_edited(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     path: LetterPath,
     request: Request,
 ) -> Answer<Edited> {
@@ -91,14 +91,14 @@ async fn redrive_edited(
     Ok(Json(api.redrive_edited(queue, id, new).await?))
 }
 
-async fn redrives(State(api): State<Api>, caller: Caller) -> Answer<Items<RedriveView>> {
+async fn redrives(State(api): State<SharedApi>, caller: Caller) -> Answer<Items<RedriveView>> {
     let mut items = api.redrives().await?;
     items.retain(|one| caller.may(Read, &one.queue));
     Ok(Json(Items { items }))
 }
 
 async fn cancel(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: Result<Path<u64>, PathRejection>,
 ) -> Answer<Count> {

@@ -14,12 +14,12 @@ use serde::Deserialize;
 use super::send::check_reply_to;
 use super::{Asked, TextPath, asked, queue_name, text};
 use crate::api::message::duration;
-use crate::api::{Api, MessageIn, Pending, Problem, REPLY_WAIT, Replied, ReplyView};
+use crate::api::{MessageIn, Pending, Problem, REPLY_WAIT, Replied, ReplyView};
 use crate::auth::Action::Send;
 use crate::http::answer::Answer;
 use crate::http::guard::Caller;
 use crate::http::limits::{MAX_BATCH_BYTES, MAX_MESSAGE};
-use crate::http::table::{Needs, Route, Takes, get, post};
+use crate::http::table::{Needs, Route, SharedApi, Takes, get, post};
 use crate::http::{body, headers};
 
 pub fn routes() -> Vec<Route> {
@@ -70,7 +70,7 @@ fn answer(replied: Replied) -> Response {
 }
 
 async fn request(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: TextPath,
     query: Asked<WaitQuery>,
@@ -86,7 +86,7 @@ async fn request(
 }
 
 async fn request_in_json(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     query: Asked<WaitQuery>,
     request: Request,
@@ -101,7 +101,7 @@ async fn request_in_json(
 }
 
 async fn reply(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     path: TextPath,
     query: Asked<WaitQuery>,
 ) -> Answer<ReplyView> {

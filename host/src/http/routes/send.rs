@@ -16,7 +16,7 @@ use crate::http::events::{self, Mode};
 use crate::http::guard::Caller;
 use crate::http::large::{self, Taken};
 use crate::http::limits::MAX_BATCH_BYTES;
-use crate::http::table::{Needs, Route, Takes, post};
+use crate::http::table::{Needs, Route, SharedApi, Takes, post};
 use crate::http::{body, headers};
 
 pub fn routes() -> Vec<Route> {
@@ -52,7 +52,7 @@ pub(super) fn check_reply_to(caller: &Caller, message: &NewMessage) -> Result<()
 }
 
 async fn send(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: TextPath,
     request: Request,
@@ -96,7 +96,7 @@ async fn send_one(api: &Api, queue: QueueName, message: NewMessage) -> Result<Se
 }
 
 async fn send_batch(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     path: TextPath,
     request: Request,
@@ -106,7 +106,7 @@ async fn send_batch(
 }
 
 async fn send_anywhere(
-    State(api): State<Api>,
+    State(api): State<SharedApi>,
     caller: Caller,
     request: Request,
 ) -> Result<(StatusCode, Json<Items<Sent>>), Problem> {

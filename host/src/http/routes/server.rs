@@ -8,10 +8,10 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::api::{Api, Code, Problem, ServerView, VersionAnswer};
+use crate::api::{Code, Problem, ServerView, VersionAnswer};
 use crate::http::answer::Answer;
 use crate::http::openapi;
-use crate::http::table::{Gives, Needs, Route, get};
+use crate::http::table::{Gives, Needs, Route, SharedApi, get};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -33,11 +33,11 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn version(State(api): State<Api>) -> Json<VersionAnswer> {
+async fn version(State(api): State<SharedApi>) -> Json<VersionAnswer> {
     Json(api.version())
 }
 
-async fn server(State(api): State<Api>) -> Answer<ServerView> {
+async fn server(State(api): State<SharedApi>) -> Answer<ServerView> {
     Ok(Json(api.server().await?))
 }
 
@@ -54,7 +54,7 @@ async fn live() -> &'static str {
 }
 
 /// Ready as long as the writer answers. When the host stops, the listeners go first.
-async fn ready(State(api): State<Api>) -> Response {
+async fn ready(State(api): State<SharedApi>) -> Response {
     match api.queues().await {
         Ok(_) => "ok\n".into_response(),
         // What is wrong is told to those who have a token.

@@ -7,12 +7,12 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use super::{TextPath, text};
-use crate::api::{Api, Items, Problem, TokenIn, TokenOut, TokenView};
+use crate::api::{Items, Problem, TokenIn, TokenOut, TokenView};
 use crate::auth::Action::Manage;
 use crate::http::answer::Answer;
 use crate::http::body;
 use crate::http::limits::MAX_REQUEST;
-use crate::http::table::{Gives, Needs, Route, delete, get, post};
+use crate::http::table::{Gives, Needs, Route, SharedApi, delete, get, post};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -36,12 +36,12 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(api): State<Api>) -> Answer<Items<TokenView>> {
+async fn list(State(api): State<SharedApi>) -> Answer<Items<TokenView>> {
     let items = api.tokens().await?;
     Ok(Json(Items { items }))
 }
 
-async fn create(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+async fn create(State(api): State<SharedApi>, request: Request) -> Result<Response, Problem> {
     let asked: TokenIn = body::read_json(request, MAX_REQUEST).await?;
     let made: TokenOut = api.create_token(asked).await?;
     let mut response = (StatusCode::CREATED, Json(made)).into_response();
@@ -50,7 +50,7 @@ async fn create(State(api): State<Api>, request: Request) -> Result<Response, Pr
     Ok(response)
 }
 
-async fn revoke(State(api): State<Api>, path: TextPath) -> Result<StatusCode, Problem> {
+async fn revoke(State(api): State<SharedApi>, path: TextPath) -> Result<StatusCode, Problem> {
     api.revoke_token(text(path)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

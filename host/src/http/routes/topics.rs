@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::api::{Api, Items, TopicView};
+use crate::api::{Items, TopicView};
 use crate::auth::Action::Read;
 use crate::http::answer::Answer;
 use crate::http::guard::Caller;
-use crate::http::table::{Needs, Route, get};
+use crate::http::table::{Needs, Route, SharedApi, get};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -17,7 +17,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn topics(State(api): State<Api>, caller: Caller) -> Answer<Items<TopicView>> {
+async fn topics(State(api): State<SharedApi>, caller: Caller) -> Answer<Items<TopicView>> {
     let mut items = api.topics().await?;
     items.retain(|topic| caller.may(Read, &topic.name));
     Ok(Json(Items { items }))
