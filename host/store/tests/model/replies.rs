@@ -244,11 +244,6 @@ impl World {
         Some(n)
     }
 
-    /// How many wait for a reply.
-    pub fn waiting(&self) -> usize {
-        self.waiters.len()
-    }
-
     /// Collects what those who wait have been handed.
     pub fn collect(&mut self) {
         let mut context = Context::from_waker(Waker::noop());

@@ -41,6 +41,11 @@ impl World {
         }
     }
 
+    /// How many wait for a reply.
+    pub fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+
     /// The host has started again, with a store that must be as it was then; `blamed` if it had died
     /// with what was in flight.
     pub fn awake(snapshot: &Snapshot, blamed: bool, rig: Rig) -> World {
