@@ -366,8 +366,11 @@ impl Reference {
         // The first to die may halt its group.
         expired.sort_unstable();
         for (_, sequence) in expired {
-            self.expire(sequence);
-            self.note_turns();
+            // The death of one before may have made room by dropping it, or ended its group.
+            if self.messages.contains_key(&sequence) {
+                self.expire(sequence);
+                self.note_turns();
+            }
         }
         self.lapse();
         self.bury_rests();
