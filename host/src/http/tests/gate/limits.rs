@@ -160,6 +160,9 @@ async fn what_is_managed_is_written_down_and_what_is_shown_is_not() {
         .with_ansi(false)
         .with_max_level(tracing::Level::DEBUG)
         .finish();
+    // Where there is one subscriber only, what another thread says first is asked of that thread's, which
+    // is none, and is heard by nobody from then on.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let guard = tracing::subscriber::set_default(subscriber);
     let request = Request::post("/v1/queues/orders/pause")
         .header("host", "x")
