@@ -10,6 +10,7 @@ mod stage;
 use std::time::Duration;
 
 use gristmill_queue::message::Due;
+use gristmill_queue::rate::Rate;
 use gristmill_queue::{QueuePolicy, limits};
 use gristmill_store::{Pulled, Receive, ReceiveError};
 use stage::Host;
@@ -59,6 +60,25 @@ fn who_waits_gets_the_next_message_and_who_asked_first_gets_it_first() {
     assert_eq!(first.bodies(), some(&["a"]));
     assert_eq!(second.bodies(), None);
     send(&host, "b");
+    assert_eq!(second.bodies(), some(&["b"]));
+}
+
+/// Found by a long run of the power test: the writer asked for ever whom of those who wait it could serve.
+#[test]
+fn who_waits_for_a_token_holds_up_nobody() {
+    let host = host_with(|policy| policy.rate = Some(Rate::new(1, seconds(10), Some(1))));
+    let batch = ["a", "b"].map(|body| stage::send(Q, body));
+    host.send_all(batch.into()).unwrap();
+    let mut first = host.receiving(wait(1, 20));
+    let mut second = host.receiving(wait(1, 20));
+    host.tick();
+    assert_eq!(first.bodies(), some(&["a"]));
+    assert_eq!(second.bodies(), None);
+    host.send("other", "x").unwrap();
+    let mut hurried = host.receiving(wait(1, 0));
+    host.tick();
+    assert_eq!(hurried.bodies(), some(&[]));
+    host.pass(seconds(10));
     assert_eq!(second.bodies(), some(&["b"]));
 }
 

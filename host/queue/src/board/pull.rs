@@ -28,11 +28,17 @@ impl Board {
         self.queue(queue).is_pullable()
     }
 
-    /// Says whether somebody waits for messages of a queue. While so, [`Board::next_called`] names the
-    /// queue whenever there may be one.
-    pub fn set_receivers(&mut self, queue: QueueId, waiting: bool) {
-        self.queue_mut(queue).receivers = waiting;
+    /// Somebody has come who waits for messages of a queue. While somebody does, [`Board::next_called`] names
+    /// the queue whenever there may be one.
+    pub fn call_receivers(&mut self, queue: QueueId) {
+        self.queue_mut(queue).receivers = true;
         self.consider(queue);
+    }
+
+    /// Says whether somebody still waits. It calls nobody: what could not be claimed just now cannot be
+    /// claimed until something changes, and that calls them.
+    pub fn keep_receivers(&mut self, queue: QueueId, waiting: bool) {
+        self.queue_mut(queue).receivers = waiting;
     }
 
     /// A queue for whose messages somebody waits, and which may have some.

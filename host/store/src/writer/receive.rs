@@ -83,7 +83,7 @@ impl Writer {
             reply,
         };
         self.receivers.add(number, receiver);
-        self.board.set_receivers(queue, true);
+        self.board.call_receivers(queue);
     }
 
     fn check_receive(&self, receive: &Receive) -> Result<QueueId, ReceiveError> {
@@ -120,7 +120,7 @@ impl Writer {
 
     fn note_receivers(&mut self, queue: QueueId) {
         let waiting = self.receivers.first(queue).is_some();
-        self.board.set_receivers(queue, waiting);
+        self.board.keep_receivers(queue, waiting);
     }
 
     /// Grants leases to those who wait and may have some, and tells those whose time is up that there is

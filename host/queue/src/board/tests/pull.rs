@@ -95,7 +95,7 @@ fn handlers_and_pull_consumers_compete_and_neither_takes_the_others_slots() {
 fn a_paused_queue_gives_nothing_and_calls_when_it_goes_on() {
     let (mut board, ids) = board(&[0]);
     let q = ids[0];
-    board.set_receivers(q, true);
+    board.call_receivers(q);
     assert_eq!(board.next_called(), None);
     board.set_paused(q, true);
     board.accept(&row(q, 1), at(0));
@@ -106,7 +106,7 @@ fn a_paused_queue_gives_nothing_and_calls_when_it_goes_on() {
     board.set_paused(q, false);
     assert_eq!((board.next_called(), board.next_called()), (Some(q), None));
     assert_eq!(pulled(&mut board, q, 0), Some(1));
-    board.set_receivers(q, false);
+    board.keep_receivers(q, false);
     board.accept(&row(q, 2), at(0));
     assert_eq!(board.next_called(), None, "nobody waits");
 }
@@ -117,7 +117,7 @@ fn who_waits_is_called_for_what_is_sent_due_put_back_or_has_a_token() {
     let q = ids[0];
     let rate = Some(Rate::new(1, Duration::from_millis(10), Some(1)));
     board.declare(q, QueuePolicy { rate, ..policy() });
-    board.set_receivers(q, true);
+    board.call_receivers(q);
     let mut later = row(q, 1);
     later.place.due = at(5);
     board.accept(&later, at(0));
@@ -129,6 +129,8 @@ fn who_waits_is_called_for_what_is_sent_due_put_back_or_has_a_token() {
     board.accept(&row(q, 2), at(5));
     board.next_called();
     assert_eq!(pulled(&mut board, q, 5), None, "there is no token");
+    board.keep_receivers(q, true);
+    assert_eq!(board.next_called(), None, "nothing has changed");
     assert_eq!(
         board.next_wake(),
         Some(at(8)),
