@@ -53,9 +53,11 @@ impl Check {
             }
             Err(errors) => return Err(errors.into()),
         };
-        if let Some(tls) = config.api.tls.clone().filter(|_| !self.config_only) {
-            let opened = Tls::open(tls);
-            opened.map_err(|error| Failure::new(Exit::Failed, format!("api.tls_cert: {error}")))?;
+        for (table, files) in config.tls().filter(|_| !self.config_only) {
+            let opened = Tls::open(files.clone());
+            opened.map_err(|error| {
+                Failure::new(Exit::Failed, format!("{table}.tls_cert: {error}"))
+            })?;
         }
         let handlers = if self.config_only {
             Vec::new()

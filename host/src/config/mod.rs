@@ -91,6 +91,15 @@ pub struct Config {
     pub secret_files: Vec<PathBuf>,
 }
 
+impl Config {
+    /// The files of TLS of each listener that has some, by the name of its table.
+    pub fn tls(&self) -> impl Iterator<Item = (&'static str, &TlsFiles)> {
+        let api = self.api.tls.iter().map(|files| ("api", files));
+        let sqs = self.sqs.iter().flat_map(|sqs| &sqs.tls);
+        api.chain(sqs.map(|files| ("sqs", files)))
+    }
+}
+
 /// The endpoint that speaks the API of Amazon SQS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqsConfig {

@@ -156,9 +156,9 @@ fn written(config: &Config) -> BTreeSet<PathBuf> {
 /// What the configuration has the host read.
 fn read_by(config: &Config) -> BTreeSet<PathBuf> {
     let handlers = &config.host.handlers;
-    let tls = config.api.tls.iter();
-    let certificates =
-        tls.flat_map(|tls| [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]);
+    let certificates = config
+        .tls()
+        .flat_map(|(_, tls)| [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]);
     let files = std::iter::once(&config.source)
         .chain(&config.secret_files)
         .chain(certificates.flatten());

@@ -6,6 +6,7 @@
 //! answered and the process is told to exit.
 
 mod admin;
+mod answers;
 mod blob;
 pub(crate) mod bury;
 mod change;
@@ -45,6 +46,7 @@ use crate::inflight::InFlightFile;
 use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
 use crate::verify;
+pub use answers::Elsewhere;
 pub(crate) use blob::Large;
 use bury::Moved;
 use group::Group;
@@ -63,9 +65,6 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
 /// Called once, when the store failed and the process has to exit.
 pub type OnFatal = Box<dyn FnOnce(&Fatal) + Send>;
-
-/// Runs something soon, on another thread than the one that calls it.
-pub type Elsewhere = Box<dyn Fn(Box<dyn FnOnce() + Send>) + Send>;
 
 pub(crate) struct Writer {
     pub database: Arc<Opened>,
@@ -376,28 +375,6 @@ impl Writer {
                 Ok(())
             }
             Op::Close { .. } => unreachable!("closing is handled by run_group"),
-        }
-    }
-
-    /// Answers once the group is durable. The asker may be gone; that changes nothing.
-    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, value: T) {
-        self.answers.push(Box::new(move || {
-            let _ = reply.send(value);
-        }));
-    }
-
-    /// Gives the answers of a group that is durable. Each wakes a task on threads of others, which takes
-    /// longer from here than from there; so several are passed on together. One by itself is given
-    /// here, as the way over another task would only add to it.
-    fn give_answers(&mut self) {
-        if self.answers.len() < 2 {
-            return self.answers.drain(..).for_each(|answer| answer());
-        }
-        let answers = std::mem::take(&mut self.answers);
-        let give = move || answers.into_iter().for_each(|answer| answer());
-        match &self.answer_elsewhere {
-            Some(elsewhere) => elsewhere(Box::new(give)),
-            None => give(),
         }
     }
 
