@@ -8,11 +8,9 @@ use bytes::Bytes;
 use gristmill_queue::message::Priority;
 use gristmill_queue::{Message, MessageId, NewMessage, QueueName};
 
-use super::environment::time;
+use super::facts::{OWN, facts};
 use crate::runtime::instance::Call;
 
-/// What names of our own begin with. No attribute's does.
-const OWN: &str = "gristmill-";
 /// What is known of a message that came, and means nothing for one that is sent: it may be the same.
 const OF_A_DELIVERY: [&str; 9] = [
     "id",
@@ -108,37 +106,8 @@ impl Letter {
 }
 
 fn metadata(message: &Message, call: &Call) -> Vec<(String, String)> {
-    let envelope = &message.envelope;
-    let own = [
-        ("id", Some(message.id.to_string())),
-        ("attempt", Some(call.attempt.to_string())),
-        (
-            "max-attempts",
-            call.max_attempts.map(|most| most.to_string()),
-        ),
-        ("previous-failure", call.previous_failure.clone()),
-        ("type", envelope.message_type.clone()),
-        ("schema-version", envelope.schema_version.clone()),
-        ("source", envelope.source.clone()),
-        ("group", envelope.group.clone()),
-        ("priority", Some(envelope.priority.level().to_string())),
-        ("correlation-id", envelope.correlation_id.clone()),
-        (
-            "causation-id",
-            envelope.causation_id.map(|id| id.to_string()),
-        ),
-        (
-            "reply-to",
-            envelope.reply_to.as_ref().map(ToString::to_string),
-        ),
-        ("enqueued-at", Some(time(message.enqueued_at))),
-        ("expires-at", message.expires_at.map(time)),
-    ];
-    let own = own
-        .into_iter()
-        .filter_map(|(name, value)| Some((format!("{OWN}{name}"), value?)));
-    let attributes = envelope.attributes.iter().cloned();
-    attributes.chain(own).collect()
+    let attributes = message.envelope.attributes.iter().cloned();
+    attributes.chain(facts(message, call)).collect()
 }
 
 fn set_own(message: &mut NewMessage, name: &str, value: String) -> Result<(), String> {

@@ -3,10 +3,11 @@
 //! Each turns the message into what the form takes, calls the guest, and turns how it ended into the
 //! result that a handler of the queue's own form would have returned. What the message becomes in the
 //! end is none of their business. `environment`, `streams` and `preview1` belong to `command`,
-//! `letter` to `messaging`; `held` bounds what the host keeps for a guest.
+//! `letter` to `messaging`; `facts` are what `messaging` and `http` say of a message, and `held` bounds what the host keeps for a guest.
 
 pub(super) mod command;
 pub(super) mod environment;
+mod facts;
 mod held;
 pub(super) mod http;
 pub(super) mod letter;

@@ -7,13 +7,12 @@ use gristmill_queue::Message;
 
 use super::fields::Entry;
 use crate::runtime::forms::environment::time;
+use crate::runtime::forms::facts::facts;
 use crate::runtime::instance::Call;
 
 /// What headers and attributes of an event begin with.
 pub(super) const EVENT: &str = "ce-";
-/// What headers of our own begin with, …
-pub(super) const OWN: &str = "gristmill-";
-/// … and those of attributes.
+/// What headers of attributes begin with.
 pub(super) const ATTRIBUTE: &str = "gristmill-attr-";
 /// All attributes as JSON, where headers cannot say them.
 const ATTRIBUTES: &str = "gristmill-attributes";
@@ -34,37 +33,9 @@ pub(super) fn headers(message: &Message, call: &Call) -> Vec<Entry> {
     say("content-length", Some(message.body.len().to_string()));
     say("traceparent", envelope.traceparent.clone());
     say("tracestate", envelope.tracestate.clone());
-    let own = [
-        ("id", Some(message.id.to_string())),
-        ("queue", Some(message.queue.to_string())),
-        ("attempt", Some(call.attempt.to_string())),
-        (
-            "max-attempts",
-            call.max_attempts.map(|most| most.to_string()),
-        ),
-        (
-            "previous-failure",
-            call.previous_failure.as_deref().map(on_one_line),
-        ),
-        ("type", envelope.message_type.clone()),
-        ("schema-version", envelope.schema_version.clone()),
-        ("source", envelope.source.clone()),
-        ("group", envelope.group.clone()),
-        ("priority", Some(envelope.priority.level().to_string())),
-        ("correlation-id", envelope.correlation_id.clone()),
-        (
-            "causation-id",
-            envelope.causation_id.map(|id| id.to_string()),
-        ),
-        (
-            "reply-to",
-            envelope.reply_to.as_ref().map(ToString::to_string),
-        ),
-        ("enqueued-at", Some(time(message.enqueued_at))),
-        ("expires-at", message.expires_at.map(time)),
-    ];
-    for (name, value) in own {
-        say(&format!("{OWN}{name}"), value);
+    say("gristmill-queue", Some(message.queue.to_string()));
+    for (name, value) in facts(message, call) {
+        say(&name, Some(on_one_line(&value)));
     }
     attributes(&envelope.attributes, &mut headers);
     headers
