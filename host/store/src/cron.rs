@@ -6,6 +6,7 @@
 use gristmill_queue::{MessageId, Timestamp};
 use redb::{ReadableTable, StorageError};
 
+use crate::log::redo::Logged;
 use crate::check;
 use crate::tlv::Malformed;
 
@@ -84,8 +85,6 @@ pub(crate) fn decode(name: &str, sealed: &[u8]) -> Result<CronMark, Malformed> {
     })
 }
 
-type Table<'t> = redb::Table<'t, &'static str, &'static [u8]>;
-
 /// How far an entry has come. A damaged row is none, so that its entry starts anew: a tick that is
 /// left out is better than one that fires twice.
 pub(crate) fn read(
@@ -107,7 +106,7 @@ pub(crate) fn read(
 
 /// Writes how far an entry has come.
 pub(crate) fn write(
-    table: &mut Table<'_>,
+    table: &mut Logged<'_, &'static str, &'static [u8]>,
     name: &str,
     mark: &CronMark,
 ) -> Result<(), StorageError> {

@@ -2,10 +2,11 @@
 
 use gristmill_queue::board::QueueId;
 use gristmill_queue::{MessageId, NewMessage, Timestamp};
-use redb::{ReadableTable, StorageError, Table};
+use redb::{ReadableTable, StorageError};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::log::redo::Logged;
 use crate::check;
 use crate::tlv::Malformed;
 
@@ -81,8 +82,8 @@ pub(crate) fn find(
 
 /// Remembers an id.
 pub(crate) fn insert(
-    table: &mut Table<'_, &'static [u8], &'static [u8]>,
-    expiry: &mut Table<'_, (u64, &'static [u8]), ()>,
+    table: &mut Logged<'_, &'static [u8], &'static [u8]>,
+    expiry: &mut Logged<'_, (u64, &'static [u8]), ()>,
     key: &[u8; 20],
     first: First,
 ) -> Result<(), StorageError> {
@@ -100,7 +101,7 @@ pub(crate) fn insert(
 /// Forgets ids of a queue, at most `most` of them. Says how many there were. What tells when they end stays
 /// behind, and then finds nothing.
 pub(crate) fn forget_queue(
-    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    table: &mut Logged<'_, &'static [u8], &'static [u8]>,
     queue: QueueId,
     most: usize,
 ) -> Result<usize, StorageError> {
@@ -120,8 +121,8 @@ pub(crate) fn forget_queue(
 
 /// Forgets ids whose window has ended, at most `most` of them. Says how many there were.
 pub(crate) fn forget(
-    table: &mut Table<'_, &'static [u8], &'static [u8]>,
-    expiry: &mut Table<'_, (u64, &'static [u8]), ()>,
+    table: &mut Logged<'_, &'static [u8], &'static [u8]>,
+    expiry: &mut Logged<'_, (u64, &'static [u8]), ()>,
     now: Timestamp,
     most: usize,
 ) -> Result<usize, StorageError> {

@@ -28,6 +28,7 @@ mod inflight;
 mod large;
 mod lease;
 mod lock;
+mod log;
 mod made;
 mod offline;
 mod open;
@@ -61,6 +62,7 @@ pub use destination::{DestinationError, move_copy};
 pub use error::{AdminError, Fatal, OpenError, SendError};
 pub use filter::DeadFilter;
 pub use held::{Halted, HaltedGroup};
+pub use log::{OpenLog, replay};
 pub use made::ReadMade;
 pub use offline::{
     Beneath, BodiesReport, CheckReport, CompactError, Compacted, Problem, Progress, Salvage,

@@ -20,6 +20,7 @@ use crate::error::{OpenError, panicked};
 use crate::guarded::Guarded;
 use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
+use crate::log::Log;
 use crate::lock::FolderLock;
 use crate::offline::compact;
 use crate::reserve::Reserve;
@@ -30,7 +31,7 @@ use crate::tables::{
     LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::verify;
-use crate::writer::group::{self, decode_clock};
+use crate::writer::group::{self, ClockRow, decode_clock};
 use crate::writer::{Hot, Large, Writer};
 
 /// The open file, and the lock on its folder, which is let go of when the last user of the file is
@@ -138,7 +139,10 @@ fn open_sound(
         verify::verify_pages(&mut database).map_err(damaged)?;
     }
     check_format(&database, &file, fresh)?;
+    let log = Log::open(folder, options.open_log.take(), &database, options.log_bytes);
+    let mut log = log.map_err(damaged)?;
     let header = boot(&database).map_err(damaged)?;
+    log.belongs_to(header.salt);
     let clock = RunningClock::start(options.clock.clone(), header.seen);
     let inflight = InFlightFile::open(&folder.join("inflight"));
     let (inflight, named) = inflight.map_err(|source| OpenError::Folder {
@@ -169,6 +173,7 @@ fn open_sound(
         clock,
         inflight,
         next_ordinal: header.next_ordinal,
+        log,
         hot: Hot::new(options.hot_bytes),
         sinks: HashMap::new(),
         leased: HashMap::new(),
@@ -276,7 +281,7 @@ fn check_format(database: &Database, file: &Path, fresh: bool) -> Result<(), Ope
         }
     };
     match read().map_err(damaged)? {
-        Some(FORMAT) => Ok(()),
+        Some(1..=FORMAT) => Ok(()),
         Some(found) => Err(OpenError::NewerFormat {
             file: file.to_owned(),
             found,
@@ -342,7 +347,12 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
             .map(|bytes| decode_clock(bytes.value()))
             .transpose()
             .map_err(|_| redb::Error::Corrupted("the row of the clock".into()))?;
-        let (seen, next_sequence, next_ordinal) = clock.unwrap_or((Timestamp::ZERO, 1, 1));
+        let clock = clock.unwrap_or(ClockRow {
+            seen: Timestamp::ZERO,
+            next_sequence: 1,
+            next_ordinal: 1,
+            commit: 0,
+        });
         // The clock row tells; what stands in the tables must not be overtaken in any case.
         let last = [
             messages.last()?.map(|(key, _)| key.value()),
@@ -353,12 +363,12 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
             boot,
             salt,
             receipt_key,
-            seen,
-            next_sequence: begin_anew(next_sequence.max(last + 1), copied),
-            next_ordinal,
+            seen: clock.seen,
+            next_sequence: begin_anew(clock.next_sequence.max(last + 1), copied),
+            next_ordinal: clock.next_ordinal,
         };
     }
-    transaction.commit()?;
+    group::end_durably(transaction).map_err(|fatal| fatal.source)?;
     Ok(header)
 }
 

@@ -46,7 +46,8 @@ impl Writer {
         let damaged = self.restore_held().map_err(fail)?;
         let database = Arc::clone(&self.database);
         let transaction = group::begin(&database)?;
-        let mut group = Group::open(&transaction)?;
+        let redo = self.log.begin();
+        let mut group = Group::open(&transaction, &redo)?;
         for key in damaged {
             self.distrust(key, &mut group)?;
         }
@@ -54,8 +55,8 @@ impl Writer {
         self.declare(&queues, options.topics.clone(), reply, &mut group)?;
         self.answers.clear();
         let now = self.last_now;
-        let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
-        group::end(transaction, changed)
+        let changed = group.finish(&self.clock_row(now))?;
+        self.end_group(transaction, redo, changed, false)
     }
 
     /// The queues in the order of their numbers, which are those that the board is going to give.
@@ -179,7 +180,8 @@ impl Writer {
         }
         let database = Arc::clone(&self.database);
         let transaction = group::begin(&database)?;
-        let mut group = Group::open(&transaction)?;
+        let redo = self.log.begin();
+        let mut group = Group::open(&transaction, &redo)?;
         for sequence in void {
             tracing::error!(
                 message = sequence,
@@ -188,8 +190,8 @@ impl Writer {
             group.remove_lease(sequence);
         }
         let now = self.last_now;
-        let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
-        group::end(transaction, changed)?;
+        let changed = group.finish(&self.clock_row(now))?;
+        self.end_group(transaction, redo, changed, false)?;
         Ok(count)
     }
 
@@ -222,7 +224,8 @@ impl Writer {
     pub(crate) fn charge(&mut self, named: &[Named]) -> Result<u64, Fatal> {
         let database = Arc::clone(&self.database);
         let transaction = group::begin(&database)?;
-        let mut group = Group::open(&transaction)?;
+        let redo = self.log.begin();
+        let mut group = Group::open(&transaction, &redo)?;
         // A slot that was not cleared in time may name a message a second time.
         let mut open: BTreeMap<u64, Row> = BTreeMap::new();
         for named in named {
@@ -241,8 +244,8 @@ impl Writer {
             self.charge_one(row, &mut group, now)?;
         }
         self.write_rests(&mut group)?;
-        let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
-        group::end(transaction, changed)?;
+        let changed = group.finish(&self.clock_row(now))?;
+        self.end_group(transaction, redo, changed, false)?;
         Ok(open.len() as u64)
     }
 

@@ -13,6 +13,7 @@ use gristmill_queue::effects::{
 };
 use redb::{ReadableDatabase, ReadableTable, StorageError};
 
+use crate::log::redo::Logged;
 use crate::Store;
 use crate::check;
 use crate::error::guarded;
@@ -174,7 +175,7 @@ pub(crate) fn still_so(
 
 /// Makes a change; `version` is what the value is known by from now on.
 pub(crate) fn write(
-    table: &mut redb::Table<'_, &'static [u8], &'static [u8]>,
+    table: &mut Logged<'_, &'static [u8], &'static [u8]>,
     handler: &str,
     key: &str,
     write: &Write,
@@ -195,7 +196,7 @@ pub(crate) fn write(
             counter: true,
         } => (COUNTER, value.clone()),
         Write::Add(delta) => {
-            let before = get(table, handler, key)?.map_or(0, |stored| counter_value(&stored.value));
+            let before = get(&**table, handler, key)?.map_or(0, |stored| counter_value(&stored.value));
             (
                 COUNTER,
                 Bytes::copy_from_slice(&before.wrapping_add(*delta).to_le_bytes()),

@@ -16,6 +16,7 @@ use crate::clock::{Clock, Drift, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
 use crate::inbox::{Inbox, Refused};
+use crate::log::OpenLog;
 use crate::lock;
 use crate::made::ReadMade;
 use crate::open::{self, Opened};
@@ -61,6 +62,10 @@ pub struct Options {
     /// Makes the database of the open file in another way than usual: for tests that let the disk
     /// fail.
     pub create: Option<Create>,
+    /// Bytes that the log may take: what it holds at the most is done again by a start after a crash.
+    pub log_bytes: u64,
+    /// Opens the log in another way than usual: for tests that let the disk fail.
+    pub open_log: Option<OpenLog>,
     /// Is told what is done to the files beside the database: for tests that let the power fail.
     pub watch: Option<Watch>,
 }
@@ -85,6 +90,8 @@ impl Default for Options {
             on_fatal: None,
             answer_elsewhere: None,
             create: None,
+            log_bytes: 16 * 1024 * 1024,
+            open_log: None,
             watch: None,
         }
     }

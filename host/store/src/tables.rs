@@ -24,13 +24,15 @@
 //! few pages however many queues there are.
 //!
 //! **Changing the format.** Raise [`FORMAT`], and have `open` take the step that leads from the version
-//! before, written beside the tables here; never change what an old version means. There is one
-//! version so far, so there is no step yet.
+//! before, written beside the tables here; never change what an old version means.
+//!
+//! - **2** has a log beside it, and the number of the last commit in the row of the clock. A store of
+//!   version 1 becomes one with its first commit.
 
 use redb::TableDefinition;
 
 /// The version of the format that this build writes.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 
 /// The key in `index` under which the clock and the next numbers stand.
 pub(crate) const CLOCK_KEY: u64 = u64::MAX;

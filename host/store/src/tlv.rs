@@ -84,7 +84,7 @@ pub(crate) fn small<T: TryFrom<u64>>(value: &[u8]) -> Result<T, Malformed> {
     T::try_from(number(value)?).map_err(|_| Malformed)
 }
 
-fn varint(to: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn varint(to: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         to.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -92,7 +92,7 @@ fn varint(to: &mut Vec<u8>, mut value: u64) {
     to.push((value & 0x7f) as u8);
 }
 
-fn read_varint(from: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+pub(crate) fn read_varint(from: &[u8]) -> Result<(u64, &[u8]), Malformed> {
     let mut value = 0u64;
     for (i, &byte) in from.iter().enumerate().take(10) {
         let part = u64::from(byte & 0x7f);

@@ -240,7 +240,9 @@ fn the_file_that_a_dead_host_leaves_is_sound_and_all_of_it_is_rescued() {
     block_on(store.tick()).unwrap();
     let before = waiting(&store);
     std::fs::create_dir(&left).unwrap();
-    std::fs::copy(from.join("store.redb"), left.join("store.redb")).unwrap();
+    for file in ["store.redb", "store.log"] {
+        std::fs::copy(from.join(file), left.join(file)).unwrap();
+    }
     let report = check_store(&left, &mut silent()).unwrap();
     assert!(report.is_sound(), "{:#?}", report.problems);
     let to = above.path().join("rescued");

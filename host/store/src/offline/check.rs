@@ -1,5 +1,6 @@
 //! `store check`: redb's own check of the file, then every record of every table, what they say of
-//! each other, and every large body. Changes nothing.
+//! each other, and every large body. Changes nothing, but that what only the log has is brought into a
+//! file that is sound.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -41,16 +42,25 @@ pub fn check_store_by(
         folder: folder.to_owned(),
         source,
     };
-    let (pages, roots) = PageFile::open(&file).map_err(unusable)?;
-    let mut report = CheckReport {
-        bytes: pages.length(),
-        ..CheckReport::default()
-    };
+    let mut report = CheckReport::default();
     progress("the file", 0, 1);
-    if let Err(what) = verify(&file) {
-        report.add(Problem::of("file", "", what, RESCUE));
+    match verify(&file) {
+        Err(what) => report.add(Problem::of("file", "", what, RESCUE)),
+        Ok(()) => match super::finish_log(folder, &file) {
+            Ok(false) => {}
+            Ok(true) => report.remarks.push(
+                "the host that had the store last was not closed: what only the log had is in the file now, as after a start"
+                    .to_owned(),
+            ),
+            Err(error) => {
+                let what = format!("the log does not fit the file: {error}");
+                report.add(Problem::of("log", "", what, RESCUE));
+            }
+        },
     }
     progress("the file", 1, 1);
+    let (pages, roots) = PageFile::open(&file).map_err(unusable)?;
+    report.bytes = pages.length();
     let mut checker = Checker::new(folder, report);
     // The slot that counts comes first; if it is damaged, redb has said so.
     let root = roots.first().copied().flatten();

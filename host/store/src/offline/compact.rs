@@ -16,6 +16,7 @@ use crate::OpenError;
 use crate::blob::{FileStep, Watch};
 use crate::copy::Copying;
 use crate::error::panicked;
+use crate::log;
 use crate::reserve::{Space, SpaceSource};
 use crate::store::Create;
 
@@ -166,6 +167,10 @@ fn copy(
             return Err(CompactError::Damaged(file.to_owned()));
         }
         Err(error) => return Err(failed(error.into())),
+    }
+    if let Some(log) = log::existing(folder).map_err(failed)? {
+        // In memory only: the new file gets it with all the rest.
+        log::replay(&log, &database).map_err(failed)?;
     }
     let needed = room(&database).map_err(failed)?;
     let free = beneath.free(folder);

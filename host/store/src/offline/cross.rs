@@ -12,7 +12,7 @@ use super::walk::Pair;
 use super::{Known, number, pair};
 use crate::blob;
 use crate::tables::{CLOCK_KEY, FORMAT};
-use crate::writer::group::decode_clock;
+use crate::writer::group::{ClockRow, decode_clock};
 use crate::{OpenError, dead, dedup, held, lease, record, redrive, row};
 
 /// What is known of a message while tables are compared.
@@ -165,7 +165,7 @@ impl<'f> Checker<'f> {
         let sequence = number(found.key).unwrap_or(0);
         if sequence == CLOCK_KEY {
             return match decode_clock(found.value) {
-                Ok((_, next, _)) => {
+                Ok(ClockRow { next_sequence: next, .. }) => {
                     self.next_sequence = Some(next);
                     Ok(())
                 }

@@ -1,10 +1,12 @@
 //! What is done with a store that no host has open: checking it, giving space back, and rescuing what
 //! can be read of a damaged one.
 //!
-//! Nothing here writes to the file of the store. The check lets redb look at it through an
+//! Nothing here writes to the file of the store, but for what only its log has, which is brought into a
+//! sound file as a host would do that starts. The check lets redb look at it through an
 //! [`overlay`] and reads every record itself, around what is damaged ([`pages`], [`walk`]); compacting
 //! writes a new file and puts it in the old one's place; what is rescued goes into a new folder.
 
+mod above;
 mod agree;
 mod bodies;
 mod by_name;
@@ -23,8 +25,12 @@ mod walk;
 
 use std::path::{Path, PathBuf};
 
+use redb::Database;
+
 use crate::OpenError;
+use crate::guarded::Guarded;
 use crate::lock::{self, FolderLock};
+use crate::log;
 use crate::open::FILE;
 use pages::Shape;
 use walk::Order;
@@ -95,6 +101,19 @@ fn pair(key: &[u8]) -> Option<(u32, u64)> {
     let (queue, rest) = key.split_at_checked(4)?;
     let queue = u32::from_le_bytes(queue.try_into().ok()?);
     Some((queue, number(rest)?))
+}
+
+/// Brings what only the log has into the file, as a host does that starts. Says whether there was any.
+fn finish_log(folder: &Path, file: &Path) -> Result<bool, redb::Error> {
+    let Some(log) = log::existing(folder)? else {
+        return Ok(false);
+    };
+    if !log::is_ahead(&log, &*overlay::open(file)?)? {
+        return Ok(false);
+    }
+    let database = Guarded::new(Database::builder().create(file)?);
+    log::replay(&log, &database)?;
+    Ok(true)
 }
 
 /// Locks a folder that has a store. Nothing is made if there is none.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gristmill_queue::{BlobRef, QueueName, Timestamp};
+use gristmill_queue::{BlobRef, QueueName};
 use redb::{TableDefinition, WriteTransaction};
 
 use crate::blob;
@@ -12,7 +12,8 @@ use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
     LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
-use crate::writer::group::encode_clock;
+use crate::log::redo::{Logged, Redo};
+use crate::writer::group::{ClockRow, encode_clock};
 
 /// Bytes that are written in one commit.
 const BATCH: usize = 16 * 1024 * 1024;
@@ -101,8 +102,9 @@ impl Put {
                 table.insert(key.as_slice(), value.as_slice())?;
             }
             Put::Dedup(key, first) => {
-                let mut table = into.open_table(DEDUP)?;
-                let mut expiry = into.open_table(DEDUP_EXPIRY)?;
+                let unread = Redo::begin(Vec::new());
+                let mut table = Logged::open(into, DEDUP, &unread)?;
+                let mut expiry = Logged::open(into, DEDUP_EXPIRY, &unread)?;
                 crate::dedup::insert(&mut table, &mut expiry, &key, first)?;
             }
             Put::Made(name, value) => {
@@ -159,7 +161,7 @@ impl Rebuild {
     pub fn finish(
         mut self,
         boot: u64,
-        clock: (Timestamp, u64, u64),
+        clock: &ClockRow,
         queues: &[(QueueName, u32, bool)],
     ) -> Result<(), redb::Error> {
         self.flush()?;
@@ -169,7 +171,7 @@ impl Rebuild {
             meta.insert("format", FORMAT)?;
             meta.insert("boot", boot)?;
             let mut index = transaction.open_table(INDEX)?;
-            let clock = encode_clock(clock.0, clock.1, clock.2);
+            let clock = encode_clock(clock);
             index.insert(CLOCK_KEY, clock.as_slice())?;
             let mut table = transaction.open_table(QUEUE)?;
             for (name, number, paused) in queues {

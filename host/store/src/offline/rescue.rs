@@ -177,10 +177,10 @@ impl Rescue {
             return;
         };
         if sequence == CLOCK_KEY {
-            if let Ok((seen, sequence, ordinal)) = decode_clock(found.value) {
-                self.seen = seen;
-                self.next_sequence = self.next_sequence.max(sequence);
-                self.next_ordinal = self.next_ordinal.max(ordinal);
+            if let Ok(clock) = decode_clock(found.value) {
+                self.seen = clock.seen;
+                self.next_sequence = self.next_sequence.max(clock.next_sequence);
+                self.next_ordinal = self.next_ordinal.max(clock.next_ordinal);
             }
         } else if let Ok(row) = row::decode(sequence, found.value) {
             // A page that is not sound may be an old one.

@@ -1,7 +1,7 @@
 //! `store salvage`: rescues what can be read of a damaged store into a new one. Writes nothing to the
 //! damaged one.
 //!
-//! First the trees are walked, around what is damaged. What they have and what is sound is certain.
+//! What the log has that the file has not is the newest, and is above all else. First the trees are walked, around what is damaged. What they have and what is sound is certain.
 //! Then, if anything is missing, all pages of the file are looked through: a message that the index
 //! names is certain too, wherever a copy of it lies. What only such pages have, where both trees are
 //! torn, may have been handled and removed before the damage: it is rescued too, unless only what is
@@ -12,13 +12,16 @@ use std::path::Path;
 
 use gristmill_queue::QueueName;
 
+use super::above::Above;
 use super::loose::{self, Loose};
 use super::pages::PageFile;
 use super::rescue::Rescue;
-use super::walk::{self, Lost, Named};
-use super::{KNOWN, PROGRESS_EVERY, Progress, lock_store};
+use super::walk::{self, Lost, Named, Pair};
+use super::{KNOWN, PROGRESS_EVERY, Progress, lock_store, number};
 use crate::destination::{Destination, DestinationError};
 use crate::open::FILE;
+use crate::tables::CLOCK_KEY;
+use crate::writer::group::decode_clock;
 use crate::{Bodies, OpenError};
 
 /// How to rescue.
@@ -105,6 +108,7 @@ pub fn salvage_store(
             tables.entry(name).or_insert(table);
         }
     }
+    let above = Above::read(folder, last_commit(&pages, &tables));
     for known in KNOWN {
         let mut result = Ok(());
         let mut done = 0;
@@ -118,7 +122,7 @@ pub fn salvage_store(
                     progress(known.name, done, definition.length);
                 }
                 pair.sound &= sound;
-                if result.is_ok() {
+                if result.is_ok() && !above.tells(known.name, pair.key) {
                     result = rescue.record(&known, pair);
                 }
             });
@@ -127,6 +131,10 @@ pub fn salvage_store(
             lost.push(Lost::ALL);
         }
         result?;
+        for (key, value) in above.of(known.name) {
+            let sound = true;
+            rescue.record(&known, Pair { key, value, sound })?;
+        }
         rescue.lose(&known, lost);
         // Before messages are met, it has to be known what is counted about them.
         if known.name == "index" && rescue.is_torn() {
@@ -143,7 +151,7 @@ pub fn salvage_store(
         }
     }
     if rescue.lacks() {
-        look_everywhere(&pages, &mut rescue, certain_only, progress)?;
+        look_everywhere(&pages, &above, &mut rescue, certain_only, progress)?;
     }
     let salvaged = rescue.finish()?;
     drop(pages);
@@ -152,9 +160,23 @@ pub fn salvage_store(
     Ok(salvaged)
 }
 
+/// The number of the last commit that the file has, if it can be read.
+fn last_commit(pages: &PageFile, tables: &BTreeMap<String, Named>) -> Option<u64> {
+    let index = KNOWN.iter().find(|known| known.name == "index")?;
+    let root = tables.get(index.name)?.definition.root;
+    let mut last = None;
+    walk::walk(pages, root, index.shape, index.order, &mut |pair| {
+        if number(pair.key) == Some(CLOCK_KEY) {
+            last = decode_clock(pair.value).ok().map(|clock| clock.commit);
+        }
+    });
+    last
+}
+
 /// Looks through all pages for what the trees lack.
 fn look_everywhere(
     pages: &PageFile,
+    above: &Above,
     rescue: &mut Rescue,
     certain_only: bool,
     progress: Progress<'_>,
@@ -164,7 +186,7 @@ fn look_everywhere(
         let Loose::Numbered(sequence, value) = found else {
             return;
         };
-        if result.is_ok() {
+        if result.is_ok() && !above.removed("dead", &sequence.to_le_bytes()) {
             result = rescue.loose_dead(sequence, value, certain_only);
         }
     });
@@ -172,7 +194,9 @@ fn look_everywhere(
     let mut result = Ok(());
     loose::scan(pages, progress, &mut |found| match found {
         Loose::Numbered(sequence, value) if result.is_ok() => {
-            result = rescue.loose_message(sequence, value, certain_only);
+            if !above.removed("message", &sequence.to_le_bytes()) {
+                result = rescue.loose_message(sequence, value, certain_only);
+            }
         }
         Loose::Named(key, value) => rescue.loose_named(key, value, certain_only),
         _ => {}

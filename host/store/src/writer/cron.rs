@@ -136,7 +136,7 @@ impl Writer {
     }
 
     fn mark_of(&self, name: &str, group: &mut Group<'_>) -> Result<Option<CronMark>, Fatal> {
-        cron::read(group.cron()?, name).map_err(fatal("reading a cron entry"))
+        cron::read(&**group.cron()?, name).map_err(fatal("reading a cron entry"))
     }
 }
 

@@ -6,7 +6,7 @@ use gristmill_queue::board::{QueueId, Row};
 use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::outcome::AttemptRecord;
 use gristmill_queue::{BlobRef, Timestamp};
-use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{Database, Key, ReadableTable, TableDefinition, Value, WriteTransaction};
 
 use super::sweep::Sweep;
 use crate::blob;
@@ -14,6 +14,7 @@ use crate::check;
 use crate::dedup;
 use crate::error::Fatal;
 use crate::held::{self, HeldGroup};
+use crate::log::redo::{Logged, Redo};
 use crate::redrive::{self, RedriveUnderWay};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE,
@@ -33,29 +34,36 @@ pub(crate) fn fatal<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E)
 }
 
 /// Begins the transaction of a group.
+pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, Fatal> {
+    database.begin_write().map_err(fatal("beginning a group"))
+}
+
+/// Commits a group, and all groups before it that only the log has, for good.
 ///
 /// Two-phase commit and quick-repair cost a second fsync and buy that opening the file after a
 /// crash takes milliseconds, however large it is.
-pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, Fatal> {
-    let mut transaction = database.begin_write().map_err(fatal("beginning a group"))?;
+pub(crate) fn end_durably(mut transaction: WriteTransaction) -> Result<(), Fatal> {
     if is_planted(Bug::NotSynced) {
         let _ = transaction.set_durability(redb::Durability::None);
-        return Ok(transaction);
+    } else {
+        transaction.set_two_phase_commit(true);
+        transaction.set_quick_repair(true);
     }
-    transaction.set_two_phase_commit(true);
-    transaction.set_quick_repair(true);
-    Ok(transaction)
+    transaction.commit().map_err(fatal("committing a group"))
 }
 
-/// Commits a group, or drops it if it changed nothing.
-pub(crate) fn end(transaction: WriteTransaction, changed: bool) -> Result<(), Fatal> {
-    if changed {
-        transaction.commit().map_err(fatal("committing a group"))
-    } else {
-        transaction
-            .abort()
-            .map_err(fatal("dropping an empty group"))
-    }
+/// Commits a group that the log has.
+pub(crate) fn end_logged(mut transaction: WriteTransaction) -> Result<(), Fatal> {
+    transaction
+        .set_durability(redb::Durability::None)
+        .map_err(fatal("committing a group"))?;
+    transaction.commit().map_err(fatal("committing a group"))
+}
+
+/// Drops a group that changed nothing.
+pub(crate) fn drop_empty(transaction: WriteTransaction) -> Result<(), Fatal> {
+    let dropped = transaction.abort();
+    dropped.map_err(fatal("dropping an empty group"))
 }
 
 type Bytes = &'static [u8];
@@ -67,51 +75,48 @@ const FORGET_DEDUP: usize = 10_000;
 /// commit touches costs it some 27 µs.
 pub(crate) struct Group<'t> {
     transaction: &'t WriteTransaction,
-    message: Table<'t, u64, Bytes>,
+    redo: &'t Redo,
+    message: Logged<'t, u64, Bytes>,
     messages: Sweep,
-    index: Table<'t, u64, Bytes>,
+    index: Logged<'t, u64, Bytes>,
     rows: Sweep,
-    history: Option<Table<'t, u64, Bytes>>,
-    dead: Option<Table<'t, u64, Bytes>>,
-    dead_index: Option<Table<'t, (u32, u64), Bytes>>,
-    state: Option<Table<'t, Bytes, Bytes>>,
-    dedup: Option<Table<'t, Bytes, Bytes>>,
-    dedup_expiry: Option<Table<'t, (u64, Bytes), ()>>,
-    cron: Option<Table<'t, &'static str, Bytes>>,
-    held: Option<Table<'t, held::Key, Bytes>>,
-    blob: Option<Table<'t, u64, Bytes>>,
-    redrive: Option<Table<'t, u64, Bytes>>,
+    history: Option<Logged<'t, u64, Bytes>>,
+    dead: Option<Logged<'t, u64, Bytes>>,
+    dead_index: Option<Logged<'t, (u32, u64), Bytes>>,
+    state: Option<Logged<'t, Bytes, Bytes>>,
+    dedup: Option<Logged<'t, Bytes, Bytes>>,
+    dedup_expiry: Option<Logged<'t, (u64, Bytes), ()>>,
+    cron: Option<Logged<'t, &'static str, Bytes>>,
+    held: Option<Logged<'t, held::Key, Bytes>>,
+    blob: Option<Logged<'t, u64, Bytes>>,
+    redrive: Option<Logged<'t, u64, Bytes>>,
     pub(super) leases: Sweep,
     changed: bool,
 }
 
-fn table<'a, 't, K: redb::Key + 'static, V: redb::Value + 'static>(
-    slot: &'a mut Option<Table<'t, K, V>>,
-    transaction: &'t WriteTransaction,
+fn table<'a, 't, K: Key + 'static, V: Value + 'static>(
+    slot: &'a mut Option<Logged<'t, K, V>>,
+    (transaction, redo): (&'t WriteTransaction, &'t Redo),
     definition: TableDefinition<'static, K, V>,
-) -> Result<&'a mut Table<'t, K, V>, Fatal> {
-    if slot.is_none() {
-        *slot = Some(
-            transaction
-                .open_table(definition)
-                .map_err(fatal("opening a table"))?,
-        );
+) -> Result<&'a mut Logged<'t, K, V>, Fatal> {
+    match slot {
+        Some(table) => Ok(table),
+        None => {
+            let opened = Logged::open(transaction, definition, redo);
+            Ok(slot.insert(opened.map_err(fatal("opening a table"))?))
+        }
     }
-    slot.as_mut()
-        .ok_or_else(|| unreachable!("the table was just opened"))
 }
 
 impl<'t> Group<'t> {
-    pub fn open(transaction: &'t WriteTransaction) -> Result<Self, Fatal> {
+    pub fn open(transaction: &'t WriteTransaction, redo: &'t Redo) -> Result<Self, Fatal> {
         Ok(Group {
             transaction,
-            message: transaction
-                .open_table(MESSAGE)
+            redo,
+            message: Logged::open(transaction, MESSAGE, redo)
                 .map_err(fatal("opening table message"))?,
             messages: Sweep::default(),
-            index: transaction
-                .open_table(INDEX)
-                .map_err(fatal("opening table index"))?,
+            index: Logged::open(transaction, INDEX, redo).map_err(fatal("opening table index"))?,
             rows: Sweep::default(),
             history: None,
             dead: None,
@@ -133,24 +138,24 @@ impl<'t> Group<'t> {
         self.changed = true;
     }
 
-    pub fn dead(&mut self) -> Result<&mut Table<'t, u64, Bytes>, Fatal> {
-        table(&mut self.dead, self.transaction, DEAD)
+    pub fn dead(&mut self) -> Result<&mut Logged<'t, u64, Bytes>, Fatal> {
+        table(&mut self.dead, (self.transaction, self.redo), DEAD)
     }
 
-    pub fn dead_index(&mut self) -> Result<&mut Table<'t, (u32, u64), Bytes>, Fatal> {
-        table(&mut self.dead_index, self.transaction, DEAD_INDEX)
+    pub fn dead_index(&mut self) -> Result<&mut Logged<'t, (u32, u64), Bytes>, Fatal> {
+        table(&mut self.dead_index, (self.transaction, self.redo), DEAD_INDEX)
     }
 
-    pub fn state(&mut self) -> Result<&mut Table<'t, Bytes, Bytes>, Fatal> {
-        table(&mut self.state, self.transaction, STATE)
+    pub fn state(&mut self) -> Result<&mut Logged<'t, Bytes, Bytes>, Fatal> {
+        table(&mut self.state, (self.transaction, self.redo), STATE)
     }
 
-    pub fn dedup(&mut self) -> Result<&mut Table<'t, Bytes, Bytes>, Fatal> {
-        table(&mut self.dedup, self.transaction, DEDUP)
+    pub fn dedup(&mut self) -> Result<&mut Logged<'t, Bytes, Bytes>, Fatal> {
+        table(&mut self.dedup, (self.transaction, self.redo), DEDUP)
     }
 
-    pub fn cron(&mut self) -> Result<&mut Table<'t, &'static str, Bytes>, Fatal> {
-        table(&mut self.cron, self.transaction, CRON)
+    pub fn cron(&mut self) -> Result<&mut Logged<'t, &'static str, Bytes>, Fatal> {
+        table(&mut self.cron, (self.transaction, self.redo), CRON)
     }
 
     /// Writes a message that was not there.
@@ -193,7 +198,7 @@ impl<'t> Group<'t> {
         self.messages.remove(sequence);
         self.rows.remove(sequence);
         if history {
-            let table = table(&mut self.history, self.transaction, HISTORY)?;
+            let table = table(&mut self.history, (self.transaction, self.redo), HISTORY)?;
             table
                 .remove(sequence)
                 .map_err(fatal("removing a history"))?;
@@ -203,7 +208,7 @@ impl<'t> Group<'t> {
 
     /// The ended attempts of a message. A damaged history is an empty one: the message matters more.
     pub fn history(&mut self, sequence: u64) -> Result<Vec<AttemptRecord>, Fatal> {
-        let table = table(&mut self.history, self.transaction, HISTORY)?;
+        let table = table(&mut self.history, (self.transaction, self.redo), HISTORY)?;
         let found = table.get(sequence).map_err(fatal("reading a history"))?;
         Ok(found
             .and_then(|bytes| dead::decode_history(sequence, bytes.value()).ok())
@@ -213,7 +218,7 @@ impl<'t> Group<'t> {
     /// Writes the ended attempts of a message; none, if all were taken back.
     pub fn put_history(&mut self, sequence: u64, attempts: &[AttemptRecord]) -> Result<(), Fatal> {
         self.changed = true;
-        let table = table(&mut self.history, self.transaction, HISTORY)?;
+        let table = table(&mut self.history, (self.transaction, self.redo), HISTORY)?;
         if attempts.is_empty() {
             table
                 .remove(sequence)
@@ -230,8 +235,8 @@ impl<'t> Group<'t> {
     /// Remembers a dedup id.
     pub fn put_dedup(&mut self, key: &[u8; 20], first: dedup::First) -> Result<(), Fatal> {
         self.changed = true;
-        table(&mut self.dedup, self.transaction, DEDUP)?;
-        table(&mut self.dedup_expiry, self.transaction, DEDUP_EXPIRY)?;
+        table(&mut self.dedup, (self.transaction, self.redo), DEDUP)?;
+        table(&mut self.dedup_expiry, (self.transaction, self.redo), DEDUP_EXPIRY)?;
         if let (Some(ids), Some(expiry)) = (&mut self.dedup, &mut self.dedup_expiry) {
             dedup::insert(ids, expiry, key, first).map_err(fatal("writing a dedup id"))?;
         }
@@ -240,8 +245,8 @@ impl<'t> Group<'t> {
 
     /// Forgets some of the dedup ids whose window has ended. Says whether there may be more.
     pub fn forget_dedup(&mut self, now: Timestamp) -> Result<bool, Fatal> {
-        table(&mut self.dedup, self.transaction, DEDUP)?;
-        table(&mut self.dedup_expiry, self.transaction, DEDUP_EXPIRY)?;
+        table(&mut self.dedup, (self.transaction, self.redo), DEDUP)?;
+        table(&mut self.dedup_expiry, (self.transaction, self.redo), DEDUP_EXPIRY)?;
         let (Some(ids), Some(expiry)) = (&mut self.dedup, &mut self.dedup_expiry) else {
             return Ok(false);
         };
@@ -253,7 +258,7 @@ impl<'t> Group<'t> {
 
     /// What is kept of a group that delivers nothing; nothing, if it is damaged or none.
     pub fn held(&mut self, queue: QueueId, hash: u64) -> Result<HeldGroup, Fatal> {
-        let table = table(&mut self.held, self.transaction, HELD)?;
+        let table = table(&mut self.held, (self.transaction, self.redo), HELD)?;
         let key = (queue.0, hash);
         let found = table.get(key).map_err(fatal("reading a held group"))?;
         Ok(found
@@ -264,7 +269,7 @@ impl<'t> Group<'t> {
     /// Writes what is kept of a group; nothing, if it delivers again.
     pub fn put_held(&mut self, queue: QueueId, hash: u64, group: &HeldGroup) -> Result<(), Fatal> {
         self.changed = true;
-        let table = table(&mut self.held, self.transaction, HELD)?;
+        let table = table(&mut self.held, (self.transaction, self.redo), HELD)?;
         let key = (queue.0, hash);
         let done = if *group == HeldGroup::default() {
             table.remove(key).map(|_| ())
@@ -278,7 +283,7 @@ impl<'t> Group<'t> {
     /// Notes which file has the large body of a message, or that none has any more.
     pub fn put_blob(&mut self, sequence: u64, blob: Option<&BlobRef>) -> Result<(), Fatal> {
         self.changed = true;
-        let table = table(&mut self.blob, self.transaction, BLOB)?;
+        let table = table(&mut self.blob, (self.transaction, self.redo), BLOB)?;
         let done = match blob {
             Some(blob) => {
                 let row = blob::encode_row(sequence, blob);
@@ -292,7 +297,7 @@ impl<'t> Group<'t> {
     /// Writes how far a redrive has come.
     pub fn put_redrive(&mut self, redrive: &RedriveUnderWay) -> Result<(), Fatal> {
         self.changed = true;
-        let table = table(&mut self.redrive, self.transaction, REDRIVE)?;
+        let table = table(&mut self.redrive, (self.transaction, self.redo), REDRIVE)?;
         let bytes = redrive::encode(redrive);
         table
             .insert(redrive.number, bytes.as_slice())
@@ -303,7 +308,7 @@ impl<'t> Group<'t> {
     /// Forgets a redrive.
     pub fn remove_redrive(&mut self, number: u64) -> Result<(), Fatal> {
         self.changed = true;
-        let table = table(&mut self.redrive, self.transaction, REDRIVE)?;
+        let table = table(&mut self.redrive, (self.transaction, self.redo), REDRIVE)?;
         table
             .remove(number)
             .map_err(fatal("forgetting a redrive"))?;
@@ -313,9 +318,7 @@ impl<'t> Group<'t> {
     /// Keeps a record that failed its checksum aside, as it was found.
     pub fn put_quarantine(&mut self, sequence: u64, record: &[u8]) -> Result<(), Fatal> {
         self.changed = true;
-        let mut quarantine = self
-            .transaction
-            .open_table(QUARANTINE)
+        let mut quarantine = Logged::open(self.transaction, QUARANTINE, self.redo)
             .map_err(fatal("opening table quarantine"))?;
         quarantine
             .insert(sequence, record)
@@ -323,23 +326,18 @@ impl<'t> Group<'t> {
         Ok(())
     }
 
-    /// Makes the collected changes, and writes the clock and the next numbers if there were any.
+    /// Makes the collected changes, and writes the row of the clock if there were any.
     /// Says whether there were.
-    pub fn finish(
-        mut self,
-        now: Timestamp,
-        next_sequence: u64,
-        next_ordinal: u64,
-    ) -> Result<bool, Fatal> {
+    pub fn finish(mut self, clock: &ClockRow) -> Result<bool, Fatal> {
         if self.changed {
-            self.messages.apply(&mut self.message)?;
-            self.rows.apply(&mut self.index)?;
+            self.messages.apply_noted(&mut self.message)?;
+            self.rows.apply_noted(&mut self.index)?;
             if !self.leases.is_empty() {
-                let table = self.transaction.open_table(LEASE);
+                let table = Logged::open(self.transaction, LEASE, self.redo);
                 self.leases
-                    .apply(&mut table.map_err(fatal("opening table lease"))?)?;
+                    .apply_noted(&mut table.map_err(fatal("opening table lease"))?)?;
             }
-            let bytes = encode_clock(now, next_sequence, next_ordinal);
+            let bytes = encode_clock(clock);
             self.index
                 .insert(CLOCK_KEY, bytes.as_slice())
                 .map_err(fatal("writing the clock"))?;
@@ -348,10 +346,25 @@ impl<'t> Group<'t> {
     }
 }
 
-/// The row under [`CLOCK_KEY`]: the latest time seen, the next sequence number, the next ordinal.
-pub(crate) fn encode_clock(now: Timestamp, next_sequence: u64, next_ordinal: u64) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(28);
-    for number in [now.unix_ms(), next_sequence, next_ordinal] {
+/// The row under [`CLOCK_KEY`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClockRow {
+    /// The latest time seen.
+    pub seen: Timestamp,
+    pub next_sequence: u64,
+    pub next_ordinal: u64,
+    /// The number of the commit that wrote the row; 0 of one that had no log yet.
+    pub commit: u64,
+}
+
+pub(crate) fn encode_clock(row: &ClockRow) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(36);
+    for number in [
+        row.seen.unix_ms(),
+        row.next_sequence,
+        row.next_ordinal,
+        row.commit,
+    ] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     check::seal(CLOCK_KEY, &mut bytes);
@@ -359,13 +372,23 @@ pub(crate) fn encode_clock(now: Timestamp, next_sequence: u64, next_ordinal: u64
 }
 
 /// Reads and verifies the row under [`CLOCK_KEY`].
-pub(crate) fn decode_clock(bytes: &[u8]) -> Result<(Timestamp, u64, u64), Malformed> {
+pub(crate) fn decode_clock(bytes: &[u8]) -> Result<ClockRow, Malformed> {
     let row = check::open(CLOCK_KEY, bytes)?;
-    let bytes: &[u8; 24] = row.try_into().map_err(|_| Malformed)?;
     let number = |at: usize| {
         let mut word = [0; 8];
-        word.copy_from_slice(&bytes[at..at + 8]);
+        word.copy_from_slice(&row[at..at + 8]);
         u64::from_le_bytes(word)
     };
-    Ok((Timestamp::from_unix_ms(number(0)), number(8), number(16)))
+    // Format 1 had no number of the commit.
+    let commit = match row.len() {
+        24 => 0,
+        32 => number(24),
+        _ => return Err(Malformed),
+    };
+    Ok(ClockRow {
+        seen: Timestamp::from_unix_ms(number(0)),
+        next_sequence: number(8),
+        next_ordinal: number(16),
+        commit,
+    })
 }

@@ -38,18 +38,21 @@ use std::time::Duration;
 use gristmill_queue::board::QueueId;
 use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::{Board, IdSource, Message, Timestamp};
+use redb::WriteTransaction;
 
 use crate::clock::RunningClock;
 use crate::error::{Fatal, panicked};
 use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
+use crate::log::Log;
+use crate::log::redo::Redo;
 use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
 use crate::verify;
 pub use answers::Elsewhere;
 pub(crate) use blob::Large;
 use bury::Moved;
-use group::Group;
+use group::{ClockRow, Group, fatal};
 use held::Rest;
 pub(crate) use hot::Hot;
 pub(crate) use made::Made;
@@ -74,6 +77,7 @@ pub(crate) struct Writer {
     pub clock: RunningClock,
     pub inflight: InFlightFile,
     pub next_ordinal: u64,
+    pub log: Log,
     pub hot: Hot,
     pub sinks: HashMap<QueueId, Arc<dyn Sink>>,
     pub leased: HashMap<u64, InHand>,
@@ -209,7 +213,8 @@ impl Writer {
         self.board.advance(now);
         let database = Arc::clone(&self.database);
         let transaction = group::begin(&database)?;
-        let mut group = Group::open(&transaction)?;
+        let redo = self.log.begin();
+        let mut group = Group::open(&transaction, &redo)?;
         let mut closing = Vec::new();
         self.go_on_redriving(&mut group, now)?;
         for op in ops {
@@ -225,17 +230,52 @@ impl Writer {
         self.housekeeping(&mut group, now)?;
         self.serve(&mut group, now)?;
         self.keep_time(&mut group, !closing.is_empty(), now);
-        let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
+        if !closing.is_empty() && !self.log.is_empty() {
+            // A store that is closed needs no log.
+            group.changes();
+        }
+        let changed = group.finish(&self.clock_row(now))?;
         if is_planted(Bug::AnsweredBeforeCommit) {
             self.answers.drain(..).for_each(|answer| answer());
         }
-        group::end(transaction, changed)?;
+        self.end_group(transaction, redo, changed, !closing.is_empty())?;
         if changed {
             self.time_written = now;
         }
         #[cfg(feature = "seeded-bugs")]
         self.catch_up(now)?;
         Ok(closing)
+    }
+
+    /// What the row of the clock says in the next commit.
+    pub(crate) fn clock_row(&self, now: Timestamp) -> ClockRow {
+        ClockRow {
+            seen: now,
+            next_sequence: self.ids.next_sequence(),
+            next_ordinal: self.next_ordinal,
+            commit: self.log.next_number(),
+        }
+    }
+
+    /// Makes a group durable: by the log, or by the database if that is wanted or the log has no room.
+    pub(crate) fn end_group(
+        &mut self,
+        transaction: WriteTransaction,
+        redo: Redo,
+        changed: bool,
+        in_database: bool,
+    ) -> Result<(), Fatal> {
+        if !changed {
+            self.log.forget(redo);
+            return group::drop_empty(transaction);
+        }
+        let logged = !in_database && self.log.append(redo).map_err(fatal("writing the log"))?;
+        if logged {
+            return group::end_logged(transaction);
+        }
+        group::end_durably(transaction)?;
+        self.log.begin_anew();
+        Ok(())
     }
 
     fn apply(&mut self, op: Op, group: &mut Group<'_>, now: Timestamp) -> Result<(), Fatal> {

@@ -59,12 +59,13 @@ impl Writer {
         }
         let database = Arc::clone(&self.database);
         let transaction = group::begin(&database)?;
-        let mut group = Group::open(&transaction)?;
+        let redo = self.log.begin();
+        let mut group = Group::open(&transaction, &redo)?;
         for change in later {
             change(&mut group)?;
         }
-        let changed = group.finish(now, self.ids.next_sequence(), self.next_ordinal)?;
-        group::end(transaction, changed)
+        let changed = group.finish(&self.clock_row(now))?;
+        self.end_group(transaction, redo, changed, false)
     }
 
     /// Takes the leases of a queue away from those who hold them.

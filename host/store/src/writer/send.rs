@@ -117,7 +117,7 @@ impl Writer {
             let queue = route.queue;
             let id = route.derived.as_ref().or(message.dedup_id.as_ref());
             if let Some(key) = self.dedup_key(queue, message, id) {
-                let first = dedup::find(group.dedup()?, &key, now);
+                let first = dedup::find(&**group.dedup()?, &key, now);
                 let first = first.map_err(fatal("reading a dedup id"))?;
                 if first.is_some() || !repeated.insert(key) {
                     continue;
@@ -190,7 +190,7 @@ impl Writer {
             .blob
             .map_or_else(|| blob::checksum(&message.body), |blob| blob.checksum);
         if let Some(first) =
-            dedup::find(group.dedup()?, &key, now).map_err(fatal("reading a dedup id"))?
+            dedup::find(&**group.dedup()?, &key, now).map_err(fatal("reading a dedup id"))?
         {
             return Ok(Accepted {
                 id: first.id,

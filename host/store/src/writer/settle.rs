@@ -148,7 +148,7 @@ impl Writer {
     ) -> Result<Result<(), Outcome>, Fatal> {
         let handler = evidence.handler.as_ref();
         if !effects.reads.is_empty() {
-            let unchanged = state::still_so(group.state()?, handler, &effects.reads)
+            let unchanged = state::still_so(&**group.state()?, handler, &effects.reads)
                 .map_err(fatal("checking what was read"))?;
             if !unchanged {
                 return Ok(Err(Outcome::HandedBack(HandedBack::Conflict)));

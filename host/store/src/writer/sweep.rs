@@ -12,6 +12,7 @@ use redb::{CursorError, ReadableTable, Table};
 
 use super::group::fatal;
 use crate::error::Fatal;
+use crate::log::redo::Logged;
 
 /// Removals this close together are one run …
 const GAP: u64 = 8;
@@ -75,8 +76,21 @@ impl Sweep {
         self.new.is_empty() && self.changed.is_empty() && self.removed.is_empty()
     }
 
-    /// Makes the changes.
-    pub fn apply(&mut self, table: &mut Rows<'_>) -> Result<(), Fatal> {
+    /// Makes the changes, and has them noted.
+    pub fn apply_noted(
+        &mut self,
+        table: &mut Logged<'_, u64, &'static [u8]>,
+    ) -> Result<(), Fatal> {
+        for key in &self.removed {
+            table.note(key, None);
+        }
+        for (key, value) in self.changed.iter().chain(&self.new) {
+            table.note(key, Some(&value.as_slice()));
+        }
+        self.apply(table.noted_elsewhere())
+    }
+
+    fn apply(&mut self, table: &mut Rows<'_>) -> Result<(), Fatal> {
         self.apply_removals(table)?;
         for (key, value) in std::mem::take(&mut self.changed) {
             table

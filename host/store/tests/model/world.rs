@@ -153,10 +153,10 @@ impl World {
             Step::Crontab(schedules) => self.crontab(schedules),
             Step::Reopen => self.restart(false, Rig::reopen),
             Step::Crash => self.restart(true, |rig, queues| {
-                rig.die(&["store.redb", "inflight"], queues);
+                rig.die(&["store.log", "store.redb", "inflight"], queues);
             }),
             Step::LosePower => {
-                self.restart(false, |rig, queues| rig.die(&["store.redb"], queues));
+                self.restart(false, |rig, queues| rig.die(&["store.log", "store.redb"], queues));
             }
         }
         self.observe();

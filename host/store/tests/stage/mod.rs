@@ -56,6 +56,23 @@ impl Sink for Collected {
     }
 }
 
+/// Copies the file and the log of a store that may be open. The log comes first: a file that is newer than its
+/// log knows what of that it has.
+fn copy_store(from: &std::path::Path, to: &std::path::Path) {
+    for file in ["store.log", "store.redb"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
+/// What is stored in a folder, with what only its log has.
+pub fn database(folder: &std::path::Path) -> redb::Database {
+    let database = redb::Database::open(folder.join("store.redb")).unwrap();
+    let log = std::fs::File::open(folder.join("store.log")).unwrap();
+    let log = redb::backends::FileBackend::new(log).unwrap();
+    gristmill_store::replay(&log, &database).unwrap();
+    database
+}
+
 impl Host {
     pub fn new(queues: &[&str]) -> Self {
         Self::with_policy(queues, |_, _| ())
@@ -155,20 +172,19 @@ impl Host {
     ) -> Result<Store, OpenError> {
         self.tick();
         let copy = tempfile::tempdir().unwrap();
-        let file = copy.path().join("store.redb");
-        std::fs::copy(self.path.join("store.redb"), &file).unwrap();
-        change(&redb::Database::open(&file).unwrap());
+        copy_store(&self.path, copy.path());
+        change(&database(copy.path()));
         Store::open(copy.path(), Options::default()).map(|(store, _)| store)
     }
 
     /// Goes on with the files as they are at this moment, as after kill -9.
     pub fn crash(self) -> Self {
-        self.copy(&["store.redb", "inflight"])
+        self.copy(&["inflight"])
     }
 
     /// Goes on with what was fsynced, as after a power cut.
     pub fn lose_power(self) -> Self {
-        self.copy(&["store.redb"])
+        self.copy(&[])
     }
 
     fn copy(self, files: &[&str]) -> Self {
@@ -187,6 +203,7 @@ impl Host {
             .unwrap();
         let path = self.folder.path().join((number + 1).to_string());
         std::fs::create_dir(&path).unwrap();
+        copy_store(&self.path, &path);
         for file in files {
             std::fs::copy(self.path.join(file), path.join(file)).unwrap();
         }

@@ -6,6 +6,7 @@ use gristmill_queue::{Counters, Message};
 
 use super::{Met, Put, Rescue, Salvaged};
 use crate::state;
+use crate::writer::group::ClockRow;
 use crate::writer::group_hash;
 
 impl Rescue {
@@ -41,8 +42,13 @@ impl Rescue {
         if paused {
             queues.iter_mut().for_each(|(_, _, paused)| *paused = true);
         }
-        let clock = (self.seen, self.next_sequence, self.next_ordinal);
-        self.rebuild.finish(self.boot, clock, &queues)?;
+        let clock = ClockRow {
+            seen: self.seen,
+            next_sequence: self.next_sequence,
+            next_ordinal: self.next_ordinal,
+            commit: 0,
+        };
+        self.rebuild.finish(self.boot, &clock, &queues)?;
         Ok(Salvaged {
             tables: self.tables,
             bodies: self.bodies,

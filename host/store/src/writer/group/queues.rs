@@ -4,6 +4,7 @@
 use gristmill_queue::board::QueueId;
 use redb::ReadableTable;
 
+use crate::log::redo::Logged;
 use super::{FORGET_DEDUP, Group, fatal, table};
 use crate::error::Fatal;
 use crate::tables::{DEDUP, HELD, MADE, QUEUE};
@@ -13,9 +14,7 @@ impl Group<'_> {
     /// Writes a queue's number and whether it is paused.
     pub fn put_queue(&mut self, name: &str, number: u32, paused: bool) -> Result<(), Fatal> {
         self.changed = true;
-        let mut queues = self
-            .transaction
-            .open_table(QUEUE)
+        let mut queues = Logged::open(self.transaction, QUEUE, self.redo)
             .map_err(fatal("opening table queue"))?;
         queues
             .insert(name, (number, paused))
@@ -27,9 +26,7 @@ impl Group<'_> {
     /// was there.
     pub fn put_made(&mut self, name: &str, definition: Option<&str>) -> Result<bool, Fatal> {
         self.changed = true;
-        let mut made = self
-            .transaction
-            .open_table(MADE)
+        let mut made = Logged::open(self.transaction, MADE, self.redo)
             .map_err(fatal("opening table made"))?;
         let before = match definition {
             Some(definition) => {
@@ -45,9 +42,7 @@ impl Group<'_> {
     /// Forgets the name of a queue.
     pub fn remove_queue(&mut self, name: &str) -> Result<(), Fatal> {
         self.changed = true;
-        let mut queues = self
-            .transaction
-            .open_table(QUEUE)
+        let mut queues = Logged::open(self.transaction, QUEUE, self.redo)
             .map_err(fatal("opening table queue"))?;
         queues
             .remove(name)
@@ -58,7 +53,7 @@ impl Group<'_> {
     /// Forgets some of the dedup ids of a queue, whether or not their window has ended. Says whether
     /// there may be more.
     pub fn forget_dedup_of(&mut self, queue: QueueId) -> Result<bool, Fatal> {
-        let table = table(&mut self.dedup, self.transaction, DEDUP)?;
+        let table = table(&mut self.dedup, (self.transaction, self.redo), DEDUP)?;
         let count = dedup::forget_queue(table, queue, FORGET_DEDUP)
             .map_err(fatal("forgetting dedup ids"))?;
         self.changed |= count > 0;
@@ -67,7 +62,7 @@ impl Group<'_> {
 
     /// The groups of a queue that deliver nothing, at most `most` of them, by their hashes.
     pub fn held_of(&mut self, queue: QueueId, most: usize) -> Result<Vec<u64>, Fatal> {
-        let table = table(&mut self.held, self.transaction, HELD)?;
+        let table = table(&mut self.held, (self.transaction, self.redo), HELD)?;
         let doing = "listing held groups";
         let range = (queue.0, 0)..=(queue.0, u64::MAX);
         let rows = table.range(range).map_err(fatal(doing))?;

@@ -1,0 +1,370 @@
+//! The log: commits that are durable, and that the database has only for as long as it is open.
+//!
+//! For redb, a durable commit is two syncs and some ten pages however little is in it. So a group is made
+//! durable by one record at the end of this file and one sync, and is then committed in the database without
+//! a sync. When the file is full, and when the store closes, redb makes a durable commit of all that came
+//! before, and the next record is written at the beginning of the file again. A store that is opened first
+//! does again what records say that are later than the last durable commit.
+//!
+//! A record begins with a page, so what is synced is never written again before it is in the database:
+//!
+//! | bytes | |
+//! |---|---|
+//! | 8 | xxh3 of all that follows, up to the zeros |
+//! | 8 | the salt of the store |
+//! | 8 | the number of the commit: one more than that of the record before |
+//! | 8 | how many bytes of changes follow |
+//! | … | the changes ([`redo`]), then zeros to the end of the page |
+//!
+//! The number of the last commit stands in the row of the clock too, so the database knows which records are
+//! its own already. What comes after the last record is what was there before: zeros, records with smaller
+//! numbers, or a record that was never synced. The file is filled with zeros when it grows, since writing
+//! within a file is a cheaper sync than making it longer.
+
+pub(crate) mod redo;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use gristmill_queue::bug::{Bug, is_planted};
+use redb::backends::FileBackend;
+use redb::{Database, ReadableDatabase, StorageBackend};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::copy::COPIED;
+use crate::tables::{CLOCK_KEY, INDEX, META};
+use crate::writer::group::{self, decode_clock};
+use redo::{Again, Redo};
+
+/// The name of the file in the folder of the store.
+pub(crate) const FILE: &str = "store.log";
+/// Bytes of the head of a record.
+const HEAD: usize = 32;
+const PAGE: u64 = 4096;
+/// What the file has at first; whenever that is not enough it gets twice as much.
+const FIRST: u64 = 256 * 1024;
+/// Bytes of zeros that are written at once.
+const PIECE: usize = 64 * 1024;
+
+/// Opens the file in another way than usual: for tests that let the disk fail.
+pub type OpenLog = Box<dyn FnOnce(File) -> io::Result<Box<dyn StorageBackend>> + Send>;
+
+/// The log of a store that is open.
+pub(crate) struct Log {
+    file: Box<dyn StorageBackend>,
+    salt: u64,
+    /// The number of the last commit.
+    last: u64,
+    /// Where the next record begins.
+    at: u64,
+    /// How much of the file is filled.
+    length: u64,
+    /// How long it may become.
+    most: u64,
+    /// The memory of the last group's changes.
+    memory: Vec<u8>,
+}
+
+impl Log {
+    /// Opens the log of a store, and does again what the database does not have.
+    pub fn open(
+        folder: &Path,
+        open: Option<OpenLog>,
+        database: &Database,
+        most: u64,
+    ) -> Result<Self, redb::Error> {
+        let path = folder.join(FILE);
+        let fresh = !path.exists();
+        let handle = private(&path)?;
+        if fresh {
+            File::open(folder)?.sync_all()?;
+        }
+        let file = match open {
+            Some(open) => open(handle)?,
+            None => Box::new(FileBackend::new(handle).map_err(redb::Error::from)?),
+        };
+        let last = replay(&*file, database)?;
+        let length = file.len()? / PAGE * PAGE;
+        Ok(Log {
+            file,
+            salt: 0,
+            last,
+            at: 0,
+            length,
+            most: most / PAGE * PAGE,
+            memory: Vec::new(),
+        })
+    }
+
+    /// Which store its records are of.
+    pub fn belongs_to(&mut self, salt: u64) {
+        self.salt = salt;
+    }
+
+    /// The number of the next commit.
+    pub fn next_number(&self) -> u64 {
+        self.last + 1
+    }
+
+    /// Whether the database has everything for good.
+    pub fn is_empty(&self) -> bool {
+        self.at == 0
+    }
+
+    /// What a group notes its changes in.
+    pub fn begin(&mut self) -> Redo {
+        Redo::begin(std::mem::take(&mut self.memory))
+    }
+
+    /// Makes the next commit durable, if there is room for it. If this fails it is not known whether the
+    /// commit is there.
+    pub fn append(&mut self, redo: Redo) -> io::Result<bool> {
+        let mut record = redo.into_bytes();
+        let changes = record.len() - HEAD;
+        record.resize(record.len().next_multiple_of(PAGE as usize), 0);
+        let appended = self.has_room(record.len() as u64);
+        if appended {
+            record[8..16].copy_from_slice(&self.salt.to_le_bytes());
+            record[16..24].copy_from_slice(&self.next_number().to_le_bytes());
+            record[24..HEAD].copy_from_slice(&(changes as u64).to_le_bytes());
+            let sum = xxh3_64(&record[8..HEAD + changes]);
+            record[..8].copy_from_slice(&sum.to_le_bytes());
+            self.file.write(self.at, &record)?;
+            if !is_planted(Bug::NotSynced) {
+                self.file.sync_data()?;
+            }
+            self.at += record.len() as u64;
+            self.last += 1;
+        }
+        self.memory = record;
+        Ok(appended)
+    }
+
+    /// Takes back the memory of a group that changed nothing.
+    pub fn forget(&mut self, redo: Redo) {
+        self.memory = redo.into_bytes();
+    }
+
+    /// The database has made the next commit durable, and all before it.
+    pub fn begin_anew(&mut self) {
+        self.last += 1;
+        self.at = 0;
+    }
+
+    /// Whether so many bytes can be written without making the file longer than it may be.
+    fn has_room(&mut self, bytes: u64) -> bool {
+        let needed = self.at + bytes;
+        if needed <= self.length {
+            return true;
+        }
+        if needed > self.most {
+            return false;
+        }
+        let mut length = self.length.max(FIRST / 2);
+        while length < needed {
+            length *= 2;
+        }
+        let length = length.min(self.most);
+        if let Err(error) = self.fill(length) {
+            tracing::warn!(%error, "the log of the store cannot grow: commits are slower; see to the disk");
+            self.most = self.length;
+            return false;
+        }
+        self.length = length;
+        true
+    }
+
+    fn fill(&self, length: u64) -> io::Result<()> {
+        let zeros = [0; PIECE];
+        let mut at = self.length;
+        while at < length {
+            let piece = (length - at).min(PIECE as u64);
+            self.file.write(at, &zeros[..piece as usize])?;
+            at += piece;
+        }
+        self.file.sync_data()
+    }
+}
+
+/// Does again what the log of a store has and its database has not, and says which commit is the last now.
+///
+/// # Errors
+/// When commits between the two are missing, or one of them cannot be read or written.
+pub fn replay(log: &dyn StorageBackend, database: &Database) -> Result<u64, redb::Error> {
+    let mut last = last_commit(database)?;
+    let mut transaction = None;
+    let salt = salt(database)?;
+    for record in Records::of(log) {
+        let record = record?;
+        if Some(record.salt) != salt {
+            break;
+        }
+        if record.number > last + 1 {
+            return Err(redb::Error::Corrupted(format!(
+                "its last commit is number {last}, and its log begins with {}: what is between is missing",
+                record.number
+            )));
+        }
+        if record.number == last + 1 {
+            let begun = match transaction.take() {
+                Some(begun) => begun,
+                None => group::begin(database).map_err(|fatal| fatal.source)?,
+            };
+            Again::within(&begun).apply(record.changes())?;
+            transaction = Some(begun);
+            last = record.number;
+        }
+    }
+    if let Some(transaction) = transaction {
+        group::end_durably(transaction).map_err(|fatal| fatal.source)?;
+    }
+    Ok(last)
+}
+
+/// Whether a log has commits that the database has not.
+pub(crate) fn is_ahead(log: &dyn StorageBackend, database: &Database) -> Result<bool, redb::Error> {
+    let (last, salt) = (last_commit(database)?, salt(database)?);
+    for record in Records::of(log) {
+        let record = record?;
+        if Some(record.salt) != salt {
+            break;
+        }
+        if record.number > last {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The log in a folder, if there is one.
+pub(crate) fn existing(folder: &Path) -> Result<Option<FileBackend>, redb::Error> {
+    match File::open(folder.join(FILE)) {
+        Ok(file) => Ok(Some(FileBackend::new(file)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The salt of a store that has one of its own: a new one and a copy have none yet, and no records.
+fn salt(database: &Database) -> Result<Option<u64>, redb::Error> {
+    let meta = match database.begin_read()?.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if meta.get(COPIED)?.is_some() {
+        return Ok(None);
+    }
+    Ok(meta.get("salt")?.map(|salt| salt.value()))
+}
+
+/// The number of the last commit that the database has.
+fn last_commit(database: &Database) -> Result<u64, redb::Error> {
+    let index = match database.begin_read()?.open_table(INDEX) {
+        Ok(index) => index,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(0),
+        Err(error) => return Err(error.into()),
+    };
+    let row = index.get(CLOCK_KEY)?;
+    let clock = row.map(|row| decode_clock(row.value())).transpose();
+    let clock = clock.map_err(|_| redb::Error::Corrupted("the row of the clock".into()))?;
+    Ok(clock.map_or(0, |clock| clock.commit))
+}
+
+/// A record as it was read.
+pub(crate) struct Record {
+    salt: u64,
+    pub number: u64,
+    /// From behind the checksum on.
+    bytes: Vec<u8>,
+}
+
+impl Record {
+    /// Each change: the table, the key, and what is under it from then on, if anything.
+    pub fn by_table(&self) -> impl Iterator<Item = Result<redo::Named<'_>, redb::Error>> {
+        redo::named(self.changes())
+    }
+
+    fn changes(&self) -> &[u8] {
+        &self.bytes[HEAD - 8..]
+    }
+
+    /// Reads the record at a place, if there is one.
+    fn read(file: &dyn StorageBackend, at: u64, end: u64) -> io::Result<Option<Record>> {
+        let mut head = [0; HEAD];
+        if at + HEAD as u64 > end {
+            return Ok(None);
+        }
+        file.read(at, &mut head)?;
+        let word = |from: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&head[from..from + 8]);
+            u64::from_le_bytes(word)
+        };
+        let (sum, salt, number, length) = (word(0), word(8), word(16), word(24));
+        if number == 0 || length > end - at - HEAD as u64 {
+            return Ok(None);
+        }
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let mut bytes = vec![0; HEAD - 8 + length];
+        bytes[..HEAD - 8].copy_from_slice(&head[8..]);
+        file.read(at + HEAD as u64, &mut bytes[HEAD - 8..])?;
+        let sound = xxh3_64(&bytes) == sum;
+        Ok(sound.then_some(Record {
+            salt,
+            number,
+            bytes,
+        }))
+    }
+}
+
+/// The records of a log from its beginning, for as long as each follows the one before.
+pub(crate) struct Records<'f> {
+    file: &'f dyn StorageBackend,
+    at: u64,
+    before: Option<u64>,
+}
+
+impl<'f> Records<'f> {
+    pub fn of(file: &'f dyn StorageBackend) -> Self {
+        Records {
+            file,
+            at: 0,
+            before: None,
+        }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = io::Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = self.file.len();
+        let read = read.and_then(|end| Record::read(self.file, self.at, end));
+        let record = match read.transpose()? {
+            Ok(record) => record,
+            Err(error) => return Some(Err(error)),
+        };
+        if self.before.is_some_and(|before| record.number != before + 1) {
+            return None;
+        }
+        self.before = Some(record.number);
+        self.at += (8 + record.bytes.len() as u64).next_multiple_of(PAGE);
+        Some(Ok(record))
+    }
+}
+
+/// Changes hold bodies: the file is for whoever runs the host.
+fn private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
