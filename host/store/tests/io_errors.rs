@@ -10,6 +10,7 @@ mod memory;
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,16 +56,25 @@ fn options() -> Options {
 }
 
 fn failing(left: &Arc<AtomicU64>, fault: Fault) -> Options {
-    let left = Arc::clone(left);
-    let create = move |builder: &Builder, file: File| {
+    let on = move |file: File, left: Arc<AtomicU64>| {
         let file = FileBackend::new(file)?;
-        builder.create_with_backend(Failing { file, left, fault })
+        Ok::<_, redb::DatabaseError>(Failing { file, left, fault })
+    };
+    let (of_file, of_log) = (Arc::clone(left), Arc::clone(left));
+    let create = move |builder: &Builder, file: File| builder.create_with_backend(on(file, of_file)?);
+    let open_log = move |file: File| -> io::Result<Box<dyn redb::StorageBackend>> {
+        Ok(Box::new(on(file, of_log).map_err(io::Error::other)?))
     };
     Options {
         create: Some(Box::new(create)),
+        open_log: Some(Box::new(open_log)),
         ..options()
     }
 }
+
+/// Bytes that the log may take: none, so that redb makes every commit durable; so few that it does now and
+/// then; and so many that it never does.
+const LOGS: [u64; 3] = [0, 3 * 4096, 1024 * 1024];
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread();
@@ -162,9 +172,10 @@ fn found(folder: &Path) -> (BTreeSet<u64>, BTreeSet<u64>) {
 }
 
 /// Sends and handles, until the n-th operation of the disk fails. Nothing, if it did not.
-fn fail(folder: &Path, nth: u64, fault: Fault) -> Option<(BTreeSet<u64>, BTreeSet<u64>)> {
+fn fail(folder: &Path, nth: u64, fault: Fault, log_bytes: u64) -> Option<(BTreeSet<u64>, BTreeSet<u64>)> {
     let left = Arc::new(AtomicU64::new(u64::MAX));
     let mut options = failing(&left, fault);
+    options.log_bytes = log_bytes;
     let (told, fatal) = mpsc::channel();
     options.on_fatal = Some(Box::new(move |fatal| told.send(fatal.to_string()).unwrap()));
     let (store, _) = Store::open(folder, options).unwrap();
@@ -202,16 +213,17 @@ fn fail(folder: &Path, nth: u64, fault: Fault) -> Option<(BTreeSet<u64>, BTreeSe
 #[test]
 fn whichever_operation_of_the_disk_fails_nothing_definite_is_said_that_is_not_so() {
     let mut faults = 0;
-    for fault in FAULTS {
+    let cases = FAULTS.iter().flat_map(|fault| LOGS.map(|log| (*fault, log)));
+    for (fault, log_bytes) in cases {
         let mut nth = 0;
         loop {
             let folder = folder();
-            let Some((accepted, done)) = fail(folder.path(), nth, fault) else {
+            let Some((accepted, done)) = fail(folder.path(), nth, fault, log_bytes) else {
                 break;
             };
             let (from, to) = found(folder.path());
             let all: BTreeSet<u64> = from.union(&to).copied().collect();
-            let at = format!("{fault:?} at {nth}: {from:?} waits, {to:?} is done");
+            let at = format!("{fault:?} at {nth}, with a log of {log_bytes} bytes: {from:?} waits, {to:?} is done");
             assert!(
                 all.is_superset(&accepted),
                 "{at}, {accepted:?} was accepted"
@@ -303,6 +315,7 @@ fn whichever_read_fails_what_is_told_is_right_and_nothing_is_lost() {
             let folder = folder();
             let file = folder.path().join("store.redb");
             std::fs::copy(sound.path().join("store.redb"), file).unwrap();
+            std::fs::copy(sound.path().join("store.log"), folder.path().join("store.log")).unwrap();
             let left = Arc::new(AtomicU64::new(nth));
             let mut done = BTreeSet::new();
             if let Ok((store, _)) = Store::open(folder.path(), failing(&left, fault)) {

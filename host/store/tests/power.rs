@@ -38,11 +38,15 @@ enum Change {
     Bytes(u64, Vec<u8>),
 }
 
+/// The files of a store that a commit writes.
+const FILES: [&str; 2] = ["store.redb", "store.log"];
+
 /// What the disk has for certain, and what it has been told since.
 #[derive(Debug, Default)]
 struct Platter {
-    durable: Vec<u8>,
-    unsynced: Vec<Change>,
+    durable: [Vec<u8>; 2],
+    /// With the file that it is of.
+    unsynced: Vec<(usize, Change)>,
     /// How many operations it still does.
     left: Option<u64>,
 }
@@ -57,30 +61,34 @@ impl Platter {
         Ok(())
     }
 
-    fn sync(&mut self) {
-        for change in std::mem::take(&mut self.unsynced) {
-            apply(&mut self.durable, &change);
+    fn sync(&mut self, file: usize) {
+        let unsynced = std::mem::take(&mut self.unsynced).into_iter();
+        let (these, others) = unsynced.partition(|(of, _)| *of == file);
+        let these: Vec<(usize, Change)> = these;
+        for (_, change) in &these {
+            apply(&mut self.durable[file], change);
         }
+        self.unsynced = others;
     }
 
     /// What is found after the process was killed: the system still has all that was written.
-    fn written(&self) -> Vec<u8> {
+    fn written(&self) -> [Vec<u8>; 2] {
         let mut found = self.durable.clone();
-        for change in &self.unsynced {
-            apply(&mut found, change);
+        for (file, change) in &self.unsynced {
+            apply(&mut found[*file], change);
         }
         found
     }
 
     /// What is found when the power is back.
-    fn found(&self, draw: &mut Draw) -> Vec<u8> {
+    fn found(&self, draw: &mut Draw) -> [Vec<u8>; 2] {
         let mut found = self.durable.clone();
-        for change in &self.unsynced {
+        for (file, change) in &self.unsynced {
             match (draw.below(4), change) {
-                (0 | 1, change) => apply(&mut found, change),
+                (0 | 1, change) => apply(&mut found[*file], change),
                 (2, Change::Bytes(at, bytes)) => {
                     let torn = bytes[..bytes.len() / 2].to_vec();
-                    apply(&mut found, &Change::Bytes(*at, torn));
+                    apply(&mut found[*file], &Change::Bytes(*at, torn));
                 }
                 _ => {}
             }
@@ -116,6 +124,8 @@ impl Draw {
 #[derive(Debug)]
 struct Disk {
     file: FileBackend,
+    /// Its number in [`FILES`].
+    number: usize,
     platter: Arc<Mutex<Platter>>,
 }
 
@@ -131,21 +141,24 @@ impl StorageBackend for Disk {
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut platter = self.platter.lock().unwrap();
         platter.step()?;
-        platter.unsynced.push(Change::Length(length));
+        platter
+            .unsynced
+            .push((self.number, Change::Length(length)));
         self.file.set_len(length)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut platter = self.platter.lock().unwrap();
         platter.step()?;
-        platter.sync();
+        platter.sync(self.number);
         Ok(())
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut platter = self.platter.lock().unwrap();
         platter.step()?;
-        platter.unsynced.push(Change::Bytes(offset, bytes.to_vec()));
+        let change = Change::Bytes(offset, bytes.to_vec());
+        platter.unsynced.push((self.number, change));
         self.file.write(offset, bytes)
     }
 
@@ -205,19 +218,30 @@ impl Sink for Collected {
 fn run_until(
     folder: &Path,
     operations: u64,
+    log_bytes: u64,
     round: impl Fn(&Store, u64) -> bool,
 ) -> Option<(BTreeSet<u64>, Arc<Mutex<Platter>>)> {
     let platter = Arc::new(Mutex::new(Platter::default()));
-    let told = Arc::clone(&platter);
-    let create = move |builder: &Builder, file: File| {
-        let file = FileBackend::new(file)?;
-        builder.create_with_backend(Disk {
-            file,
-            platter: told,
-        })
+    let on = |number| {
+        let platter = Arc::clone(&platter);
+        move |file: File| {
+            let file = FileBackend::new(file)?;
+            Ok::<_, redb::DatabaseError>(Disk {
+                file,
+                number,
+                platter,
+            })
+        }
+    };
+    let (of_file, of_log) = (on(0), on(1));
+    let create = move |builder: &Builder, file: File| builder.create_with_backend(of_file(file)?);
+    let open_log = move |file: File| -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(of_log(file).map_err(io::Error::other)?))
     };
     let options = Options {
         create: Some(Box::new(create)),
+        open_log: Some(Box::new(open_log)),
+        log_bytes,
         ..options()
     };
     let (store, _) = Store::open(folder, options).unwrap();
@@ -236,10 +260,22 @@ fn try_all(
     round: impl Fn(&Store, u64) -> bool,
     look: impl Fn(&Store, &BTreeSet<u64>) -> Result<(), String>,
 ) {
+    // All is in the log; it is full after each second commit; there is no room for any.
+    for log_bytes in [1024 * 1024, 2 * 4096, 0] {
+        try_with(log_bytes, &round, &look);
+    }
+}
+
+fn try_with(
+    log_bytes: u64,
+    round: &impl Fn(&Store, u64) -> bool,
+    look: &impl Fn(&Store, &BTreeSet<u64>) -> Result<(), String>,
+) {
     let mut operations = 0;
     loop {
         let folder = folder();
-        let Some((accepted, platter)) = run_until(folder.path(), operations, &round) else {
+        let Some((accepted, platter)) = run_until(folder.path(), operations, log_bytes, round)
+        else {
             break;
         };
         for draw in 0..=DRAWS {
@@ -250,18 +286,20 @@ fn try_all(
                 let mut draw = Draw(operations * DRAWS + draw);
                 platter.lock().unwrap().found(&mut draw)
             };
-            std::fs::write(after.path().join("store.redb"), found).unwrap();
+            for (file, found) in FILES.iter().zip(found) {
+                std::fs::write(after.path().join(file), found).unwrap();
+            }
             let (store, _) = Store::open(after.path(), options()).unwrap();
             let looked = look(&store, &accepted);
             block_on(store.close());
             if let Err(wrong) = looked {
-                panic!("after {operations} operations, draw {draw}: {wrong}");
+                panic!("a log of {log_bytes} bytes, after {operations} operations, draw {draw}: {wrong}");
             }
         }
         operations += 1;
     }
     assert!(
-        operations > 3 * ROUNDS,
+        operations >= 2 * ROUNDS,
         "the disk did only {operations} operations"
     );
 }
