@@ -6,8 +6,8 @@
 use gristmill_queue::{MessageId, Timestamp};
 use redb::{ReadableTable, StorageError};
 
-use crate::log::redo::Logged;
 use crate::check;
+use crate::log::redo::Logged;
 use crate::tlv::Malformed;
 
 /// An entry of the crontab: its name, and what tells its schedule from others.

@@ -6,8 +6,8 @@ use redb::{ReadableTable, StorageError};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::log::redo::Logged;
 use crate::check;
+use crate::log::redo::Logged;
 use crate::tlv::Malformed;
 
 /// The message that was first sent with a dedup id.

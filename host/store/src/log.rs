@@ -346,7 +346,10 @@ impl Iterator for Records<'_> {
             Ok(record) => record,
             Err(error) => return Some(Err(error)),
         };
-        if self.before.is_some_and(|before| record.number != before + 1) {
+        if self
+            .before
+            .is_some_and(|before| record.number != before + 1)
+        {
             return None;
         }
         self.before = Some(record.number);

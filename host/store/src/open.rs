@@ -20,8 +20,8 @@ use crate::error::{OpenError, panicked};
 use crate::guarded::Guarded;
 use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
-use crate::log::Log;
 use crate::lock::FolderLock;
+use crate::log::Log;
 use crate::offline::compact;
 use crate::reserve::Reserve;
 use crate::secret;
@@ -139,7 +139,12 @@ fn open_sound(
         verify::verify_pages(&mut database).map_err(damaged)?;
     }
     check_format(&database, &file, fresh)?;
-    let log = Log::open(folder, options.open_log.take(), &database, options.log_bytes);
+    let log = Log::open(
+        folder,
+        options.open_log.take(),
+        &database,
+        options.log_bytes,
+    );
     let mut log = log.map_err(damaged)?;
     let header = boot(&database).map_err(damaged)?;
     log.belongs_to(header.salt);

@@ -13,10 +13,10 @@ use gristmill_queue::effects::{
 };
 use redb::{ReadableDatabase, ReadableTable, StorageError};
 
-use crate::log::redo::Logged;
 use crate::Store;
 use crate::check;
 use crate::error::guarded;
+use crate::log::redo::Logged;
 use crate::tables::STATE;
 
 const VALUE: u8 = 0;
@@ -196,7 +196,8 @@ pub(crate) fn write(
             counter: true,
         } => (COUNTER, value.clone()),
         Write::Add(delta) => {
-            let before = get(&**table, handler, key)?.map_or(0, |stored| counter_value(&stored.value));
+            let before =
+                get(&**table, handler, key)?.map_or(0, |stored| counter_value(&stored.value));
             (
                 COUNTER,
                 Bytes::copy_from_slice(&before.wrapping_add(*delta).to_le_bytes()),

@@ -16,8 +16,8 @@ use crate::clock::{Clock, Drift, RunningClock};
 use crate::cron::{CronEntry, CronMark};
 use crate::error::{AdminError, OpenError, SendError};
 use crate::inbox::{Inbox, Refused};
-use crate::log::OpenLog;
 use crate::lock;
+use crate::log::OpenLog;
 use crate::made::ReadMade;
 use crate::open::{self, Opened};
 use crate::ops::{

@@ -61,7 +61,8 @@ fn failing(left: &Arc<AtomicU64>, fault: Fault) -> Options {
         Ok::<_, redb::DatabaseError>(Failing { file, left, fault })
     };
     let (of_file, of_log) = (Arc::clone(left), Arc::clone(left));
-    let create = move |builder: &Builder, file: File| builder.create_with_backend(on(file, of_file)?);
+    let create =
+        move |builder: &Builder, file: File| builder.create_with_backend(on(file, of_file)?);
     let open_log = move |file: File| -> io::Result<Box<dyn redb::StorageBackend>> {
         Ok(Box::new(on(file, of_log).map_err(io::Error::other)?))
     };
@@ -172,7 +173,12 @@ fn found(folder: &Path) -> (BTreeSet<u64>, BTreeSet<u64>) {
 }
 
 /// Sends and handles, until the n-th operation of the disk fails. Nothing, if it did not.
-fn fail(folder: &Path, nth: u64, fault: Fault, log_bytes: u64) -> Option<(BTreeSet<u64>, BTreeSet<u64>)> {
+fn fail(
+    folder: &Path,
+    nth: u64,
+    fault: Fault,
+    log_bytes: u64,
+) -> Option<(BTreeSet<u64>, BTreeSet<u64>)> {
     let left = Arc::new(AtomicU64::new(u64::MAX));
     let mut options = failing(&left, fault);
     options.log_bytes = log_bytes;
@@ -213,7 +219,9 @@ fn fail(folder: &Path, nth: u64, fault: Fault, log_bytes: u64) -> Option<(BTreeS
 #[test]
 fn whichever_operation_of_the_disk_fails_nothing_definite_is_said_that_is_not_so() {
     let mut faults = 0;
-    let cases = FAULTS.iter().flat_map(|fault| LOGS.map(|log| (*fault, log)));
+    let cases = FAULTS
+        .iter()
+        .flat_map(|fault| LOGS.map(|log| (*fault, log)));
     for (fault, log_bytes) in cases {
         let mut nth = 0;
         loop {
@@ -223,7 +231,9 @@ fn whichever_operation_of_the_disk_fails_nothing_definite_is_said_that_is_not_so
             };
             let (from, to) = found(folder.path());
             let all: BTreeSet<u64> = from.union(&to).copied().collect();
-            let at = format!("{fault:?} at {nth}, with a log of {log_bytes} bytes: {from:?} waits, {to:?} is done");
+            let at = format!(
+                "{fault:?} at {nth}, with a log of {log_bytes} bytes: {from:?} waits, {to:?} is done"
+            );
             assert!(
                 all.is_superset(&accepted),
                 "{at}, {accepted:?} was accepted"
@@ -315,7 +325,11 @@ fn whichever_read_fails_what_is_told_is_right_and_nothing_is_lost() {
             let folder = folder();
             let file = folder.path().join("store.redb");
             std::fs::copy(sound.path().join("store.redb"), file).unwrap();
-            std::fs::copy(sound.path().join("store.log"), folder.path().join("store.log")).unwrap();
+            std::fs::copy(
+                sound.path().join("store.log"),
+                folder.path().join("store.log"),
+            )
+            .unwrap();
             let left = Arc::new(AtomicU64::new(nth));
             let mut done = BTreeSet::new();
             if let Ok((store, _)) = Store::open(folder.path(), failing(&left, fault)) {

@@ -141,9 +141,7 @@ impl StorageBackend for Disk {
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut platter = self.platter.lock().unwrap();
         platter.step()?;
-        platter
-            .unsynced
-            .push((self.number, Change::Length(length)));
+        platter.unsynced.push((self.number, Change::Length(length)));
         self.file.set_len(length)
     }
 
@@ -293,7 +291,9 @@ fn try_with(
             let looked = look(&store, &accepted);
             block_on(store.close());
             if let Err(wrong) = looked {
-                panic!("a log of {log_bytes} bytes, after {operations} operations, draw {draw}: {wrong}");
+                panic!(
+                    "a log of {log_bytes} bytes, after {operations} operations, draw {draw}: {wrong}"
+                );
             }
         }
         operations += 1;

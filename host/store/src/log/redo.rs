@@ -116,7 +116,8 @@ impl<'t, K: Key + 'static, V: Value + 'static> Logged<'t, K, V> {
     pub fn note<'k, 'v>(&self, key: &K::SelfType<'k>, value: Option<&V::SelfType<'v>>) {
         let value = value.map(V::as_bytes);
         let value = value.as_ref().map(AsRef::as_ref);
-        self.redo.note(self.number, K::as_bytes(key).as_ref(), value);
+        self.redo
+            .note(self.number, K::as_bytes(key).as_ref(), value);
     }
 }
 
@@ -279,7 +280,9 @@ fn put<'t, K: Key + 'static, V: Value + 'static>(
     };
     let fits = |width: Option<usize>, bytes: &[u8]| width.is_none_or(|width| width == bytes.len());
     if !fits(K::fixed_width(), change.key)
-        || !change.value.is_none_or(|value| fits(V::fixed_width(), value))
+        || !change
+            .value
+            .is_none_or(|value| fits(V::fixed_width(), value))
     {
         return Err(unreadable());
     }

@@ -165,7 +165,10 @@ impl<'f> Checker<'f> {
         let sequence = number(found.key).unwrap_or(0);
         if sequence == CLOCK_KEY {
             return match decode_clock(found.value) {
-                Ok(ClockRow { next_sequence: next, .. }) => {
+                Ok(ClockRow {
+                    next_sequence: next,
+                    ..
+                }) => {
                     self.next_sequence = Some(next);
                     Ok(())
                 }

@@ -8,11 +8,11 @@ use redb::{TableDefinition, WriteTransaction};
 use crate::blob;
 use crate::copy::{self, Copying};
 use crate::dedup::First;
+use crate::log::redo::{Logged, Redo};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
     LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
-use crate::log::redo::{Logged, Redo};
 use crate::writer::group::{ClockRow, encode_clock};
 
 /// Bytes that are written in one commit.

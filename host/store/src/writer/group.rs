@@ -143,7 +143,11 @@ impl<'t> Group<'t> {
     }
 
     pub fn dead_index(&mut self) -> Result<&mut Logged<'t, (u32, u64), Bytes>, Fatal> {
-        table(&mut self.dead_index, (self.transaction, self.redo), DEAD_INDEX)
+        table(
+            &mut self.dead_index,
+            (self.transaction, self.redo),
+            DEAD_INDEX,
+        )
     }
 
     pub fn state(&mut self) -> Result<&mut Logged<'t, Bytes, Bytes>, Fatal> {
@@ -236,7 +240,11 @@ impl<'t> Group<'t> {
     pub fn put_dedup(&mut self, key: &[u8; 20], first: dedup::First) -> Result<(), Fatal> {
         self.changed = true;
         table(&mut self.dedup, (self.transaction, self.redo), DEDUP)?;
-        table(&mut self.dedup_expiry, (self.transaction, self.redo), DEDUP_EXPIRY)?;
+        table(
+            &mut self.dedup_expiry,
+            (self.transaction, self.redo),
+            DEDUP_EXPIRY,
+        )?;
         if let (Some(ids), Some(expiry)) = (&mut self.dedup, &mut self.dedup_expiry) {
             dedup::insert(ids, expiry, key, first).map_err(fatal("writing a dedup id"))?;
         }
@@ -246,7 +254,11 @@ impl<'t> Group<'t> {
     /// Forgets some of the dedup ids whose window has ended. Says whether there may be more.
     pub fn forget_dedup(&mut self, now: Timestamp) -> Result<bool, Fatal> {
         table(&mut self.dedup, (self.transaction, self.redo), DEDUP)?;
-        table(&mut self.dedup_expiry, (self.transaction, self.redo), DEDUP_EXPIRY)?;
+        table(
+            &mut self.dedup_expiry,
+            (self.transaction, self.redo),
+            DEDUP_EXPIRY,
+        )?;
         let (Some(ids), Some(expiry)) = (&mut self.dedup, &mut self.dedup_expiry) else {
             return Ok(false);
         };

@@ -77,10 +77,7 @@ impl Sweep {
     }
 
     /// Makes the changes, and has them noted.
-    pub fn apply_noted(
-        &mut self,
-        table: &mut Logged<'_, u64, &'static [u8]>,
-    ) -> Result<(), Fatal> {
+    pub fn apply_noted(&mut self, table: &mut Logged<'_, u64, &'static [u8]>) -> Result<(), Fatal> {
         for key in &self.removed {
             table.note(key, None);
         }

@@ -12,8 +12,8 @@ use gristmill_queue::{
     Effects, Fence, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp, Transaction,
 };
 use gristmill_store::{
-    Clock, Create, Declaration, Evidence, Leased, Options, Outgoing, Settle, SharedSlots, Sink,
-    Slots, Store, TopicDeclaration, Watch,
+    Clock, Create, Declaration, Evidence, Leased, OpenLog, Options, Outgoing, Settle, SharedSlots,
+    Sink, Slots, Store, TopicDeclaration, Watch,
 };
 
 use super::super::memory::folder;
@@ -28,6 +28,9 @@ pub const HANDLER: &str = "handler";
 #[derive(Clone, Default)]
 pub struct Ground {
     pub create: Option<Arc<dyn Fn() -> Create + Send + Sync>>,
+    pub log: Option<Arc<dyn Fn() -> OpenLog + Send + Sync>>,
+    /// What the log may take. If nothing is said, it is so little that redb makes every fifth commit durable.
+    pub log_bytes: Option<u64>,
     pub watch: Option<Watch>,
     /// The most bytes of a body that is kept with its message.
     pub inline: Option<u64>,
@@ -214,6 +217,8 @@ fn open(
         hot_bytes: 2000,
         inline_bytes: ground.inline.unwrap_or(super::large::INLINE),
         create: ground.create.as_ref().map(|create| create()),
+        open_log: ground.log.as_ref().map(|open| open()),
+        log_bytes: ground.log_bytes.unwrap_or(16 * 1024),
         watch: ground.watch.clone(),
         ..Options::default()
     };

@@ -156,7 +156,9 @@ impl World {
                 rig.die(&["store.log", "store.redb", "inflight"], queues);
             }),
             Step::LosePower => {
-                self.restart(false, |rig, queues| rig.die(&["store.log", "store.redb"], queues));
+                self.restart(false, |rig, queues| {
+                    rig.die(&["store.log", "store.redb"], queues)
+                });
             }
         }
         self.observe();

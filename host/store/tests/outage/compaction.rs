@@ -37,9 +37,9 @@ fn after(record: &Record, from: usize, step: FileStep) -> Result<usize, String> 
 }
 
 fn bytes(image: &Image) -> Vec<u8> {
-    let length = usize::try_from(image.length()).expect("it fits in memory");
+    let length = usize::try_from(image.store.length()).expect("it fits in memory");
     let mut bytes = vec![0; length];
-    assert!(image.read(0, &mut bytes), "all of it is there");
+    assert!(image.store.read(0, &mut bytes), "all of it is there");
     bytes
 }
 

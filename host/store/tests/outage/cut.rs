@@ -8,7 +8,7 @@ use gristmill_store::FileStep;
 
 use super::super::damage::random::Random;
 use super::disk::{Event, Record};
-use super::image::Image;
+use super::image::{Image, Pages, Which};
 
 /// The header of the store's file: what says where everything else is.
 const HEADER: u64 = 4096;
@@ -75,17 +75,35 @@ impl Cut {
 impl Record {
     /// What is found after it.
     pub fn found(&self, cut: &Cut) -> Image {
-        let synced = self.syncs.partition_point(|(after, _)| *after <= cut.after);
-        let (from, durable) = match synced.checked_sub(1) {
-            Some(last) => (self.syncs[last].0, &self.syncs[last].1),
-            None => (0, &self.base),
+        let synced = self
+            .syncs
+            .partition_point(|(after, ..)| *after <= cut.after);
+        let last = |which| {
+            let mut before = self.syncs[..synced].iter().rev();
+            let last = before.find(|(_, of, _)| *of == which);
+            last.map_or((0, &self.base), |(after, _, image)| (*after, image))
         };
+        let (of_store, of_log) = (last(Which::Store), last(Which::Log));
         let mut random = Random::new(cut.seed as u64);
         if !self.is_named(cut.after) {
             return Image::default();
         }
-        let mut image = durable.clone();
-        let pending = &self.events[from..cut.after];
+        let mut image = Image {
+            store: of_store.1.store.clone(),
+            log: of_log.1.log.clone(),
+            files: BTreeMap::new(),
+        };
+        let from = of_store.0.min(of_log.0);
+        let is_pending = |(at, event): &(usize, &Event)| match event {
+            Event::Length(Which::Store, _) | Event::Bytes(Which::Store, ..) => *at >= of_store.0,
+            Event::Length(Which::Log, _) | Event::Bytes(Which::Log, ..) => *at >= of_log.0,
+            _ => false,
+        };
+        let pending = (from..).zip(&self.events[from..cut.after]);
+        let pending: Vec<Event> = { pending.filter(is_pending) }
+            .map(|(_, event)| event.clone())
+            .collect();
+        let pending = pending.as_slice();
         if cut.kill {
             pending.iter().for_each(|event| apply(&mut image, event));
         } else {
@@ -98,7 +116,7 @@ impl Record {
     /// Whether there was a store: until its file has its name, it is made again.
     fn is_named(&self, after: usize) -> bool {
         let named = |event: &Event| matches!(event, Event::File(FileStep::StoreNamed));
-        self.base.length() > 0 || self.events[..after].iter().any(named)
+        self.base.store.length() > 0 || self.events[..after].iter().any(named)
     }
 
     /// What the in-flight file had in it.
@@ -158,8 +176,8 @@ impl Record {
 
 fn apply(image: &mut Image, event: &Event) {
     match event {
-        Event::Length(length) => image.set_length(*length),
-        Event::Bytes(at, bytes) => image.write(*at, bytes),
+        Event::Length(which, length) => image.of_mut(*which).set_length(*length),
+        Event::Bytes(which, at, bytes) => image.of_mut(*which).write(*at, bytes),
         Event::Synced | Event::File(_) | Event::Content(..) | Event::InFlight(_) => {}
     }
 }
@@ -189,7 +207,7 @@ impl Survival {
     fn apply(&self, pending: &[Event], image: &mut Image, random: &mut Random) {
         for (number, event) in pending.iter().enumerate() {
             match event {
-                Event::Length(_) => {
+                Event::Length(..) => {
                     let there = match self.shape {
                         Shape::None => false,
                         Shape::All => true,
@@ -200,13 +218,15 @@ impl Survival {
                         apply(image, event);
                     }
                 }
-                Event::Bytes(at, bytes) => self.write(number, *at, bytes, image, random),
+                Event::Bytes(which, at, bytes) => {
+                    self.write(number, *at, bytes, image.of_mut(*which), random);
+                }
                 _ => {}
             }
         }
     }
 
-    fn write(&self, number: usize, at: u64, bytes: &[u8], image: &mut Image, random: &mut Random) {
+    fn write(&self, number: usize, at: u64, bytes: &[u8], image: &mut Pages, random: &mut Random) {
         let mut done = 0;
         while done < bytes.len() {
             let here = at + done as u64;

@@ -1,6 +1,7 @@
 //! Which commit a file holds: one number for the content of all tables but `meta`, which also counts
 //! how often the file was opened.
 
+use gristmill_store::replay;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -24,9 +25,10 @@ const BY_BYTES: [&str; 2] = ["state", "dedup"];
 /// Opens the file as redb does, and tells what is in it; checked through and through, if asked.
 pub fn digest(image: &Image, check: bool) -> Result<u64, String> {
     let disk = Disk::with(image.clone());
+    let log = disk.log();
     let mut builder = Builder::new();
     builder.set_cache_size(1024 * 1024);
-    let database = builder.create_with_backend(disk);
+    let database = disk.create()(&builder, nowhere());
     let mut database = database.map_err(|error| format!("it cannot be opened: {error}"))?;
     if check {
         match database.check_integrity() {
@@ -34,7 +36,13 @@ pub fn digest(image: &Image, check: bool) -> Result<u64, String> {
             other => return Err(format!("its integrity: {other:?}")),
         }
     }
+    replay(&log, &database).map_err(|error| format!("its log: {error}"))?;
     content(&database).map_err(|error| format!("it cannot be read: {error}"))
+}
+
+/// The file that a database on such a disk does not use.
+fn nowhere() -> std::fs::File {
+    std::fs::File::open("/dev/null").expect("every system has it")
 }
 
 fn content(database: &Database) -> Result<u64, redb::Error> {

@@ -6,16 +6,16 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use gristmill_store::{Create, FileStep, Watch};
+use gristmill_store::{Create, FileStep, OpenLog, Watch};
 use redb::StorageBackend;
 
-use super::image::Image;
+use super::image::{Image, Which};
 
 /// What was done to it.
 #[derive(Clone, Debug)]
 pub enum Event {
-    Length(u64),
-    Bytes(u64, Arc<[u8]>),
+    Length(Which, u64),
+    Bytes(Which, u64, Arc<[u8]>),
     Synced,
     File(FileStep),
     /// What a file of a large body has in it, durably.
@@ -29,8 +29,8 @@ pub enum Event {
 pub struct Record {
     pub base: Image,
     pub events: Vec<Event>,
-    /// After how many events it was synced, and what it had then.
-    pub syncs: Vec<(usize, Image)>,
+    /// After how many events a file was synced, which, and what was written by then.
+    pub syncs: Vec<(usize, Which, Image)>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +44,10 @@ struct Inner {
 /// The disk. Clones are the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Disk(Arc<Mutex<Inner>>);
+
+/// A file on it.
+#[derive(Debug)]
+struct OnDisk(Disk, Which);
 
 impl Disk {
     pub fn with(image: Image) -> Self {
@@ -83,7 +87,18 @@ impl Disk {
     /// What makes a database on it.
     pub fn create(&self) -> Create {
         let disk = self.clone();
-        Box::new(move |builder, _| builder.create_with_backend(disk))
+        Box::new(move |builder, _| builder.create_with_backend(OnDisk(disk, Which::Store)))
+    }
+
+    /// What makes the log on it.
+    pub fn open_log(&self) -> OpenLog {
+        let disk = self.clone();
+        Box::new(move |_| Ok(Box::new(disk.log())))
+    }
+
+    /// The log on it.
+    pub fn log(&self) -> impl StorageBackend + use<> {
+        OnDisk(self.clone(), Which::Log)
     }
 
     /// What is told of the files of large bodies.
@@ -97,7 +112,7 @@ impl Inner {
     fn note(&mut self, step: FileStep) {
         self.record.events.push(Event::File(step));
         if step == FileStep::CopySynced {
-            self.sync();
+            self.sync(Which::Store);
         }
         if let (FileStep::Filled(name), Some(folder)) = (step, &self.folder) {
             let file = folder.join("blobs").join(format!("{name:016x}"));
@@ -106,11 +121,11 @@ impl Inner {
         }
     }
 
-    fn sync(&mut self) {
+    fn sync(&mut self, which: Which) {
         self.note_in_flight();
         self.record.events.push(Event::Synced);
         let after = self.record.events.len();
-        self.record.syncs.push((after, self.now.clone()));
+        self.record.syncs.push((after, which, self.now.clone()));
     }
 
     /// The in-flight file is never synced: what it has at a sync is what it has when the host dies
@@ -124,13 +139,13 @@ impl Inner {
     }
 }
 
-impl StorageBackend for Disk {
+impl StorageBackend for OnDisk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.lock().now.length())
+        Ok(self.0.lock().now.of(self.1).length())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        if self.lock().now.read(offset, out) {
+        if self.0.lock().now.of(self.1).read(offset, out) {
             Ok(())
         } else {
             Err(io::ErrorKind::UnexpectedEof.into())
@@ -138,21 +153,22 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut inner = self.lock();
-        inner.record.events.push(Event::Length(length));
-        inner.now.set_length(length);
+        let mut inner = self.0.lock();
+        inner.record.events.push(Event::Length(self.1, length));
+        inner.now.of_mut(self.1).set_length(length);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.lock().sync();
+        self.0.lock().sync(self.1);
         Ok(())
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut inner = self.lock();
-        inner.record.events.push(Event::Bytes(offset, bytes.into()));
-        inner.now.write(offset, bytes);
+        let mut inner = self.0.lock();
+        let event = Event::Bytes(self.1, offset, bytes.into());
+        inner.record.events.push(event);
+        inner.now.of_mut(self.1).write(offset, bytes);
         Ok(())
     }
 

@@ -7,12 +7,42 @@ use std::sync::Arc;
 pub const PAGE: usize = 4096;
 type Page = [u8; PAGE];
 
-/// The file of the store, and the files of the large bodies by their names.
+/// Which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    Store,
+    Log,
+}
+
+/// The file of the store and its log, and the files of the large bodies by their names.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
+    pub store: Pages,
+    pub log: Pages,
+    pub files: BTreeMap<u64, Arc<Vec<u8>>>,
+}
+
+impl Image {
+    pub fn of(&self, which: Which) -> &Pages {
+        match which {
+            Which::Store => &self.store,
+            Which::Log => &self.log,
+        }
+    }
+
+    pub fn of_mut(&mut self, which: Which) -> &mut Pages {
+        match which {
+            Which::Store => &mut self.store,
+            Which::Log => &mut self.log,
+        }
+    }
+}
+
+/// What one file has in it.
+#[derive(Clone, Debug, Default)]
+pub struct Pages {
     pages: Vec<Arc<Page>>,
     length: u64,
-    pub files: BTreeMap<u64, Arc<Vec<u8>>>,
 }
 
 /// Each page, and the part of it, that bytes at a place belong to.
@@ -31,7 +61,7 @@ fn parts(at: u64, length: usize) -> impl Iterator<Item = (usize, std::ops::Range
     })
 }
 
-impl Image {
+impl Pages {
     pub fn length(&self) -> u64 {
         self.length
     }

@@ -64,6 +64,15 @@ impl Commits {
     }
 }
 
+/// What is drawn of a store for all of its lives.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    /// The largest body that does not stand aside.
+    pub inline: u64,
+    /// What the log may take.
+    pub log_bytes: u64,
+}
+
 /// What a store did, from one start to its end.
 pub struct Life {
     record: Record,
@@ -71,7 +80,7 @@ pub struct Life {
     syncs: RefCell<HashMap<usize, Option<u64>>>,
     /// What may be asked of it after an end.
     extras: Arc<Vec<Step>>,
-    inline: u64,
+    sizes: Sizes,
     /// What the in-flight file had in it at the start.
     in_flight: Option<Arc<Vec<u8>>>,
 }
@@ -83,10 +92,13 @@ enum Which {
     Between,
 }
 
-fn ground(disk: &Disk, inline: u64) -> Ground {
-    let (made, watched) = (disk.clone(), disk.watch());
+fn ground(disk: &Disk, sizes: Sizes) -> Ground {
+    let Sizes { inline, log_bytes } = sizes;
+    let (made, logged, watched) = (disk.clone(), disk.clone(), disk.watch());
     Ground {
         create: Some(Arc::new(move || made.create())),
+        log: Some(Arc::new(move || logged.open_log())),
+        log_bytes: Some(log_bytes),
         watch: Some(watched),
         inline: Some(inline),
     }
@@ -134,7 +146,7 @@ fn ask(world: &mut World, step: &Step, marks: &mut Vec<Mark>, disk: &Disk) {
 
 impl Life {
     /// The life of a new store that is asked all that, on a disk.
-    pub fn live(script: &[Step], extras: Arc<Vec<Step>>, inline: u64, disk: &Disk) -> Self {
+    pub fn live(script: &[Step], extras: Arc<Vec<Step>>, sizes: Sizes, disk: &Disk) -> Self {
         let nothing = Mark {
             after: 0,
             image: Image::default(),
@@ -144,12 +156,12 @@ impl Life {
             next: Commits::Any,
         };
         let look = |path: &Path| disk.look_into(path.to_owned());
-        let mut world = World::on(ground(disk, inline), look);
+        let mut world = World::on(ground(disk, sizes), look);
         let mut marks = vec![nothing, Mark::of(disk, &world)];
         for step in script {
             ask(&mut world, step, &mut marks, disk);
         }
-        Life::end(&world, marks, disk, extras, inline, None)
+        Life::end(&world, marks, disk, extras, sizes, None)
     }
 
     fn end(
@@ -157,7 +169,7 @@ impl Life {
         mut marks: Vec<Mark>,
         disk: &Disk,
         extras: Arc<Vec<Step>>,
-        inline: u64,
+        sizes: Sizes,
         in_flight: Option<Arc<Vec<u8>>>,
     ) -> Self {
         marks.last_mut().unwrap().closes = true;
@@ -172,7 +184,7 @@ impl Life {
             marks,
             syncs: RefCell::default(),
             extras,
-            inline,
+            sizes,
             in_flight,
         }
     }
@@ -255,8 +267,8 @@ impl Life {
             }
             let syncs = self.record.syncs.iter().enumerate();
             let within = syncs
-                .filter(|(_, (after, _))| (self.marks[acked].after..=next.after).contains(after));
-            for (number, (_, image)) in within {
+                .filter(|(_, (after, ..))| (self.marks[acked].after..=next.after).contains(after));
+            for (number, (.., image)) in within {
                 let known = self.syncs.borrow().get(&number).copied();
                 // Before it is a database for the first time, it has none.
                 let digest = known.unwrap_or_else(|| digest(image, false).ok());
@@ -299,7 +311,7 @@ impl Life {
     fn lay_out(&self, cut: &Cut, image: &Image, path: &Path) {
         fs::create_dir(path).unwrap();
         // The database is on the disk; what is left of one that was not finished is none.
-        let store = if image.length() > 0 {
+        let store = if image.store.length() > 0 {
             "store.redb"
         } else {
             "store.redb.new"
@@ -342,14 +354,14 @@ impl Life {
                 self.lay_out(cut, image, path);
                 disk.look_into(path.to_owned());
             };
-            let ground = ground(&disk, self.inline);
+            let ground = ground(&disk, self.sizes);
             let rig = Rig::on(ground, snapshot.now(), prepare, snapshot.declared());
             let mut world = World::awake(snapshot, blamed, rig);
             let mut marks = vec![first, Mark::of(&disk, &world)];
             ask(&mut world, extra, &mut marks, &disk);
             let in_flight = self.in_flight(cut);
             let extras = Arc::clone(&self.extras);
-            Life::end(&world, marks, &disk, extras, self.inline, in_flight)
+            Life::end(&world, marks, &disk, extras, self.sizes, in_flight)
         };
         match catch_unwind(AssertUnwindSafe(lives)) {
             Ok(life) => Ok(Some(life)),
@@ -367,11 +379,14 @@ impl Life {
         self.lay_out(cut, image, &path);
         let snapshot = self.marks[at].snapshot.as_ref();
         let (queues, topics) = snapshot.map(Snapshot::declared).unwrap_or_default();
+        let disk = Disk::with(image.clone());
         let options = Options {
             queues,
             topics,
-            create: Some(Disk::with(image.clone()).create()),
-            inline_bytes: self.inline,
+            create: Some(disk.create()),
+            open_log: Some(disk.open_log()),
+            inline_bytes: self.sizes.inline,
+            log_bytes: self.sizes.log_bytes,
             ..Options::default()
         };
         let (store, _) = Store::open(&path, options).map_err(|error| error.to_string())?;

@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use self::cut::Cut;
 use self::disk::Disk;
-use self::life::Life;
+use self::life::{Life, Sizes};
 use self::totals::Totals;
 use super::damage::random::Random;
 use super::model::script::{Op, Script, Sending, Step, scripts};
@@ -76,9 +76,12 @@ pub fn life(seed: u64, random: &mut Random, disk: &Disk) -> Life {
             steps.insert(random.below(steps.len() + 1), burst(random));
         }
     }
+    // None, so that redb makes every commit durable; so few that it does now and then; or enough for all.
+    let log_bytes = [0, 16, 64, 1024][random.below(4)] * 1024;
     let mut extras: Vec<Step> = extras.0.into_iter().filter(lives).collect();
     extras.push(burst(random));
-    Life::live(&steps, Arc::new(extras), inline, disk)
+    let sizes = Sizes { inline, log_bytes };
+    Life::live(&steps, Arc::new(extras), sizes, disk)
 }
 
 /// Lives one life that follows from a seed, and ends it in so many ways. What is wrong is told with

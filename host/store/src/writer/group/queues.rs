@@ -4,9 +4,9 @@
 use gristmill_queue::board::QueueId;
 use redb::ReadableTable;
 
-use crate::log::redo::Logged;
 use super::{FORGET_DEDUP, Group, fatal, table};
 use crate::error::Fatal;
+use crate::log::redo::Logged;
 use crate::tables::{DEDUP, HELD, MADE, QUEUE};
 use crate::{dedup, made};
 
@@ -26,8 +26,8 @@ impl Group<'_> {
     /// was there.
     pub fn put_made(&mut self, name: &str, definition: Option<&str>) -> Result<bool, Fatal> {
         self.changed = true;
-        let mut made = Logged::open(self.transaction, MADE, self.redo)
-            .map_err(fatal("opening table made"))?;
+        let mut made =
+            Logged::open(self.transaction, MADE, self.redo).map_err(fatal("opening table made"))?;
         let before = match definition {
             Some(definition) => {
                 let row = made::encode(name, definition);
