@@ -47,6 +47,12 @@ pub enum OpenError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The log is gone, and may have had what the file has not.
+    #[error("{folder} has a store but not its log: the last host did not close the store, so store.log may have what was answered last; put it back beside store.redb, or rescue what the file has with `gristmill store salvage`", folder = .folder.display())]
+    LogMissing {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The folder cannot be used.
     #[error("the data folder {folder} cannot be used: {source}; check that it exists and that you may write to it", folder = .folder.display())]
     Folder {

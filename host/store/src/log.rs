@@ -33,7 +33,7 @@ use redb::{Database, ReadableDatabase, StorageBackend};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::copy::COPIED;
-use crate::tables::{CLOCK_KEY, INDEX, META};
+use crate::tables::{CLOCK_KEY, HAS_LOG, INDEX, META};
 use crate::writer::group::{self, decode_clock};
 use redo::{Again, Redo};
 
@@ -105,11 +105,6 @@ impl Log {
     /// The number of the next commit.
     pub fn next_number(&self) -> u64 {
         self.last + 1
-    }
-
-    /// Whether the database has everything for good.
-    pub fn is_empty(&self) -> bool {
-        self.at == 0
     }
 
     /// What a group notes its changes in.
@@ -235,6 +230,16 @@ pub(crate) fn is_ahead(log: &dyn StorageBackend, database: &Database) -> Result<
         }
     }
     Ok(false)
+}
+
+/// Whether the log of a database may have more than it: no host has closed it since it was opened.
+pub(crate) fn is_needed(database: &Database) -> Result<bool, redb::Error> {
+    let meta = match database.begin_read()?.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(meta.get(HAS_LOG)?.is_some() && meta.get(COPIED)?.is_none())
 }
 
 /// The log in a folder, if there is one.

@@ -21,14 +21,14 @@ use crate::guarded::Guarded;
 use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
-use crate::log::Log;
+use crate::log::{self, Log};
 use crate::offline::compact;
 use crate::reserve::Reserve;
 use crate::secret;
 use crate::store::{Options, Recovery};
 use crate::tables::{
-    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HELD, HISTORY, INDEX,
-    LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
+    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HAS_LOG, HELD, HISTORY,
+    INDEX, LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
 };
 use crate::verify;
 use crate::writer::group::{self, ClockRow, decode_clock};
@@ -139,6 +139,11 @@ fn open_sound(
         verify::verify_pages(&mut database).map_err(damaged)?;
     }
     check_format(&database, &file, fresh)?;
+    if !folder.join(log::FILE).exists() && log::is_needed(&database).map_err(damaged)? {
+        return Err(OpenError::LogMissing {
+            folder: folder.to_owned(),
+        });
+    }
     let log = Log::open(
         folder,
         options.open_log.take(),
@@ -330,6 +335,7 @@ fn boot(database: &Database) -> Result<Header, redb::Error> {
         meta.insert("format", FORMAT)?;
         meta.insert("boot", boot)?;
         meta.insert("salt", salt)?;
+        meta.insert(HAS_LOG, 1)?;
         let receipt_key = secret::receipt_key(&mut meta)?;
         let messages = transaction.open_table(MESSAGE)?;
         let index = transaction.open_table(INDEX)?;

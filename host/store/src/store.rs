@@ -90,7 +90,7 @@ impl Default for Options {
             on_fatal: None,
             answer_elsewhere: None,
             create: None,
-            log_bytes: 16 * 1024 * 1024,
+            log_bytes: 4 * 1024 * 1024,
             open_log: None,
             watch: None,
         }

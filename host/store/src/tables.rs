@@ -18,7 +18,7 @@
 //! | `made` | name | the definition of a queue that was made while a host ran ([`made`](crate::made)) |
 //! | `queue` | name | number and whether it is paused |
 //! | `quarantine` | sequence | a record that failed its checksum, as it was found |
-//! | `meta` | name | format version, salt, boot number |
+//! | `meta` | name | format version, salt, boot number, whether the log may have more |
 //!
 //! Everything about one message is keyed by its sequence, which grows, so that a commit touches
 //! few pages however many queues there are.
@@ -55,4 +55,7 @@ pub(crate) const BLOB: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("b
 pub(crate) const MADE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("made");
 pub(crate) const QUEUE: TableDefinition<'_, &str, (u32, bool)> = TableDefinition::new("queue");
 pub(crate) const QUARANTINE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("quarantine");
+/// In `meta` for as long as a host has the store open, or did not close it: its log may have more than the file.
+pub(crate) const HAS_LOG: &str = "log";
+
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");

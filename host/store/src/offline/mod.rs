@@ -105,12 +105,18 @@ fn pair(key: &[u8]) -> Option<(u32, u64)> {
 
 /// Brings what only the log has into the file, as a host does that starts. Says whether there was any.
 fn finish_log(folder: &Path, file: &Path) -> Result<bool, redb::Error> {
+    let beneath = overlay::open(file)?;
     let Some(log) = log::existing(folder)? else {
+        if log::is_needed(&beneath)? {
+            let missing = "store.log is missing, and may have what was answered last: put it back";
+            return Err(redb::Error::Corrupted(missing.to_owned()));
+        }
         return Ok(false);
     };
-    if !log::is_ahead(&log, &*overlay::open(file)?)? {
+    if !log::is_ahead(&log, &beneath)? {
         return Ok(false);
     }
+    drop(beneath);
     let database = Guarded::new(Database::builder().create(file)?);
     log::replay(&log, &database)?;
     Ok(true)

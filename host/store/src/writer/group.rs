@@ -17,8 +17,8 @@ use crate::held::{self, HeldGroup};
 use crate::log::redo::{Logged, Redo};
 use crate::redrive::{self, RedriveUnderWay};
 use crate::tables::{
-    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE,
-    MESSAGE, QUARANTINE, REDRIVE, STATE,
+    BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HAS_LOG, HELD, HISTORY, INDEX,
+    LEASE, MESSAGE, META, QUARANTINE, REDRIVE, STATE,
 };
 use crate::tlv::Malformed;
 use crate::{dead, row};
@@ -136,6 +136,15 @@ impl<'t> Group<'t> {
     /// Notes that the group has to be committed.
     pub fn changes(&mut self) {
         self.changed = true;
+    }
+
+    /// Notes that the store is closed with this group: the file has everything then.
+    pub fn needs_no_log(&mut self) -> Result<(), Fatal> {
+        self.changed = true;
+        let doing = "noting that the log is empty";
+        let mut meta = self.transaction.open_table(META).map_err(fatal(doing))?;
+        meta.remove(HAS_LOG).map_err(fatal(doing))?;
+        Ok(())
     }
 
     pub fn dead(&mut self) -> Result<&mut Logged<'t, u64, Bytes>, Fatal> {

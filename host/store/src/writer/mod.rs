@@ -230,9 +230,8 @@ impl Writer {
         self.housekeeping(&mut group, now)?;
         self.serve(&mut group, now)?;
         self.keep_time(&mut group, !closing.is_empty(), now);
-        if !closing.is_empty() && !self.log.is_empty() {
-            // A store that is closed needs no log.
-            group.changes();
+        if !closing.is_empty() {
+            group.needs_no_log()?;
         }
         let changed = group.finish(&self.clock_row(now))?;
         if is_planted(Bug::AnsweredBeforeCommit) {

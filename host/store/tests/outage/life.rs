@@ -317,6 +317,7 @@ impl Life {
             "store.redb.new"
         };
         fs::write(path.join(store), b"unfinished").unwrap();
+        fs::write(path.join("store.log"), b"on the disk too").unwrap();
         fs::create_dir(path.join("blobs")).unwrap();
         for (name, content) in &image.files {
             fs::write(path.join("blobs").join(format!("{name:016x}")), &**content).unwrap();
