@@ -84,6 +84,16 @@ impl Log {
             Some(open) => open(handle)?,
             None => Box::new(FileBackend::new(handle).map_err(redb::Error::from)?),
         };
+        if is_foreign(&*file, database)? {
+            if is_needed(database)? {
+                return Err(redb::Error::Corrupted(
+                    "store.log is the log of another store: put its own back".to_owned(),
+                ));
+            }
+            // It was left by a store that is not here any more.
+            file.set_len(0)?;
+            file.sync_data()?;
+        }
         let last = replay(&*file, database)?;
         let length = file.len()? / PAGE * PAGE;
         Ok(Log {
@@ -230,6 +240,13 @@ pub(crate) fn is_ahead(log: &dyn StorageBackend, database: &Database) -> Result<
         }
     }
     Ok(false)
+}
+
+/// Whether the records of a log are of another store.
+fn is_foreign(log: &dyn StorageBackend, database: &Database) -> Result<bool, redb::Error> {
+    let first = Records::of(log).next().transpose()?;
+    let salt = salt(database)?;
+    Ok(first.is_some_and(|first| Some(first.salt) != salt))
 }
 
 /// Whether the log of a database may have more than it: no host has closed it since it was opened.
