@@ -30,9 +30,14 @@ pub struct Stage {
 impl Stage {
     /// Starts a host with these tables beside the listeners'.
     pub async fn new(tables: &str) -> Result<Self> {
+        Self::with("", tables).await
+    }
+
+    /// The same with more keys of the host.
+    pub async fn with(keys: &str, tables: &str) -> Result<Self> {
         let sqs = free_port()?;
         let text = format!("[sqs]\nlisten = \"127.0.0.1:{sqs}\"\n{tables}");
-        let host = serve(&text, None, false).await?;
+        let host = serve(keys, &text, None, false).await?;
         Ok(Stage {
             api: host.address,
             sqs: SocketAddr::from(([127, 0, 0, 1], sqs)),
@@ -71,13 +76,13 @@ pub async fn count(connection: &mut Connection, queue: &str, what: &str) -> Resu
     count.with_context(|| format!("the view of {queue} has no {what}: {view}"))
 }
 
-/// Starts a host that listens at [`Server::address`], with these tables beside, and one module.
-pub async fn serve(tables: &str, module: Option<&Path>, trace: bool) -> Result<Server> {
+/// Starts a host that listens at [`Server::address`], with these keys and tables beside, and one module.
+pub async fn serve(keys: &str, tables: &str, module: Option<&Path>, trace: bool) -> Result<Server> {
     let program = program()?;
     let server = Server::start("gristmill", trace, |folder, port| {
         let config = folder.join("gristmill.toml");
         let text = format!(
-            "[host]\nlog = \"warn\"\nmax_in_flight = 1024\n\
+            "[host]\nlog = \"warn\"\nmax_in_flight = 1024\n{keys}\
              [api]\nlisten = \"127.0.0.1:{port}\"\nmax_connections = 4096\n{tables}"
         );
         fs::write(&config, text)?;

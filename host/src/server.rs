@@ -83,6 +83,7 @@ pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
         inline_bytes: config.host.inline_limit,
         topics: topic_declarations(config),
         read_made: Some(read_made()),
+        max_wait: config.host.max_wait,
         disk_reserve: config.host.disk_reserve,
         on_fatal: Some(Box::new(|error| {
             eprintln!("error: {error}; whether what was under way was done is not known");

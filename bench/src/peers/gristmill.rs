@@ -27,7 +27,7 @@ pub async fn start(max_calls: u32, trace: bool) -> Result<Server> {
          [queue.out]\n\
          [handler.bench]\nsend_to = [\"out\"]\nmax_calls = {max_calls}\n"
     );
-    serve(&tables, Some(&guests()?.path("bench")), trace).await
+    serve("", &tables, Some(&guests()?.path("bench")), trace).await
 }
 
 /// Forgets what was sent on.

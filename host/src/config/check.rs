@@ -140,6 +140,7 @@ fn build_host(
         scan_interval: or_default(&raw.scan_interval, &defaults::SCAN_INTERVAL),
         keep_versions: or_default(&raw.keep_versions, &defaults::KEEP_VERSIONS),
         inline_limit: or_default(&raw.inline_limit, &defaults::INLINE_LIMIT).as_u64(),
+        max_wait: or_default(&raw.max_wait, &defaults::MAX_WAIT),
         disk_reserve: value(&raw.disk_reserve).unwrap_or_default(),
         watch: value(&raw.watch).unwrap_or(Watch::Auto),
         log: text(&raw.log, defaults::LOG),

@@ -109,6 +109,8 @@ pub const SHUTDOWN_TIMEOUT: Setting<Duration> = setting(secs(25), Duration::ZERO
 pub const SCAN_INTERVAL: Setting<Duration> = setting(secs(30), secs(1), days(1));
 /// How many earlier versions of each module are kept for a rollback; 1 to 100.
 pub const KEEP_VERSIONS: Setting<u32> = setting(3, 1, 100);
+/// How long a send or a receive may have to wait for the store; 1 ms to 1 min.
+pub const MAX_WAIT: Setting<Duration> = setting(secs(1), Duration::from_millis(1), secs(60));
 /// The largest body that is kept with its message; larger ones are stored aside. 1 KiB to 1 MiB.
 pub const INLINE_LIMIT: Setting<ByteSize> = setting(
     ByteSize::b(limits::DEFAULT_INLINE),

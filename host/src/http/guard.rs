@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::gate::{SharedGate, TooOften};
+use super::limits::HELD_BACK;
 use super::table::Needs;
 use crate::api::{Code, Problem};
 use crate::auth::{Action, Identity, Queues, Scopes, authorize};
@@ -87,6 +88,9 @@ pub(super) async fn guard(
     let response = next.run(request).await;
     // What was held for the request is free again when it is answered.
     drop(share);
+    if guard.needs != Needs::Nothing {
+        hold_back(response.status()).await;
+    }
     if guard.needs.action() == Some(Action::Manage) {
         let status = response.status().as_u16();
         note(guard.name, &identity.who, peer, queue.as_deref(), status);
@@ -127,6 +131,14 @@ impl Guard {
             let status = refusal.status().as_u16();
             note(self.name, "not let in", peer, queue, status);
         }
+    }
+}
+
+/// Whoever is turned away because the host has too much to do, and asks again at once, should not take the
+/// processor from those who are answered.
+pub(super) async fn hold_back(status: StatusCode) {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        tokio::time::sleep(HELD_BACK).await;
     }
 }
 

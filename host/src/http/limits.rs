@@ -34,3 +34,6 @@ pub const CLIENT_IDLE: Duration = Duration::from_secs(3);
 pub const MAX_CLIENTS: usize = 10_000;
 
 const _: () = assert!(MAX_MESSAGE as u64 == gristmill_queue::limits::MAX_INLINE);
+
+/// How long an answer is held back that turns somebody away because the host has too much to do.
+pub(super) const HELD_BACK: Duration = Duration::from_millis(50);

@@ -14,6 +14,7 @@ use axum::response::Response;
 use hyper_util::service::TowerToHyperService;
 
 use super::body;
+use super::guard::hold_back;
 use super::limits::MAX_SQS_REQUEST;
 use crate::api::{Code, Problem};
 use crate::auth::{Access, Identity, SigError};
@@ -111,7 +112,9 @@ async fn answer(State(shared): State<Arc<(Sqs, SqsGate)>>, mut request: Request)
         Err(problem) => sqs.refuse(&incoming, refused(problem)),
     };
     drop(share);
-    response(answered)
+    let response = response(answered);
+    hold_back(response.status()).await;
+    response
 }
 
 fn refused(problem: Problem) -> SqsError {

@@ -125,6 +125,7 @@ fn in_force(old: &Config, mut new: Config, needs_restart: &[String]) -> Config {
         scan_interval,
         keep_versions,
         inline_limit,
+        max_wait,
         disk_reserve,
         watch,
         log,
@@ -153,6 +154,7 @@ fn in_force(old: &Config, mut new: Config, needs_restart: &[String]) -> Config {
     hold("host.inline_limit", &mut || {
         *inline_limit = was.inline_limit
     });
+    hold("host.max_wait", &mut || *max_wait = was.max_wait);
     hold("host.disk_reserve", &mut || {
         *disk_reserve = was.disk_reserve
     });

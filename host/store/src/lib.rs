@@ -33,6 +33,7 @@ mod made;
 mod offline;
 mod open;
 mod ops;
+mod pace;
 mod pull;
 mod purge;
 mod read;

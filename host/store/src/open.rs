@@ -175,7 +175,7 @@ fn open_sound(
             database,
             _lock: lock,
         }),
-        inbox: Arc::new(Inbox::default()),
+        inbox: Arc::new(Inbox::new(options.max_wait)),
         board: Board::new(header.boot),
         ids: Arc::new(IdSource::new(header.next_sequence, header.salt)),
         last_now: clock.now(),

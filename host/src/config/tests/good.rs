@@ -57,6 +57,7 @@ fn every_key_reaches_its_place() {
         threads = 3
         max_in_flight = 9
         shutdown_timeout = "0s"
+        max_wait = "5ms"
         disk_reserve = "1GiB"
         watch = "poll"
         log = "info,gristmill=debug"
@@ -125,6 +126,7 @@ fn every_key_reaches_its_place() {
     assert_eq!(config.host.log, "info,gristmill=debug");
     assert!(config.host.sandbox.pagemap_scan);
     assert_eq!(config.host.sandbox.compile_memory, 1 << 30);
+    assert_eq!(config.host.max_wait, Duration::from_millis(5));
     assert_eq!(config.host.disk_reserve, DiskReserve::Bytes(1 << 30));
     assert_eq!(config.host.sandbox.confine, Confine::Required);
     let readable = ["etc/releases", "/srv"].map(PathBuf::from);
