@@ -60,26 +60,41 @@ bugs! {
     LapseNotCounted = "lapse-not-counted",
     /// A compacted file takes the old one's place before it is whole.
     ReplacedTooEarly = "replaced-too-early",
+    /// The log is begun anew before redb has made what was in it durable.
+    LogBegunTooEarly = "log-begun-too-early",
+    /// What a start finds in the log is not done again.
+    LogNotReplayed = "log-not-replayed",
+    /// HTTP answers what is not known as if nothing had been done.
+    UnknownAnsweredAsBusy = "unknown-answered-as-busy",
+    /// A delivery whose handler was replaced meanwhile is never settled.
+    ReloadDropsDeliveries = "reload-drops-deliveries",
 }
 
 #[cfg(feature = "seeded-bugs")]
 mod planted {
-    use std::sync::atomic::{AtomicU8, Ordering};
+    use std::sync::LazyLock;
 
     use super::Bug;
 
-    const NONE: u8 = u8::MAX;
-    static PLANTED: AtomicU8 = AtomicU8::new(NONE);
-
-    /// Plants a bug in this process, for good.
-    pub fn plant(bug: Bug) {
-        PLANTED.store(bug as u8, Ordering::SeqCst);
-    }
+    /// The bug that `GRISTMILL_BUG` names, in this process and for good.
+    static PLANTED: LazyLock<Option<Bug>> = LazyLock::new(|| {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "nothing that is delivered has this"
+        )]
+        let name = std::env::var("GRISTMILL_BUG").ok()?;
+        let found = Bug::ALL.iter().find(|(known, _)| *known == name);
+        assert!(found.is_some(), "there is no bug {name} to plant");
+        found.map(|(_, bug)| *bug)
+    });
 
     /// Whether it is planted.
+    ///
+    /// # Panics
+    /// When a bug is to be planted that there is not.
     #[must_use]
     pub fn is_planted(bug: Bug) -> bool {
-        PLANTED.load(Ordering::Relaxed) == bug as u8
+        *PLANTED == Some(bug)
     }
 }
 
@@ -91,4 +106,4 @@ pub const fn is_planted(_: Bug) -> bool {
 }
 
 #[cfg(feature = "seeded-bugs")]
-pub use planted::{is_planted, plant};
+pub use planted::is_planted;

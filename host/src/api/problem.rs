@@ -6,6 +6,7 @@
 use std::fmt;
 
 use gristmill_queue::BlobUnavailable;
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::message::InvalidMessage;
 use gristmill_store::{AdminError, SendError};
 use schemars::JsonSchema;
@@ -63,6 +64,7 @@ impl From<SendError> for Problem {
             SendError::Unmatched(_) => Code::Unmatched,
             SendError::TooManyCopies => Code::TooLarge,
             SendError::RequestToTopic(_) => Code::BadRequest,
+            SendError::Unknown if is_planted(Bug::UnknownAnsweredAsBusy) => Code::Busy,
             SendError::Unknown | SendError::InBatch { .. } => Code::OutcomeUnknown,
         };
         Problem::new(code, error.to_string())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
+use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::effects::StateReader;
 use gristmill_queue::outcome::{HandedBack, Usage};
 use gristmill_queue::{Effects, Outcome, Transaction};
@@ -94,6 +95,14 @@ impl HandlerSlot {
 
     pub(super) fn serving(&self) -> Option<Arc<Serving>> {
         self.current.load_full()
+    }
+
+    /// Whether this version serves still.
+    fn serves(&self, serving: &Arc<Serving>) -> bool {
+        let current = self.current.load();
+        current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, serving))
     }
 
     /// Tells deliveries under way to wind up, because the host stops.
@@ -191,6 +200,9 @@ impl Line {
         };
         let report = serving.version.run(delivery).await;
         drop(large.room);
+        if is_planted(Bug::ReloadDropsDeliveries) && !self.handler.serves(&serving) {
+            return;
+        }
         if report.damaged_body {
             return queues.put_aside(leased.fence);
         }

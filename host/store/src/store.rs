@@ -153,8 +153,6 @@ impl Store {
     /// # Errors
     /// When another process has it open, it cannot be read, or is of a newer format.
     pub fn open(folder: &Path, mut options: Options) -> Result<(Store, Recovery), OpenError> {
-        #[cfg(feature = "seeded-bugs")]
-        crate::writer::seeded::plant();
         let lock = lock::lock(folder)?;
         let (writer, blobs, receipt_key, recovery) = open::open(folder, lock, &mut options)?;
         let shared = Arc::new(Shared {

@@ -272,7 +272,11 @@ impl Writer {
         if logged {
             return group::end_logged(transaction);
         }
-        group::end_durably(transaction)?;
+        if is_planted(Bug::LogBegunTooEarly) {
+            group::end_logged(transaction)?;
+        } else {
+            group::end_durably(transaction)?;
+        }
         self.log.begin_anew();
         Ok(())
     }

@@ -2,11 +2,10 @@
 //! [`bug`](gristmill_queue::bug). It is there with the feature `seeded-bugs` only.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gristmill_queue::board::QueueId;
-use gristmill_queue::bug::{self, Bug};
 use gristmill_queue::outcome::HandedBack;
 use gristmill_queue::retry::Roll;
 use gristmill_queue::{Outcome, Timestamp};
@@ -19,24 +18,6 @@ type Change = Box<dyn FnOnce(&mut Group<'_>) -> Result<(), Fatal>>;
 
 thread_local! {
     static LATER: RefCell<Vec<Change>> = RefCell::default();
-}
-
-/// Plants the bug that `GRISTMILL_BUG` names.
-///
-/// # Panics
-/// When there is no such bug.
-pub(crate) fn plant() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let Ok(name) = std::env::var("GRISTMILL_BUG") else {
-            return;
-        };
-        let found = Bug::ALL.iter().find(|(known, _)| *known == name);
-        assert!(found.is_some(), "there is no bug {name} to plant");
-        if let Some((_, bug)) = found {
-            bug::plant(*bug);
-        }
-    });
 }
 
 /// Does something in a commit of its own, after that of the group.
