@@ -21,6 +21,7 @@
 //! numbers, or a record that was never synced. The file is filled with zeros when it grows, since writing
 //! within a file is a cheaper sync than making it longer.
 
+mod record;
 pub(crate) mod redo;
 
 use std::fs::{File, OpenOptions};
@@ -32,16 +33,19 @@ use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, StorageBackend};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::OpenError;
 use crate::copy::COPIED;
+use crate::store::Options;
 use crate::tables::{CLOCK_KEY, HAS_LOG, INDEX, META};
 use crate::writer::group::{self, decode_clock};
+pub(crate) use record::Records;
 use redo::{Again, Redo};
 
 /// The name of the file in the folder of the store.
 pub(crate) const FILE: &str = "store.log";
 /// Bytes of the head of a record.
 const HEAD: usize = 32;
-const PAGE: u64 = 4096;
+const PAGE: usize = 4096;
 /// What the file has at first; whenever that is not enough it gets twice as much.
 const FIRST: u64 = 256 * 1024;
 /// Bytes of zeros that are written at once.
@@ -49,6 +53,28 @@ const PIECE: usize = 64 * 1024;
 
 /// Opens the file in another way than usual: for tests that let the disk fail.
 pub type OpenLog = Box<dyn FnOnce(File) -> io::Result<Box<dyn StorageBackend>> + Send>;
+
+/// Opens the log of a store whose file is open.
+///
+/// # Errors
+/// When it is not there and should be, is not the one of this store, or does not follow its file.
+pub(crate) fn open(
+    folder: &Path,
+    options: &mut Options,
+    database: &Database,
+) -> Result<Log, OpenError> {
+    let damaged = |source| OpenError::Damaged {
+        file: folder.join(crate::open::FILE),
+        source,
+    };
+    if !folder.join(FILE).exists() && is_needed(database).map_err(damaged)? {
+        return Err(OpenError::LogMissing {
+            folder: folder.to_owned(),
+        });
+    }
+    let (open, most) = (options.open_log.take(), options.log_bytes);
+    Log::open(folder, open, database, most).map_err(damaged)
+}
 
 /// The log of a store that is open.
 pub(crate) struct Log {
@@ -67,8 +93,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens the log of a store, and does again what the database does not have.
-    pub fn open(
+    /// Opens it, and does again what the database does not have.
+    fn open(
         folder: &Path,
         open: Option<OpenLog>,
         database: &Database,
@@ -95,14 +121,14 @@ impl Log {
             file.sync_data()?;
         }
         let last = replay(&*file, database)?;
-        let length = file.len()? / PAGE * PAGE;
+        let length = whole_pages(file.len()?);
         Ok(Log {
             file,
             salt: 0,
             last,
             at: 0,
             length,
-            most: most / PAGE * PAGE,
+            most: whole_pages(most),
             memory: Vec::new(),
         })
     }
@@ -127,7 +153,7 @@ impl Log {
     pub fn append(&mut self, redo: Redo) -> io::Result<bool> {
         let mut record = redo.into_bytes();
         let changes = record.len() - HEAD;
-        record.resize(record.len().next_multiple_of(PAGE as usize), 0);
+        record.resize(record.len().next_multiple_of(PAGE), 0);
         let appended = self.has_room(record.len() as u64);
         if appended {
             record[8..16].copy_from_slice(&self.salt.to_le_bytes());
@@ -184,9 +210,10 @@ impl Log {
         let zeros = [0; PIECE];
         let mut at = self.length;
         while at < length {
-            let piece = (length - at).min(PIECE as u64);
-            self.file.write(at, &zeros[..piece as usize])?;
-            at += piece;
+            let rest = usize::try_from(length - at).unwrap_or(PIECE);
+            let piece = &zeros[..rest.min(PIECE)];
+            self.file.write(at, piece)?;
+            at += piece.len() as u64;
         }
         self.file.sync_data()
     }
@@ -294,90 +321,8 @@ fn last_commit(database: &Database) -> Result<u64, redb::Error> {
     Ok(clock.map_or(0, |clock| clock.commit))
 }
 
-/// A record as it was read.
-pub(crate) struct Record {
-    salt: u64,
-    pub number: u64,
-    /// From behind the checksum on.
-    bytes: Vec<u8>,
-}
-
-impl Record {
-    /// Each change: the table, the key, and what is under it from then on, if anything.
-    pub fn by_table(&self) -> impl Iterator<Item = Result<redo::Named<'_>, redb::Error>> {
-        redo::named(self.changes())
-    }
-
-    fn changes(&self) -> &[u8] {
-        &self.bytes[HEAD - 8..]
-    }
-
-    /// Reads the record at a place, if there is one.
-    fn read(file: &dyn StorageBackend, at: u64, end: u64) -> io::Result<Option<Record>> {
-        let mut head = [0; HEAD];
-        if at + HEAD as u64 > end {
-            return Ok(None);
-        }
-        file.read(at, &mut head)?;
-        let word = |from: usize| {
-            let mut word = [0; 8];
-            word.copy_from_slice(&head[from..from + 8]);
-            u64::from_le_bytes(word)
-        };
-        let (sum, salt, number, length) = (word(0), word(8), word(16), word(24));
-        if number == 0 || length > end - at - HEAD as u64 {
-            return Ok(None);
-        }
-        let length = usize::try_from(length).map_err(io::Error::other)?;
-        let mut bytes = vec![0; HEAD - 8 + length];
-        bytes[..HEAD - 8].copy_from_slice(&head[8..]);
-        file.read(at + HEAD as u64, &mut bytes[HEAD - 8..])?;
-        let sound = xxh3_64(&bytes) == sum;
-        Ok(sound.then_some(Record {
-            salt,
-            number,
-            bytes,
-        }))
-    }
-}
-
-/// The records of a log from its beginning, for as long as each follows the one before.
-pub(crate) struct Records<'f> {
-    file: &'f dyn StorageBackend,
-    at: u64,
-    before: Option<u64>,
-}
-
-impl<'f> Records<'f> {
-    pub fn of(file: &'f dyn StorageBackend) -> Self {
-        Records {
-            file,
-            at: 0,
-            before: None,
-        }
-    }
-}
-
-impl Iterator for Records<'_> {
-    type Item = io::Result<Record>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let read = self.file.len();
-        let read = read.and_then(|end| Record::read(self.file, self.at, end));
-        let record = match read.transpose()? {
-            Ok(record) => record,
-            Err(error) => return Some(Err(error)),
-        };
-        if self
-            .before
-            .is_some_and(|before| record.number != before + 1)
-        {
-            return None;
-        }
-        self.before = Some(record.number);
-        self.at += (8 + record.bytes.len() as u64).next_multiple_of(PAGE);
-        Some(Ok(record))
-    }
+fn whole_pages(bytes: u64) -> u64 {
+    bytes - bytes % PAGE as u64
 }
 
 /// Changes hold bodies: the file is for whoever runs the host.

@@ -21,7 +21,7 @@ use crate::guarded::Guarded;
 use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::lock::FolderLock;
-use crate::log::{self, Log};
+use crate::log;
 use crate::offline::compact;
 use crate::reserve::Reserve;
 use crate::secret;
@@ -139,18 +139,7 @@ fn open_sound(
         verify::verify_pages(&mut database).map_err(damaged)?;
     }
     check_format(&database, &file, fresh)?;
-    if !folder.join(log::FILE).exists() && log::is_needed(&database).map_err(damaged)? {
-        return Err(OpenError::LogMissing {
-            folder: folder.to_owned(),
-        });
-    }
-    let log = Log::open(
-        folder,
-        options.open_log.take(),
-        &database,
-        options.log_bytes,
-    );
-    let mut log = log.map_err(damaged)?;
+    let mut log = log::open(folder, options, &database)?;
     let header = boot(&database).map_err(damaged)?;
     log.belongs_to(header.salt);
     let clock = RunningClock::start(options.clock.clone(), header.seen);

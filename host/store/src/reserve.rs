@@ -113,6 +113,11 @@ struct Looked {
     again_at: Timestamp,
     found: Option<Space>,
     taken: u64,
+    /// What the store has taken in and the file system does not know of yet: until redb makes it durable,
+    /// most of it is in memory.
+    unwritten: u64,
+    /// How much that was at the last look.
+    unwritten_then: u64,
     /// Whether sends were refused when last asked, to say so once.
     short: bool,
 }
@@ -134,6 +139,8 @@ impl Reserve {
                 again_at: Timestamp::ZERO,
                 found: None,
                 taken: 0,
+                unwritten: 0,
+                unwritten_then: 0,
                 short: false,
             }),
         }
@@ -161,12 +168,13 @@ impl Reserve {
             looked.found = (self.source)().ok();
             looked.again_at = now.after(LOOK_AGAIN);
             looked.taken = 0;
+            looked.unwritten_then = looked.unwritten;
         }
         let Some(Space { free, total }) = looked.found else {
             return Ok(());
         };
         let reserve = self.reserve.of(total);
-        let free = free.saturating_sub(looked.taken);
+        let free = free.saturating_sub(looked.taken + looked.unwritten_then);
         let short = free < reserve.saturating_add(bytes);
         if short {
             let reached = ReserveReached {
@@ -185,7 +193,17 @@ impl Reserve {
             tracing::info!("sends are taken again: there is room on the disk");
         }
         looked.taken += bytes;
+        if messages > 0 {
+            looked.unwritten += bytes;
+        }
         Ok(())
+    }
+
+    /// All that was taken into the store is in its file now.
+    pub fn written(&self) {
+        let mut looked = self.lock();
+        (looked.unwritten, looked.unwritten_then) = (0, 0);
+        looked.again_at = Timestamp::ZERO;
     }
 
     fn lock(&self) -> MutexGuard<'_, Looked> {
@@ -218,6 +236,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_written_yet_is_not_free_however_often_the_file_system_is_asked() {
+        let time = Arc::new(AtomicU64::new(1000));
+        let clock = Clock::Manual(Arc::clone(&time));
+        let space = || {
+            Ok(Space {
+                free: 100 * MIB,
+                total: 10 * GIB,
+            })
+        };
+        let reserve = Reserve::new(
+            Path::new("/data"),
+            DiskReserve::Bytes(90 * MIB),
+            Some(Box::new(space)),
+            RunningClock::start(clock, Timestamp::ZERO),
+        );
+        let pass = || time.fetch_add(60_000, Ordering::SeqCst);
+        for _ in 0..9 {
+            reserve.take(1, MIB).unwrap();
+            pass();
+        }
+        assert!(reserve.take(1, MIB).is_err(), "ten are not there");
+        pass();
+        assert!(
+            reserve.take(1, MIB).is_err(),
+            "nothing was written meanwhile"
+        );
+        reserve.written();
+        reserve.take(1, MIB).unwrap();
+    }
+
+    #[test]
     fn the_file_system_is_asked_again_after_a_while_and_after_much_and_not_for_each_message() {
         let (looks, free, time) = (
             Arc::new(AtomicU64::new(0)),
@@ -247,6 +296,7 @@ mod tests {
         assert_eq!(looks.load(Ordering::SeqCst), 1);
         reserve.take(1, 8 * MIB).unwrap();
         assert_eq!(looks.load(Ordering::SeqCst), 2, "much was taken in");
+        reserve.written();
         let reached = reserve.take(1, 51 * MIB).unwrap_err();
         assert_eq!((reached.free, reached.reserve), (100 * MIB, 50 * MIB));
         free.store(50 * MIB, Ordering::SeqCst);

@@ -193,10 +193,10 @@ fn look_everywhere(
     result?;
     let mut result = Ok(());
     loose::scan(pages, progress, &mut |found| match found {
-        Loose::Numbered(sequence, value) if result.is_ok() => {
-            if !above.removed("message", &sequence.to_le_bytes()) {
-                result = rescue.loose_message(sequence, value, certain_only);
-            }
+        Loose::Numbered(sequence, value)
+            if result.is_ok() && !above.removed("message", &sequence.to_le_bytes()) =>
+        {
+            result = rescue.loose_message(sequence, value, certain_only);
         }
         Loose::Named(key, value) => rescue.loose_named(key, value, certain_only),
         _ => {}

@@ -10,7 +10,6 @@ use redb::{Database, Key, ReadableTable, TableDefinition, Value, WriteTransactio
 
 use super::sweep::Sweep;
 use crate::blob;
-use crate::check;
 use crate::dedup;
 use crate::error::Fatal;
 use crate::held::{self, HeldGroup};
@@ -20,10 +19,12 @@ use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HAS_LOG, HELD, HISTORY, INDEX,
     LEASE, MESSAGE, META, QUARANTINE, REDRIVE, STATE,
 };
-use crate::tlv::Malformed;
 use crate::{dead, row};
 
+mod clock;
 mod queues;
+
+pub(crate) use clock::{ClockRow, decode_clock, encode_clock};
 
 /// Says what was being done when redb failed.
 pub(crate) fn fatal<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> Fatal {
@@ -365,51 +366,4 @@ impl<'t> Group<'t> {
         }
         Ok(self.changed)
     }
-}
-
-/// The row under [`CLOCK_KEY`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClockRow {
-    /// The latest time seen.
-    pub seen: Timestamp,
-    pub next_sequence: u64,
-    pub next_ordinal: u64,
-    /// The number of the commit that wrote the row; 0 of one that had no log yet.
-    pub commit: u64,
-}
-
-pub(crate) fn encode_clock(row: &ClockRow) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(36);
-    for number in [
-        row.seen.unix_ms(),
-        row.next_sequence,
-        row.next_ordinal,
-        row.commit,
-    ] {
-        bytes.extend_from_slice(&number.to_le_bytes());
-    }
-    check::seal(CLOCK_KEY, &mut bytes);
-    bytes
-}
-
-/// Reads and verifies the row under [`CLOCK_KEY`].
-pub(crate) fn decode_clock(bytes: &[u8]) -> Result<ClockRow, Malformed> {
-    let row = check::open(CLOCK_KEY, bytes)?;
-    let number = |at: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&row[at..at + 8]);
-        u64::from_le_bytes(word)
-    };
-    // Format 1 had no number of the commit.
-    let commit = match row.len() {
-        24 => 0,
-        32 => number(24),
-        _ => return Err(Malformed),
-    };
-    Ok(ClockRow {
-        seen: Timestamp::from_unix_ms(number(0)),
-        next_sequence: number(8),
-        next_ordinal: number(16),
-        commit,
-    })
 }

@@ -10,6 +10,7 @@ mod answers;
 mod blob;
 pub(crate) mod bury;
 mod change;
+mod commit;
 mod cron;
 mod grant;
 pub(crate) mod group;
@@ -38,21 +39,19 @@ use std::time::Duration;
 use gristmill_queue::board::QueueId;
 use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::{Board, IdSource, Message, Timestamp};
-use redb::WriteTransaction;
 
 use crate::clock::RunningClock;
 use crate::error::{Fatal, panicked};
 use crate::inbox::Inbox;
 use crate::inflight::InFlightFile;
 use crate::log::Log;
-use crate::log::redo::Redo;
 use crate::open::Opened;
 use crate::ops::{Op, Reply, Sink};
 use crate::verify;
 pub use answers::Elsewhere;
 pub(crate) use blob::Large;
 use bury::Moved;
-use group::{ClockRow, Group, fatal};
+use group::Group;
 use held::Rest;
 pub(crate) use hot::Hot;
 pub(crate) use made::Made;
@@ -244,41 +243,6 @@ impl Writer {
         #[cfg(feature = "seeded-bugs")]
         self.catch_up(now)?;
         Ok(closing)
-    }
-
-    /// What the row of the clock says in the next commit.
-    pub(crate) fn clock_row(&self, now: Timestamp) -> ClockRow {
-        ClockRow {
-            seen: now,
-            next_sequence: self.ids.next_sequence(),
-            next_ordinal: self.next_ordinal,
-            commit: self.log.next_number(),
-        }
-    }
-
-    /// Makes a group durable: by the log, or by the database if that is wanted or the log has no room.
-    pub(crate) fn end_group(
-        &mut self,
-        transaction: WriteTransaction,
-        redo: Redo,
-        changed: bool,
-        in_database: bool,
-    ) -> Result<(), Fatal> {
-        if !changed {
-            self.log.forget(redo);
-            return group::drop_empty(transaction);
-        }
-        let logged = !in_database && self.log.append(redo).map_err(fatal("writing the log"))?;
-        if logged {
-            return group::end_logged(transaction);
-        }
-        if is_planted(Bug::LogBegunTooEarly) {
-            group::end_logged(transaction)?;
-        } else {
-            group::end_durably(transaction)?;
-        }
-        self.log.begin_anew();
-        Ok(())
     }
 
     fn apply(&mut self, op: Op, group: &mut Group<'_>, now: Timestamp) -> Result<(), Fatal> {

@@ -1,0 +1,94 @@
+//! The records of a log, read.
+
+use std::io;
+
+use redb::StorageBackend;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{HEAD, PAGE, redo};
+
+/// A record as it was read.
+pub(crate) struct Record {
+    pub(super) salt: u64,
+    pub number: u64,
+    /// From behind the checksum on.
+    bytes: Vec<u8>,
+}
+
+impl Record {
+    /// Each change: the table, the key, and what is under it from then on, if anything.
+    pub fn by_table(&self) -> impl Iterator<Item = Result<redo::Named<'_>, redb::Error>> {
+        redo::named(self.changes())
+    }
+
+    pub(super) fn changes(&self) -> &[u8] {
+        &self.bytes[HEAD - 8..]
+    }
+
+    /// Reads the record at a place, if there is one.
+    fn read(file: &dyn StorageBackend, at: u64, end: u64) -> io::Result<Option<Record>> {
+        let mut head = [0; HEAD];
+        if at + HEAD as u64 > end {
+            return Ok(None);
+        }
+        file.read(at, &mut head)?;
+        let word = |from: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&head[from..from + 8]);
+            u64::from_le_bytes(word)
+        };
+        let (sum, salt, number, length) = (word(0), word(8), word(16), word(24));
+        if number == 0 || length > end - at - HEAD as u64 {
+            return Ok(None);
+        }
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let mut bytes = vec![0; HEAD - 8 + length];
+        bytes[..HEAD - 8].copy_from_slice(&head[8..]);
+        file.read(at + HEAD as u64, &mut bytes[HEAD - 8..])?;
+        let sound = xxh3_64(&bytes) == sum;
+        Ok(sound.then_some(Record {
+            salt,
+            number,
+            bytes,
+        }))
+    }
+}
+
+/// The records of a log from its beginning, for as long as each follows the one before.
+pub(crate) struct Records<'f> {
+    file: &'f dyn StorageBackend,
+    at: u64,
+    before: Option<u64>,
+}
+
+impl<'f> Records<'f> {
+    pub fn of(file: &'f dyn StorageBackend) -> Self {
+        Records {
+            file,
+            at: 0,
+            before: None,
+        }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = io::Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = self.file.len();
+        let read = read.and_then(|end| Record::read(self.file, self.at, end));
+        let record = match read.transpose()? {
+            Ok(record) => record,
+            Err(error) => return Some(Err(error)),
+        };
+        if self
+            .before
+            .is_some_and(|before| record.number != before + 1)
+        {
+            return None;
+        }
+        self.before = Some(record.number);
+        self.at += (8 + record.bytes.len() as u64).next_multiple_of(PAGE as u64);
+        Some(Ok(record))
+    }
+}
