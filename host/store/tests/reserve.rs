@@ -165,12 +165,15 @@ fn little_room_refuses_what_is_sent_and_lets_what_is_there_end() {
     }
     small.leave_free(RESERVE);
     let refused = small.send(outgoing(b"x".to_vec()));
-    let reached = ReserveReached {
-        folder: folder.path().to_owned(),
-        free: RESERVE,
-        reserve: RESERVE,
+    let Err(SendError::Reserve(reached)) = refused else {
+        panic!("{refused:?}");
     };
-    assert_eq!(refused, Err(SendError::Reserve(reached)));
+    // What was taken in is not written yet, and so is not free.
+    assert_eq!(
+        (reached.folder.as_path(), reached.reserve),
+        (folder.path(), RESERVE)
+    );
+    assert!(reached.free < RESERVE, "{reached:?}");
 
     small
         .store
