@@ -14,7 +14,7 @@ use gristmill_queue::outcome::Usage;
 use gristmill_queue::{Effects, NewMessage, Outcome, QueueName, QueuePolicy, Transaction, limits};
 use gristmill_store::{
     AdminError, Clock, DeadFilter, Declaration, DiskReserve, Evidence, Leased, Options, Outgoing,
-    ReserveReached, SendError, Settle, Sink, Space, Store,
+    SendError, Settle, Sink, Space, Store,
 };
 
 const MIB: u64 = 1024 * 1024;
