@@ -53,6 +53,12 @@ impl Queues {
         self.store.now()
     }
 
+    /// How many sends and receives were turned away since the start because too much waited for the store.
+    #[must_use]
+    pub fn turned_away(&self) -> u64 {
+        self.store.turned_away()
+    }
+
     /// How far that time is from the wall clock.
     #[must_use]
     pub fn drift(&self) -> Drift {

@@ -35,6 +35,8 @@ pub struct ServerView {
     pub queues: u64,
     /// How many handlers it has.
     pub handlers: u64,
+    /// How many sends and receives it has turned away since its start, because too much waited for the store.
+    pub turned_away: u64,
     /// How far it lets one go.
     pub limits: LimitsView,
 }
@@ -111,6 +113,7 @@ impl Api {
             now_ms: self.queues.now().unix_ms(),
             queues: self.queues().await?.len() as u64,
             handlers: self.handlers().unwrap_or_default().len() as u64,
+            turned_away: self.queues.turned_away(),
             limits: LimitsView {
                 body_bytes: limits::MAX_BODY,
                 batch_bytes: MAX_BATCH_BYTES as u64,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::ops::Op;
 use crate::pace::Pace;
+use crate::turned_away::TurnedAway;
 
 /// The most operations that may wait before sends and receives are refused, however fast the writer is.
 pub(crate) const MAX_WAITING: usize = 10_000;
@@ -25,6 +26,7 @@ struct Waiting {
     most: usize,
     /// When the last group was taken, and how many were in it.
     taken: Option<(Instant, usize)>,
+    turned_away: TurnedAway,
 }
 
 /// What waits for the writer: filled by many, emptied by one.
@@ -51,6 +53,7 @@ impl Inbox {
             most: pace.most().min(MAX_WAITING),
             pace,
             taken: None,
+            turned_away: TurnedAway::default(),
         };
         Inbox {
             waiting: Mutex::new(waiting),
@@ -74,6 +77,7 @@ impl Inbox {
         if refusable
             && (waiting.ops.len() >= waiting.most || waiting.bytes + bytes > MAX_WAITING_BYTES)
         {
+            waiting.turned_away.add();
             return Err(Refused::Full {
                 waiting: waiting.ops.len(),
             });
@@ -91,9 +95,21 @@ impl Inbox {
     /// Takes the next group; waits for it, but not longer than `patience`.
     pub fn take(&self, patience: Option<Duration>) -> Vec<Op> {
         let mut waiting = self.lock();
+        let now = Instant::now();
         if let Some((begun, count)) = waiting.taken.take() {
-            waiting.pace.learn(count, begun.elapsed());
+            waiting
+                .pace
+                .learn(count, now.saturating_duration_since(begun));
             waiting.most = waiting.pace.most().min(MAX_WAITING);
+        }
+        let turned_away = waiting.turned_away.to_tell(now);
+        if let Some(count) = turned_away {
+            drop(waiting);
+            tracing::warn!(
+                count,
+                "sends and receives were turned away: too much waits for the store, or it would take them longer than host.max_wait"
+            );
+            waiting = self.lock();
         }
         if waiting.ops.is_empty() && patience != Some(Duration::ZERO) {
             waiting.asleep = true;
@@ -122,11 +138,83 @@ impl Inbox {
         waiting.ops.drain(..count).collect()
     }
 
+    /// How many sends and receives were refused since the start.
+    pub fn turned_away(&self) -> u64 {
+        self.lock().turned_away.all()
+    }
+
     /// Takes nothing more in. What waits is dropped, and with it its askers' hope of an answer.
     pub fn close(&self) {
         let mut waiting = self.lock();
         waiting.closed = true;
         waiting.ops.clear();
         waiting.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// With what is assumed of the writer before anything is known, a hundred operations take so long.
+    const LIMIT: Duration = Duration::from_millis(1);
+
+    fn send() -> Op {
+        Op::Send {
+            batch: Vec::new(),
+            staged: Vec::new(),
+            reply: oneshot::channel().0,
+        }
+    }
+
+    fn leave() -> Op {
+        Op::LeaveReceive { number: 1 }
+    }
+
+    fn full() -> Inbox {
+        let inbox = Inbox::new(LIMIT);
+        for _ in 0..100 {
+            assert!(inbox.push(send()).is_ok());
+        }
+        inbox
+    }
+
+    #[test]
+    fn what_would_wait_too_long_is_refused_and_counted() {
+        let inbox = full();
+        for refused in 1..=3 {
+            let answer = inbox.push(send());
+            assert!(matches!(answer, Err(Refused::Full { waiting: 100 })));
+            assert_eq!(inbox.turned_away(), refused);
+        }
+    }
+
+    #[test]
+    fn what_makes_room_is_never_refused() {
+        let inbox = full();
+        for _ in 0..1_000 {
+            assert!(inbox.push(leave()).is_ok());
+        }
+        assert_eq!(inbox.turned_away(), 0);
+        assert_eq!(inbox.take(Some(Duration::ZERO)).len(), MAX_GROUP);
+    }
+
+    #[test]
+    fn there_is_room_again_when_the_writer_has_taken_what_waited() {
+        let inbox = full();
+        assert!(inbox.push(send()).is_err());
+        assert_eq!(inbox.take(Some(Duration::ZERO)).len(), 100);
+        assert!(inbox.push(send()).is_ok());
+    }
+
+    #[test]
+    fn no_limit_lets_more_wait_than_memory_is_meant_for() {
+        let inbox = Inbox::new(Duration::from_secs(60));
+        for _ in 0..MAX_WAITING {
+            assert!(inbox.push(send()).is_ok());
+        }
+        assert!(inbox.push(send()).is_err());
     }
 }

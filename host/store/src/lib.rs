@@ -50,6 +50,7 @@ mod store;
 mod tables;
 mod tlv;
 mod topics;
+mod turned_away;
 mod verify;
 mod weight;
 mod writer;
