@@ -102,7 +102,7 @@ impl Inbox {
                 .learn(count, now.saturating_duration_since(begun));
             waiting.most = waiting.pace.most().min(MAX_WAITING);
         }
-        let turned_away = waiting.turned_away.to_tell(now);
+        let turned_away = waiting.turned_away.take_untold(now);
         if let Some(count) = turned_away {
             drop(waiting);
             tracing::warn!(

@@ -29,7 +29,7 @@ impl TurnedAway {
     }
 
     /// How many the log does not know of yet, if it is time that it does.
-    pub fn to_tell(&mut self, now: Instant) -> Option<u64> {
+    pub fn take_untold(&mut self, now: Instant) -> Option<u64> {
         let new = self.all - self.told;
         let too_soon = self
             .told_at
@@ -59,17 +59,17 @@ mod tests {
     fn the_log_is_told_at_once_and_then_now_and_then_and_of_everyone() {
         let begun = Instant::now();
         let mut away = TurnedAway::default();
-        assert_eq!(away.to_tell(begun), None, "nobody was turned away");
+        assert_eq!(away.take_untold(begun), None, "nobody was turned away");
         away.add();
-        assert_eq!(away.to_tell(begun), Some(1));
+        assert_eq!(away.take_untold(begun), Some(1));
         for _ in 0..5_000 {
             away.add();
         }
-        assert_eq!(away.to_tell(begun + EVERY / 2), None, "too soon");
-        assert_eq!(away.to_tell(begun + EVERY), Some(5_000));
-        assert_eq!(away.to_tell(begun + EVERY * 9), None, "nobody since");
+        assert_eq!(away.take_untold(begun + EVERY / 2), None, "too soon");
+        assert_eq!(away.take_untold(begun + EVERY), Some(5_000));
+        assert_eq!(away.take_untold(begun + EVERY * 9), None, "nobody since");
         away.add();
-        assert_eq!(away.to_tell(begun + EVERY * 9), Some(1), "it was long ago");
+        assert_eq!(away.take_untold(begun + EVERY * 9), Some(1), "it was long ago");
         assert_eq!(away.all(), 5_002);
     }
 }
