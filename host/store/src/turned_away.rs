@@ -69,7 +69,11 @@ mod tests {
         assert_eq!(away.take_untold(begun + EVERY), Some(5_000));
         assert_eq!(away.take_untold(begun + EVERY * 9), None, "nobody since");
         away.add();
-        assert_eq!(away.take_untold(begun + EVERY * 9), Some(1), "it was long ago");
+        assert_eq!(
+            away.take_untold(begun + EVERY * 9),
+            Some(1),
+            "it was long ago"
+        );
         assert_eq!(away.all(), 5_002);
     }
 }

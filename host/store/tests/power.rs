@@ -62,13 +62,9 @@ impl Platter {
     }
 
     fn sync(&mut self, file: usize) {
-        let unsynced = std::mem::take(&mut self.unsynced).into_iter();
-        let (these, others) = unsynced.partition(|(of, _)| *of == file);
-        let these: Vec<(usize, Change)> = these;
-        for (_, change) in &these {
-            apply(&mut self.durable[file], change);
+        for (_, change) in self.unsynced.extract_if(.., |(of, _)| *of == file) {
+            apply(&mut self.durable[file], &change);
         }
-        self.unsynced = others;
     }
 
     /// What is found after the process was killed: the system still has all that was written.
@@ -252,13 +248,12 @@ fn run_until(
     (accepted != rounds).then_some((accepted, platter))
 }
 
-/// Lets the power go at every operation, and the process be killed there, and looks at what is
-/// stored then.
+/// Lets the power go at every operation, and the process be killed there, and looks at what is stored then:
+/// with a log that takes all, one that is full after two commits, and one that takes none.
 fn try_all(
     round: impl Fn(&Store, u64) -> bool,
     look: impl Fn(&Store, &BTreeSet<u64>) -> Result<(), String>,
 ) {
-    // All is in the log; it is full after each second commit; there is no room for any.
     for log_bytes in [1024 * 1024, 2 * 4096, 0] {
         try_with(log_bytes, &round, &look);
     }

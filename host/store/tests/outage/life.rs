@@ -15,6 +15,7 @@ use super::super::memory::folder;
 use super::super::model::rig::{Ground, Rig};
 use super::super::model::script::{Op, Step};
 use super::super::model::world::World;
+use super::Sizes;
 use super::cut::Cut;
 use super::digest::digest;
 use super::disk::{Disk, Record};
@@ -62,15 +63,6 @@ impl Commits {
             _ => Commits::Any,
         }
     }
-}
-
-/// What is drawn of a store for all of its lives.
-#[derive(Clone, Copy)]
-pub struct Sizes {
-    /// The largest body that does not stand aside.
-    pub inline: u64,
-    /// What the log may take.
-    pub log_bytes: u64,
 }
 
 /// What a store did, from one start to its end.

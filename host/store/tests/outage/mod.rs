@@ -16,10 +16,19 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use self::cut::Cut;
 use self::disk::Disk;
-use self::life::{Life, Sizes};
+use self::life::Life;
 use self::totals::Totals;
 use super::damage::random::Random;
 use super::model::script::{Op, Script, Sending, Step, scripts};
+
+/// What is drawn of a store for all of its lives.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    /// The largest body that does not stand aside.
+    pub inline: u64,
+    /// What the log may take.
+    pub log_bytes: u64,
+}
 
 /// How many ends are tried of each life.
 pub const CUTS: usize = 100;

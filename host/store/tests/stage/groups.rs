@@ -34,7 +34,7 @@ impl Host {
     /// Goes on with what is fsynced at this moment, whatever the writer is doing; first, somebody
     /// else is let at the file.
     pub fn pull_the_plug(self, look: impl FnOnce(&redb::Database)) -> Self {
-        self.copy_now(&[], |path| look(&super::database(path)))
+        self.copy_now(&[], |path| look(&super::files::database(path)))
     }
 
     /// Settles, but does not wait for it.

@@ -31,6 +31,7 @@ use gristmill_store::{
 
 mod admin;
 mod clocks;
+mod files;
 mod groups;
 pub mod pull;
 mod topics;
@@ -54,23 +55,6 @@ impl Sink for Collected {
     fn deliver(self: Arc<Self>, leased: Vec<Leased>) {
         self.0.lock().unwrap().extend(leased);
     }
-}
-
-/// Copies the file and the log of a store that may be open. The log comes first: a file that is newer than its
-/// log knows what of that it has.
-fn copy_store(from: &std::path::Path, to: &std::path::Path) {
-    for file in ["store.log", "store.redb"] {
-        std::fs::copy(from.join(file), to.join(file)).unwrap();
-    }
-}
-
-/// What is stored in a folder, with what only its log has.
-pub fn database(folder: &std::path::Path) -> redb::Database {
-    let database = redb::Database::open(folder.join("store.redb")).unwrap();
-    let log = std::fs::File::open(folder.join("store.log")).unwrap();
-    let log = redb::backends::FileBackend::new(log).unwrap();
-    gristmill_store::replay(&log, &database).unwrap();
-    database
 }
 
 impl Host {
@@ -172,8 +156,8 @@ impl Host {
     ) -> Result<Store, OpenError> {
         self.tick();
         let copy = tempfile::tempdir().unwrap();
-        copy_store(&self.path, copy.path());
-        change(&database(copy.path()));
+        files::copy_store(&self.path, copy.path());
+        change(&files::database(copy.path()));
         Store::open(copy.path(), Options::default()).map(|(store, _)| store)
     }
 
@@ -203,7 +187,7 @@ impl Host {
             .unwrap();
         let path = self.folder.path().join((number + 1).to_string());
         std::fs::create_dir(&path).unwrap();
-        copy_store(&self.path, &path);
+        files::copy_store(&self.path, &path);
         for file in files {
             std::fs::copy(self.path.join(file), path.join(file)).unwrap();
         }

@@ -1,0 +1,20 @@
+//! The files of a store, as they are found.
+
+use std::path::Path;
+
+/// Copies the file and the log of a store that may be open. The log comes first: a file that is newer than its
+/// log knows what of that it has.
+pub fn copy_store(from: &Path, to: &Path) {
+    for file in ["store.log", "store.redb"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
+/// What is stored in a folder, with what only its log has.
+pub fn database(folder: &Path) -> redb::Database {
+    let database = redb::Database::open(folder.join("store.redb")).unwrap();
+    let log = std::fs::File::open(folder.join("store.log")).unwrap();
+    let log = redb::backends::FileBackend::new(log).unwrap();
+    gristmill_store::replay(&log, &database).unwrap();
+    database
+}
