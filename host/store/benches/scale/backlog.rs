@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use gristmill_queue::NewMessage;
 
-use crate::rig::{BODY, Rig, report, resident};
+use crate::compare::report;
+use crate::rig::{BODY, Rig, resident};
 
 pub fn run(messages: u64) {
     let rig = Rig::new(Duration::from_secs(300));

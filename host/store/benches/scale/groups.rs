@@ -3,7 +3,8 @@
 
 use gristmill_queue::NewMessage;
 
-use crate::rig::{BODY, Rig, report, resident};
+use crate::compare::report;
+use crate::rig::{BODY, Rig, resident};
 use std::time::Duration;
 
 const WAITING: u64 = 1_000_000;

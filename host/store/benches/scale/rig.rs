@@ -15,6 +15,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 
+use crate::compare::report;
+
 /// The body of every message.
 pub const BODY: [u8; 256] = [b'x'; 256];
 /// How many messages one send has when a queue is filled.
@@ -39,11 +41,6 @@ pub struct Rig {
 pub struct Cost {
     pub wall: f64,
     pub cpu: f64,
-}
-
-/// Says what was measured.
-pub fn report(name: &str, figure: f64) {
-    println!("{figure}\t{name}");
 }
 
 impl Cost {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use gristmill_queue::NewMessage;
 use gristmill_queue::message::Due;
 
-use crate::rig::{BODY, Rig, report, resident, timed};
+use crate::compare::report;
+use crate::rig::{BODY, Rig, resident, timed};
 
 const HOUR_MS: u64 = 3_600_000;
 const ROUND: u64 = 50_000;
