@@ -24,20 +24,22 @@
 mod record;
 pub(crate) mod redo;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use gristmill_queue::bug::{Bug, is_planted};
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, StorageBackend};
+use redb::{Database, StorageBackend};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::OpenError;
 use crate::copy::COPIED;
+use crate::open::open_private;
 use crate::store::Options;
-use crate::tables::{CLOCK_KEY, HAS_LOG, INDEX, META};
+use crate::tables::{CLOCK_KEY, HAS_LOG, INDEX, META, committed};
 use crate::writer::group::{self, decode_clock};
+use record::Record;
 pub(crate) use record::Records;
 use redo::{Again, Redo};
 
@@ -102,7 +104,7 @@ impl Log {
     ) -> Result<Self, redb::Error> {
         let path = folder.join(FILE);
         let fresh = !path.exists();
-        let handle = private(&path)?;
+        let handle = open_private(&path, false)?;
         if fresh {
             File::open(folder)?.sync_all()?;
         }
@@ -225,48 +227,47 @@ impl Log {
 /// When commits between the two are missing, or one of them cannot be read or written.
 pub fn replay(log: &dyn StorageBackend, database: &Database) -> Result<u64, redb::Error> {
     let mut last = last_commit(database)?;
-    let mut transaction = None;
-    let salt = salt(database)?.filter(|_| !is_planted(Bug::LogNotReplayed));
-    for record in Records::of(log) {
+    let mut later = later(log, database)?.peekable();
+    if later.peek().is_none() || is_planted(Bug::LogNotReplayed) {
+        return Ok(last);
+    }
+    let transaction = group::begin(database).map_err(|fatal| fatal.source)?;
+    let mut again = Again::within(&transaction);
+    for record in later {
         let record = record?;
-        if Some(record.salt) != salt {
-            break;
-        }
         if record.number > last + 1 {
             return Err(redb::Error::Corrupted(format!(
                 "its last commit is number {last}, and its log begins with {}: what is between is missing",
                 record.number
             )));
         }
-        if record.number == last + 1 {
-            let begun = match transaction.take() {
-                Some(begun) => begun,
-                None => group::begin(database).map_err(|fatal| fatal.source)?,
-            };
-            Again::within(&begun).apply(record.changes())?;
-            transaction = Some(begun);
-            last = record.number;
-        }
+        again.apply(record.changes())?;
+        last = record.number;
     }
-    if let Some(transaction) = transaction {
-        group::end_durably(transaction).map_err(|fatal| fatal.source)?;
-    }
+    drop(again);
+    group::end_durably(transaction).map_err(|fatal| fatal.source)?;
     Ok(last)
 }
 
 /// Whether a log has commits that the database has not.
 pub(crate) fn is_ahead(log: &dyn StorageBackend, database: &Database) -> Result<bool, redb::Error> {
+    Ok(later(log, database)?.next().transpose()?.is_some())
+}
+
+/// The records of a store that are later than the last commit of its database.
+fn later<'l>(
+    log: &'l dyn StorageBackend,
+    database: &Database,
+) -> Result<impl Iterator<Item = io::Result<Record>> + use<'l>, redb::Error> {
     let (last, salt) = (last_commit(database)?, salt(database)?);
-    for record in Records::of(log) {
-        let record = record?;
-        if Some(record.salt) != salt {
-            break;
-        }
-        if record.number > last {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let own = Records::of(log).take_while(move |record| {
+        let record = record.as_ref();
+        record.map_or(true, |record| Some(record.salt) == salt)
+    });
+    Ok(own.filter(move |record| {
+        let record = record.as_ref();
+        record.map_or(true, |record| record.number > last)
+    }))
 }
 
 /// Whether the records of a log are of another store.
@@ -278,10 +279,8 @@ fn is_foreign(log: &dyn StorageBackend, database: &Database) -> Result<bool, red
 
 /// Whether the log of a database may have more than it: no host has closed it since it was opened.
 pub(crate) fn is_needed(database: &Database) -> Result<bool, redb::Error> {
-    let meta = match database.begin_read()?.open_table(META) {
-        Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(false),
-        Err(error) => return Err(error.into()),
+    let Some(meta) = committed(database, META)? else {
+        return Ok(false);
     };
     Ok(meta.get(HAS_LOG)?.is_some() && meta.get(COPIED)?.is_none())
 }
@@ -297,10 +296,8 @@ pub(crate) fn existing(folder: &Path) -> Result<Option<FileBackend>, redb::Error
 
 /// The salt of a store that has one of its own: a new one and a copy have none yet, and no records.
 fn salt(database: &Database) -> Result<Option<u64>, redb::Error> {
-    let meta = match database.begin_read()?.open_table(META) {
-        Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let Some(meta) = committed(database, META)? else {
+        return Ok(None);
     };
     if meta.get(COPIED)?.is_some() {
         return Ok(None);
@@ -310,10 +307,8 @@ fn salt(database: &Database) -> Result<Option<u64>, redb::Error> {
 
 /// The number of the last commit that the database has.
 fn last_commit(database: &Database) -> Result<u64, redb::Error> {
-    let index = match database.begin_read()?.open_table(INDEX) {
-        Ok(index) => index,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(0),
-        Err(error) => return Err(error.into()),
+    let Some(index) = committed(database, INDEX)? else {
+        return Ok(0);
     };
     let row = index.get(CLOCK_KEY)?;
     let clock = row.map(|row| decode_clock(row.value())).transpose();
@@ -323,18 +318,4 @@ fn last_commit(database: &Database) -> Result<u64, redb::Error> {
 
 fn whole_pages(bytes: u64) -> u64 {
     bytes - bytes % PAGE as u64
-}
-
-/// Changes hold bodies: the file is for whoever runs the host.
-fn private(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    Ok(file)
 }

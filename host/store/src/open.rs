@@ -28,7 +28,7 @@ use crate::secret;
 use crate::store::{Options, Recovery};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HAS_LOG, HELD, HISTORY,
-    INDEX, LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE,
+    INDEX, LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE, committed,
 };
 use crate::verify;
 use crate::writer::group::{self, ClockRow, decode_clock};
@@ -241,7 +241,7 @@ fn open_sound(
 
 /// Bodies are private to whoever runs the host, from the first moment on. What is left of a file that
 /// was not finished goes.
-fn open_private(file: &Path, fresh: bool) -> std::io::Result<File> {
+pub(crate) fn open_private(file: &Path, fresh: bool) -> std::io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let handle = OpenOptions::new()
         .read(true)
@@ -272,12 +272,10 @@ fn check_format(database: &Database, file: &Path, fresh: bool) -> Result<(), Ope
         source,
     };
     let read = || -> Result<Option<u64>, redb::Error> {
-        let transaction = database.begin_read()?;
-        match transaction.open_table(META) {
-            Ok(meta) => Ok(meta.get("format")?.map(|format| format.value())),
-            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let Some(meta) = committed(database, META)? else {
+            return Ok(None);
+        };
+        Ok(meta.get("format")?.map(|format| format.value()))
     };
     match read().map_err(damaged)? {
         Some(1..=FORMAT) => Ok(()),

@@ -29,7 +29,7 @@
 //! - **2** has a log beside it, and the number of the last commit in the row of the clock. A store of
 //!   version 1 becomes one with its first commit.
 
-use redb::TableDefinition;
+use redb::{Database, Key, ReadOnlyTable, ReadableDatabase, TableDefinition, Value};
 
 /// The version of the format that this build writes.
 pub(crate) const FORMAT: u64 = 2;
@@ -59,3 +59,15 @@ pub(crate) const QUARANTINE: TableDefinition<'_, u64, &[u8]> = TableDefinition::
 pub(crate) const HAS_LOG: &str = "log";
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// A table as it is committed; a database that was just made has none yet.
+pub(crate) fn committed<K: Key + 'static, V: Value + 'static>(
+    database: &Database,
+    definition: TableDefinition<'static, K, V>,
+) -> Result<Option<ReadOnlyTable<K, V>>, redb::Error> {
+    match database.begin_read()?.open_table(definition) {
+        Ok(table) => Ok(Some(table)),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
