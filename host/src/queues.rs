@@ -3,14 +3,17 @@
 //! It speaks of queues and messages, never of tables or transactions, so that another engine could
 //! stand behind it. Nobody else calls the store.
 
+mod admission;
 mod backup;
 mod large;
 mod made;
 mod pull;
 pub mod receipt;
 mod replies;
+mod turned_away;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gristmill_queue::board::QueueView;
@@ -24,6 +27,8 @@ use gristmill_store::{
 };
 use tokio::sync::watch;
 
+use admission::Admission;
+
 pub use made::{Known, Made, MakeError, read_made};
 pub use receipt::Receipt;
 
@@ -32,6 +37,7 @@ pub use receipt::Receipt;
 pub struct Queues {
     store: Store,
     catalogue: Arc<made::Catalogue>,
+    admission: Arc<Admission>,
     /// No reply comes any more.
     stopping: Arc<watch::Sender<bool>>,
 }
@@ -43,8 +49,17 @@ impl Queues {
         Queues {
             store,
             catalogue: Arc::default(),
+            admission: Arc::new(Admission::new(Duration::MAX)),
             stopping: Arc::new(watch::Sender::new(false)),
         }
+    }
+
+    /// While sends take longer than that, from here until they are durable, fewer are let in at once, and the
+    /// others refused.
+    #[must_use]
+    pub fn with_max_wait(mut self, max_wait: Duration) -> Self {
+        self.admission = Arc::new(Admission::new(max_wait));
+        self
     }
 
     /// The time of the queues.
@@ -53,10 +68,10 @@ impl Queues {
         self.store.now()
     }
 
-    /// How many sends and receives were turned away since the start because too much waited for the store.
+    /// How many sends and receives were turned away since the start because there was too much to do.
     #[must_use]
     pub fn turned_away(&self) -> u64 {
-        self.store.turned_away()
+        self.admission.count()
     }
 
     /// How far that time is from the wall clock.
@@ -80,7 +95,21 @@ impl Queues {
     /// # Errors
     /// When one is refused, or when it is not known whether they were accepted.
     pub async fn send_all(&self, batch: Vec<Outgoing>) -> Result<Vec<Sent>, SendError> {
-        self.store.send(batch).await
+        self.admit(self.store.send(batch)).await
+    }
+
+    /// Does what sends, unless there is too much to do.
+    async fn admit<T>(
+        &self,
+        send: impl Future<Output = Result<T, SendError>>,
+    ) -> Result<T, SendError> {
+        let entered = self.admission.enter()?;
+        let sent = send.await;
+        drop(entered);
+        if matches!(sent, Err(SendError::Busy { .. })) {
+            self.admission.turned_away();
+        }
+        sent
     }
 
     /// All topics by name, with what is counted of them.

@@ -83,7 +83,6 @@ pub fn open_store(config: &Config) -> Result<(Store, Recovery), OpenError> {
         inline_bytes: config.host.inline_limit,
         topics: topic_declarations(config),
         read_made: Some(read_made()),
-        max_wait: config.host.max_wait,
         disk_reserve: config.host.disk_reserve,
         on_fatal: Some(Box::new(|error| {
             eprintln!("error: {error}; whether what was under way was done is not known");
@@ -144,7 +143,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     // Before anything else: who asks it to stop while it starts is heard.
     let mut signals = Signals::new().map_err(ServeError::System)?;
     let (store, recovery) = open_store_soon(&config).await?;
-    let queues = Queues::new(store);
+    let queues = Queues::new(store).with_max_wait(config.host.max_wait);
     tracing::info!(
         boot = recovery.boot,
         waiting = recovery.waiting,

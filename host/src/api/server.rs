@@ -35,7 +35,7 @@ pub struct ServerView {
     pub queues: u64,
     /// How many handlers it has.
     pub handlers: u64,
-    /// How many sends and receives it has turned away since its start, because too much waited for the store.
+    /// How many sends and receives it has turned away since its start, because it had too much to do.
     pub turned_away: u64,
     /// How far it lets one go.
     pub limits: LimitsView,

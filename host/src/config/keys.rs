@@ -156,7 +156,7 @@ static KEYS: &[KeyDoc] = &[
     at_start(key(Host, "inline_limit", r#""256KiB""#, "1KiB to 1MiB",
         "Size of the largest body that is kept with its message. A larger one is stored aside, in a file of its own, and handlers can read it piece by piece.")),
     at_start(key(Host, "max_wait", r#""1s""#, "1ms to 1m",
-        "How long a send or a receive may have to wait for the store. When it would probably be longer, it is turned away at once with `busy` (503), and is worth trying again. Acknowledgements are never turned away.")),
+        "How long a send may take until it is durable. While sends take longer, fewer are let in at once, and the others are turned away with `busy` (503); they are worth trying again. Receives and acknowledgements are not turned away for that.")),
     at_start(key(Host, "disk_reserve", r#""auto""#, r#""auto", or 0B to 1PiB"#,
         "How much of the disk of `data_dir` stays free: when less would, sends are refused, so that what is there can still be handled. auto is a twentieth of the disk, from 256MiB to 16GiB, but never more than a quarter of it. 0B keeps nothing free.")),
     at_start(key(Host, "watch", r#""auto""#, r#""auto" or "poll""#,

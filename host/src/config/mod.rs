@@ -167,7 +167,7 @@ pub struct HostConfig {
     pub keep_versions: u32,
     /// Bytes of the largest body that is kept with its message.
     pub inline_limit: u64,
-    /// How long a send or a receive may have to wait for the store.
+    /// How long a send may take until it is durable.
     pub max_wait: Duration,
     /// How much of the disk stays free.
     pub disk_reserve: DiskReserve,

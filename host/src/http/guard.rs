@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::header::RETRY_AFTER;
@@ -135,11 +137,22 @@ impl Guard {
 }
 
 /// Whoever is turned away because the host has too much to do, and asks again at once, should not take the
-/// processor from those who are answered.
+/// processor from those who are answered. They are answered one by one, and not all at once, when the time of
+/// many of them is up.
 pub(super) async fn hold_back(status: StatusCode) {
+    static TURNED_AWAY: AtomicU32 = AtomicU32::new(0);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        tokio::time::sleep(HELD_BACK).await;
+        let number = TURNED_AWAY.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(held_back(number)).await;
     }
+}
+
+/// For how long: from half to one and a half times [`HELD_BACK`], spread evenly whatever the number.
+fn held_back(number: u32) -> Duration {
+    // What a number times the golden ratio has behind the point is far from that of its neighbours.
+    const GOLDEN: u32 = 0x9E37_79B9;
+    let part = number.wrapping_mul(GOLDEN) >> 22;
+    HELD_BACK / 2 + HELD_BACK * part / (1 << 10)
 }
 
 /// A line for the record: who did what to which queue, from where, and what came of it.
@@ -159,4 +172,19 @@ fn too_often(TooOften(seconds): TooOften) -> Box<Response> {
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from(seconds));
     Box::new(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_are_turned_away_come_again_one_by_one() {
+        let mut times: Vec<Duration> = (7..7 + 100).map(held_back).collect();
+        times.sort_unstable();
+        let (first, last) = (times[0], times[99]);
+        assert!(first >= HELD_BACK / 2 && last <= HELD_BACK * 3 / 2);
+        let widest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(widest.unwrap() < HELD_BACK / 30, "{widest:?}");
+    }
 }

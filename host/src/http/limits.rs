@@ -35,5 +35,6 @@ pub const MAX_CLIENTS: usize = 10_000;
 
 const _: () = assert!(MAX_MESSAGE as u64 == gristmill_queue::limits::MAX_INLINE);
 
-/// How long an answer is held back that turns somebody away because the host has too much to do.
-pub(super) const HELD_BACK: Duration = Duration::from_millis(50);
+/// For how long an answer is held back on average that turns somebody away because the host has too much to
+/// do: long enough that a thousand who come again and again cost little, and less than `Retry-After` says.
+pub(super) const HELD_BACK: Duration = Duration::from_millis(400);

@@ -18,7 +18,8 @@ impl Queues {
     ) -> Result<Sent, SendError> {
         message.blob = Some(body.blob());
         let batch = vec![Outgoing { queue, message }];
-        let sent = self.store.send_staged(batch, vec![body]).await?;
+        let send = self.store.send_staged(batch, vec![body]);
+        let sent = self.admit(send).await?;
         sent.into_iter().next().ok_or(SendError::Unknown)
     }
 

@@ -15,11 +15,15 @@ impl Queues {
     /// When the queue is not there or not for pull consumers, too many wait, or the store closed.
     pub async fn receive(&self, receive: Receive) -> Result<Vec<Received>, ReceiveError> {
         let mut stopping = self.stopping.subscribe();
-        tokio::select! {
+        let received = tokio::select! {
             received = self.store.receive(receive) => received,
             // Whether it stops or its sender is gone, nobody waits any longer.
             _ = stopping.wait_for(|stopping| *stopping) => Ok(Vec::new()),
+        };
+        if matches!(received, Err(ReceiveError::Busy { .. })) {
+            self.admission.turned_away();
         }
+        received
     }
 
     /// Settles leases of pull consumers of a queue, all in one commit. Says of each what became of it.

@@ -18,7 +18,8 @@ impl Queues {
         queue: QueueName,
         message: NewMessage,
     ) -> Result<Requested, SendError> {
-        self.store.request(Outgoing { queue, message }).await
+        let request = self.store.request(Outgoing { queue, message });
+        self.admit(request).await
     }
 
     /// The reply with this correlation id, if it is there within that time. It is handed out once.

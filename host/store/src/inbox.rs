@@ -1,13 +1,11 @@
 //! What waits for the writer.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::ops::Op;
-use crate::pace::Pace;
-use crate::turned_away::TurnedAway;
 
-/// The most operations that may wait before sends and receives are refused, however fast the writer is.
+/// The most operations that may wait before sends and receives are refused.
 pub(crate) const MAX_WAITING: usize = 10_000;
 /// The most bytes of bodies that may wait before they are refused.
 pub(crate) const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
@@ -21,12 +19,6 @@ struct Waiting {
     bytes: usize,
     asleep: bool,
     closed: bool,
-    pace: Pace,
-    /// How many of those that may be refused may wait by now.
-    most: usize,
-    /// When the last group was taken, and how many were in it.
-    taken: Option<(Instant, usize)>,
-    turned_away: TurnedAway,
 }
 
 /// What waits for the writer: filled by many, emptied by one.
@@ -42,18 +34,13 @@ pub(crate) enum Refused {
 }
 
 impl Inbox {
-    /// An empty one, in which nothing that may be refused should wait longer than that.
-    pub fn new(limit: Duration) -> Self {
-        let pace = Pace::new(limit);
+    /// An empty one.
+    pub fn new() -> Self {
         let waiting = Waiting {
             ops: std::collections::VecDeque::new(),
             bytes: 0,
             asleep: false,
             closed: false,
-            most: pace.most().min(MAX_WAITING),
-            pace,
-            taken: None,
-            turned_away: TurnedAway::default(),
         };
         Inbox {
             waiting: Mutex::new(waiting),
@@ -65,8 +52,8 @@ impl Inbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands an operation to the writer. Sends and receives are refused when too much waits, or so much that
-    /// they would wait too long; settling never is, since it frees space.
+    /// Hands an operation to the writer. Sends and receives are refused when too much waits; settling
+    /// never is, since it frees space.
     pub fn push(&self, op: Op) -> Result<(), Refused> {
         let mut waiting = self.lock();
         if waiting.closed {
@@ -75,9 +62,8 @@ impl Inbox {
         let bytes = op.bytes();
         let refusable = matches!(op, Op::Send { .. } | Op::Request { .. } | Op::Receive(_));
         if refusable
-            && (waiting.ops.len() >= waiting.most || waiting.bytes + bytes > MAX_WAITING_BYTES)
+            && (waiting.ops.len() >= MAX_WAITING || waiting.bytes + bytes > MAX_WAITING_BYTES)
         {
-            waiting.turned_away.add();
             return Err(Refused::Full {
                 waiting: waiting.ops.len(),
             });
@@ -95,22 +81,6 @@ impl Inbox {
     /// Takes the next group; waits for it, but not longer than `patience`.
     pub fn take(&self, patience: Option<Duration>) -> Vec<Op> {
         let mut waiting = self.lock();
-        let now = Instant::now();
-        if let Some((begun, count)) = waiting.taken.take() {
-            waiting
-                .pace
-                .learn(count, now.saturating_duration_since(begun));
-            waiting.most = waiting.pace.most().min(MAX_WAITING);
-        }
-        let turned_away = waiting.turned_away.take_untold(now);
-        if let Some(count) = turned_away {
-            drop(waiting);
-            tracing::warn!(
-                count,
-                "sends and receives were turned away: too much waits for the store, or it would take them longer than host.max_wait"
-            );
-            waiting = self.lock();
-        }
         if waiting.ops.is_empty() && patience != Some(Duration::ZERO) {
             waiting.asleep = true;
             waiting = match patience {
@@ -134,13 +104,7 @@ impl Inbox {
             count += 1;
         }
         waiting.bytes -= waiting.ops.iter().take(count).map(Op::bytes).sum::<usize>();
-        waiting.taken = (count > 0).then(|| (Instant::now(), count));
         waiting.ops.drain(..count).collect()
-    }
-
-    /// How many sends and receives were refused since the start.
-    pub fn turned_away(&self) -> u64 {
-        self.lock().turned_away.all()
     }
 
     /// Takes nothing more in. What waits is dropped, and with it its askers' hope of an answer.
@@ -158,9 +122,6 @@ mod tests {
 
     use super::*;
 
-    /// With what is assumed of the writer before anything is known, a hundred operations take so long.
-    const LIMIT: Duration = Duration::from_millis(1);
-
     fn send() -> Op {
         Op::Send {
             batch: Vec::new(),
@@ -174,21 +135,22 @@ mod tests {
     }
 
     fn full() -> Inbox {
-        let inbox = Inbox::new(LIMIT);
-        for _ in 0..100 {
+        let inbox = Inbox::new();
+        for _ in 0..MAX_WAITING {
             assert!(inbox.push(send()).is_ok());
         }
         inbox
     }
 
     #[test]
-    fn what_would_wait_too_long_is_refused_and_counted() {
-        let inbox = full();
-        for refused in 1..=3 {
-            let answer = inbox.push(send());
-            assert!(matches!(answer, Err(Refused::Full { waiting: 100 })));
-            assert_eq!(inbox.turned_away(), refused);
-        }
+    fn what_is_more_than_may_wait_is_refused() {
+        let refused = full().push(send());
+        assert!(matches!(
+            refused,
+            Err(Refused::Full {
+                waiting: MAX_WAITING
+            })
+        ));
     }
 
     #[test]
@@ -197,24 +159,13 @@ mod tests {
         for _ in 0..1_000 {
             assert!(inbox.push(leave()).is_ok());
         }
-        assert_eq!(inbox.turned_away(), 0);
         assert_eq!(inbox.take(Some(Duration::ZERO)).len(), MAX_GROUP);
     }
 
     #[test]
     fn there_is_room_again_when_the_writer_has_taken_what_waited() {
         let inbox = full();
-        assert!(inbox.push(send()).is_err());
-        assert_eq!(inbox.take(Some(Duration::ZERO)).len(), 100);
+        assert_eq!(inbox.take(Some(Duration::ZERO)).len(), MAX_GROUP);
         assert!(inbox.push(send()).is_ok());
-    }
-
-    #[test]
-    fn no_limit_lets_more_wait_than_memory_is_meant_for() {
-        let inbox = Inbox::new(Duration::from_secs(60));
-        for _ in 0..MAX_WAITING {
-            assert!(inbox.push(send()).is_ok());
-        }
-        assert!(inbox.push(send()).is_err());
     }
 }

@@ -164,7 +164,7 @@ fn open_sound(
             database,
             _lock: lock,
         }),
-        inbox: Arc::new(Inbox::new(options.max_wait)),
+        inbox: Arc::new(Inbox::new()),
         board: Board::new(header.boot),
         ids: Arc::new(IdSource::new(header.next_sequence, header.salt)),
         last_now: clock.now(),

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use gristmill_queue::board::QueueView;
 use gristmill_queue::effects::StateReader;
@@ -47,9 +46,6 @@ pub struct Options {
     pub hot_bytes: usize,
     /// Bodies with more bytes are stored aside, each in a file of its own.
     pub inline_bytes: u64,
-    /// How long a send or a receive may have to wait for the writer. One that would probably wait longer is
-    /// refused at once.
-    pub max_wait: Duration,
     /// How much of the disk stays free.
     pub disk_reserve: DiskReserve,
     /// Who is asked how much of it is free, instead of the file system.
@@ -88,14 +84,13 @@ impl Default for Options {
             cache_bytes: 64 * 1024 * 1024,
             hot_bytes: 32 * 1024 * 1024,
             inline_bytes: limits::DEFAULT_INLINE,
-            max_wait: Duration::from_secs(1),
             disk_reserve: DiskReserve::default(),
             space: None,
             backup_growth: 4 * 1024 * 1024 * 1024,
             on_fatal: None,
             answer_elsewhere: None,
             create: None,
-            log_bytes: 4 * 1024 * 1024,
+            log_bytes: 1024 * 1024,
             open_log: None,
             watch: None,
         }

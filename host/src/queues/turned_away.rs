@@ -1,17 +1,15 @@
-//! Who was turned away because too much waits for the writer: how many, and when the log is told.
+//! Who was turned away because the host has too much to do: how many, and when the log is told.
 //!
 //! Under overload it happens thousands of times a second, so the log has a line now and then, with a number.
 
 use std::time::{Duration, Instant};
-
-use crate::Store;
 
 /// The log has a line at most so often.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// How many were turned away.
 #[derive(Debug, Default)]
-pub(crate) struct TurnedAway {
+pub(super) struct TurnedAway {
     all: u64,
     told: u64,
     told_at: Option<Instant>,
@@ -40,14 +38,6 @@ impl TurnedAway {
         self.told = self.all;
         self.told_at = Some(now);
         Some(new)
-    }
-}
-
-impl Store {
-    /// How many sends and receives were refused since the start because too much waited for the writer.
-    #[must_use]
-    pub fn turned_away(&self) -> u64 {
-        self.shared.inbox.turned_away()
     }
 }
 
