@@ -21,8 +21,8 @@ use super::compile::{Code, Compiled};
 use super::load::hex;
 use super::{head_start, javascript};
 
-/// Files kept; the least recently written go first.
-const MAX_CACHED: usize = 256;
+/// Files kept; the least recently used go first.
+const MAX_CACHED: usize = 1024;
 /// Bytes of a hash.
 const HASH: usize = 32;
 /// Head starts kept: that of this host, and of another version that is tried beside it.
@@ -254,13 +254,22 @@ fn file_hash(path: &Path) -> io::Result<String> {
     }
 }
 
+/// Has it kept longer than what is not used any more.
+fn touch(path: &Path) {
+    // If that fails it is only made anew sooner than it needs to be.
+    let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+}
+
 /// The code in the cache, if it is whole and fits.
 pub(super) fn read(engine: &Engine, path: &Path) -> Option<Compiled> {
     let sum = fs::read_to_string(sum_path(path)).ok()?;
     let whole = file_hash(path).is_ok_and(|found| found == sum);
     let compiled = whole.then(|| map(engine, path));
     match compiled {
-        Some(Ok(compiled)) => Some(compiled),
+        Some(Ok(compiled)) => {
+            touch(path);
+            Some(compiled)
+        }
         Some(Err(error)) => {
             tracing::info!(path = %path.display(), error = format!("{error:#}"), "compiled code does not fit and is made anew");
             None
@@ -315,5 +324,28 @@ fn load(engine: &Engine, at: At<'_>) -> wasmtime::Result<Code> {
             },
             At::Bytes(code) => Code::Component(Component::deserialize(engine, code)?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path().join("compiled")).unwrap();
+        let path = |name: &str| cache.dir().join(format!("{name}.cwasm"));
+        for (age, name) in ["new", "second", "first"].into_iter().enumerate() {
+            write_new(&path(name), b"code").unwrap();
+            write_new(&sum_path(&path(name)), b"sum").unwrap();
+            let written = SystemTime::now() - Duration::from_secs(100 * (1 + age as u64));
+            let file = File::open(path(name)).unwrap();
+            file.set_modified(written).unwrap();
+        }
+        touch(&path("first"));
+        cache.forget(&path("new"), "cwasm", 2);
+        assert!(path("new").exists() && path("first").exists());
+        assert!(!path("second").exists() && !sum_path(&path("second")).exists());
     }
 }

@@ -356,7 +356,7 @@ fn printed(sandbox: &Sandbox) -> Diagnostics {
 
 fn abnormal_report(abnormal: &Abnormal, sandbox: &Sandbox, reused: bool) -> AttemptReport {
     let error = abnormal.error.as_ref();
-    if error.is_some_and(failure::is_exhausted_pool) {
+    if error.is_some_and(|error| failure::had_no_room(error, abnormal.phase)) {
         return AttemptReport::handed_back(HandedBack::NoInstance);
     }
     let failure = failure::classify(error, abnormal.phase, sandbox);

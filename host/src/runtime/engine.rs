@@ -35,6 +35,14 @@ const TABLE_KEEP_RESIDENT: usize = 64 * 1024;
 /// Frames of a backtrace, of which a panicking language takes a dozen for itself.
 const MAX_BACKTRACE: usize = 40;
 const DECOMMIT_BATCH: usize = 16;
+/// Mappings of an instance with one memory: its stack, what the memory begins with, what it has more, and what
+/// may not be touched between them.
+const MAPPINGS_EACH: u64 = 7;
+/// Mappings of the host itself, of compiled code, and of slots that are kept.
+const MAPPINGS_BESIDE: u64 = 8_000;
+/// Slots that stay mapped for the module that used them last. With fewer than there are modules, each
+/// delivery maps and unmaps memory, which is seven times slower with 500 modules.
+const MAX_WARM: u32 = 2048;
 /// JavaScript and Python components start from images of 12 to 18 MB.
 const DENSE_IMAGE: u64 = 64 * 1024 * 1024;
 /// The ticker goes to sleep after so many ticks without a guest.
@@ -67,7 +75,10 @@ pub(super) fn engine(options: &RuntimeOptions) -> Result<Engine, RuntimeError> {
     let mut pooled = config();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
     match Engine::new(&pooled) {
-        Ok(engine) => Ok(engine),
+        Ok(engine) => {
+            warn_of_few_mappings(options.max_instances);
+            Ok(engine)
+        }
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
@@ -104,12 +115,38 @@ fn pool(options: &RuntimeOptions) -> PoolingAllocationConfig {
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(TABLE_KEEP_RESIDENT)
         .decommit_batch_size(DECOMMIT_BATCH)
+        .max_unused_warm_slots(slots.saturating_mul(2).min(MAX_WARM))
         .pagemap_scan(if options.pagemap_scan {
             Enabled::Yes
         } else {
             Enabled::No
         });
     pool
+}
+
+/// Says so at the start if the kernel allows too few mappings for so many instances. Beyond them there is no
+/// instance for a message, and it waits.
+fn warn_of_few_mappings(max_instances: u32) {
+    let file = "/proc/sys/vm/max_map_count";
+    let allowed = std::fs::read_to_string(file).ok();
+    let Some(allowed) = allowed.and_then(|text| text.trim().parse::<u64>().ok()) else {
+        return;
+    };
+    let needed = mappings_of(max_instances);
+    if allowed < needed {
+        tracing::warn!(
+            allowed,
+            needed,
+            "the kernel allows fewer mappings than host.max_in_flight deliveries at once may need, and \
+             messages for which there is no instance wait: allow more (sysctl vm.max_map_count={needed}), \
+             or lower host.max_in_flight"
+        );
+    }
+}
+
+/// The most mappings that so many instances and those that are kept beside them take.
+fn mappings_of(max_instances: u32) -> u64 {
+    u64::from(max_instances) * MAPPINGS_EACH + MAPPINGS_BESIDE
 }
 
 /// Whether pages may be swapped out. With `pagemap_scan` such a page would survive into the next

@@ -2,10 +2,12 @@
 //!
 //! Never prints an error with `{:?}`: that appends the host's own stack.
 
+use std::io;
 use std::time::Duration;
 
 use gristmill_queue::Reason;
 use gristmill_queue::outcome::{Diagnostics, cut, is_runtime_frame};
+use rustix::io::Errno;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -39,9 +41,17 @@ pub(super) struct Failure {
     pub(super) diagnostics: Diagnostics,
 }
 
-/// Whether the pool had no slot left, which is nobody's failure.
-pub(super) fn is_exhausted_pool(error: &wasmtime::Error) -> bool {
+/// Whether there was no room for an instance, which is no failure of the message: the pool had no slot left, or
+/// the system no memory or no mapping.
+pub(super) fn had_no_room(error: &wasmtime::Error, phase: Phase) -> bool {
+    let refused = |cause: &(dyn std::error::Error + 'static)| {
+        let by_io = cause.downcast_ref::<io::Error>();
+        let by_io = by_io.and_then(io::Error::raw_os_error);
+        let number = cause.downcast_ref::<Errno>().map(|it| it.raw_os_error());
+        by_io.or(number) == Some(Errno::NOMEM.raw_os_error())
+    };
     error.is::<PoolConcurrencyLimitError>()
+        || (phase == Phase::Instantiating && error.chain().any(refused))
 }
 
 /// Classifies what a guest's end was. `error` is `None` when the host gave up waiting for it.
@@ -265,6 +275,22 @@ fn with_last_line(text: String, output: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_system_has_no_room_for_is_no_failure_of_the_message() {
+        let no_memory = || io::Error::from(Errno::NOMEM);
+        let direct = wasmtime::Error::new(no_memory());
+        let behind = wasmtime::Error::new(no_memory()).context("mapping a memory");
+        let other = wasmtime::Error::new(io::Error::from(Errno::PERM));
+        assert!(had_no_room(&direct, Phase::Instantiating));
+        assert!(had_no_room(&behind, Phase::Instantiating));
+        assert!(had_no_room(
+            &wasmtime::Error::new(Errno::NOMEM),
+            Phase::Instantiating
+        ));
+        assert!(!had_no_room(&other, Phase::Instantiating));
+        assert!(!had_no_room(&direct, Phase::Calling), "a guest ran");
+    }
 
     #[test]
     fn a_panic_becomes_one_line() {
