@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,9 +32,18 @@ impl Program {
         };
         fs::create_dir(program.folder.path().join("handlers")).unwrap();
         fs::create_dir(program.data()).unwrap();
-        fs::create_dir_all(compiled()).unwrap();
-        symlink(compiled(), program.data().join("compiled")).unwrap();
+        // A host may touch nothing outside of its folder, so a link to the directory would not do.
+        link_all(&compiled(), &program.compiled());
         program
+    }
+
+    fn compiled(&self) -> PathBuf {
+        self.data().join("compiled")
+    }
+
+    /// Keeps what it compiled for the next run.
+    pub fn keep_compiled(&self) {
+        link_all(&self.compiled(), &compiled());
     }
 
     pub fn data(&self) -> PathBuf {
@@ -96,6 +104,20 @@ impl Program {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+}
+
+/// Gives all files of a directory names in another one too.
+fn link_all(from: &Path, to: &Path) {
+    for directory in [from, to] {
+        fs::create_dir_all(directory).unwrap();
+    }
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = to.join(entry.file_name());
+        if !name.exists() {
+            fs::hard_link(entry.path(), name).unwrap();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gristmill::dispatch::{Dispatcher, GuestThreads, HandlerSlot, LineSpec};
@@ -175,7 +175,7 @@ impl Rig {
     fn send_and_wait(&self, taker: &Arc<Taker>, to: &[QueueName], messages: u64) {
         let next = Arc::new(AtomicU64::new(0));
         let to: Arc<[QueueName]> = to.into();
-        taker.left.store(messages, Ordering::Release);
+        taker.left.store(messages as i64, Ordering::Release);
         self.serving.block_on(async {
             for _ in 0..PRODUCERS {
                 let (taker, next, to) = (Arc::clone(taker), Arc::clone(&next), Arc::clone(&to));
@@ -258,7 +258,8 @@ struct Taker {
     store: Store,
     /// For messages that are sent and not handled.
     room: Semaphore,
-    left: AtomicU64,
+    /// Below zero if more were taken than sent, because some waited already.
+    left: AtomicI64,
     all: Notify,
     evidence: Evidence,
 }
@@ -268,7 +269,7 @@ impl Taker {
         Taker {
             store: store.clone(),
             room: Semaphore::new(IN_FLIGHT as usize),
-            left: AtomicU64::new(0),
+            left: AtomicI64::new(0),
             all: Notify::new(),
             evidence: Evidence {
                 started_at: Timestamp::ZERO,
@@ -294,8 +295,9 @@ impl Sink for Taker {
             });
         }
         self.room.add_permits(count);
-        let count = count as u64;
-        if self.left.fetch_sub(count, Ordering::AcqRel) == count {
+        let count = count as i64;
+        let before = self.left.fetch_sub(count, Ordering::AcqRel);
+        if (1..=count).contains(&before) {
             self.all.notify_one();
         }
     }

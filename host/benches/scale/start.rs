@@ -14,6 +14,8 @@ use crate::rig::{fill, module, queue};
 pub const FILL: &str = "--fill";
 /// How often it is started; the median counts.
 const STARTS: usize = 5;
+/// Fewer are handled before it is killed, so it is started once.
+const FEW: u64 = 10_000;
 
 /// On a store in which so many messages of 256 bytes wait.
 pub fn on_messages(count: u64) {
@@ -24,8 +26,9 @@ pub fn on_messages(count: u64) {
     program.install("sink", &module("sink"));
     // Its code is in the cache then.
     let began = program.start();
-    program.wait(began, "/readyz", |_| true);
+    program.wait(began, "/v1/handlers", |answer| serving(answer) == 1);
     program.kill();
+    program.keep_compiled();
     let filled = Command::new(std::env::current_exe().unwrap())
         .arg(FILL)
         .arg(program.data())
@@ -34,7 +37,8 @@ pub fn on_messages(count: u64) {
     assert!(filled.unwrap().success(), "the store is not filled");
     let file = std::fs::metadata(program.data().join("store.redb")).unwrap();
     let (mut ready, mut first, mut resident) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..STARTS {
+    let starts = if count < FEW { 1 } else { STARTS };
+    for _ in 0..starts {
         let began = program.start();
         ready.push(program.wait(began, "/readyz", |_| true));
         first.push(program.wait(began, "/v1/queues/backlog", |answer| {
@@ -61,18 +65,27 @@ pub fn with_modules(count: u64) {
         program.install(&name, &copy(number));
     }
     program.configure(&config);
+    let all = |answer: &str| serving(answer) == count;
     let began = program.start();
-    program.wait(began, "/readyz", |_| true);
+    program.wait(began, "/v1/handlers", all);
     program.kill();
-    let (mut ready, mut resident) = (Vec::new(), Vec::new());
+    program.keep_compiled();
+    let (mut ready, mut loaded, mut resident) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..STARTS {
         let began = program.start();
         ready.push(program.wait(began, "/readyz", |_| true));
+        loaded.push(program.wait(began, "/v1/handlers", all));
         resident.push(program.memory().resident as f64 / f64::from(1 << 20));
         program.kill();
     }
     report("until it is ready, ms", median(ready));
+    report("until all modules serve, ms", median(loaded));
     report("resident then, MiB", median(resident));
+}
+
+/// How many handlers serve, by the list of them.
+fn serving(answer: &str) -> u64 {
+    answer.matches("\"status\":\"serving\"").count() as u64
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
