@@ -272,5 +272,6 @@ fn the_file_system_is_asked_a_few_times_a_second_however_much_is_sent() {
     for _ in 0..500 {
         small.send(outgoing(b"x".to_vec())).unwrap();
     }
-    assert!(small.looks.load(Ordering::SeqCst) - before <= 1);
+    // Once for the time that went by, and once whenever the log was full, which takes 256 commits.
+    assert!(small.looks.load(Ordering::SeqCst) - before <= 3);
 }
