@@ -31,6 +31,7 @@ use std::path::Path;
 use gristmill_queue::bug::{Bug, is_planted};
 use redb::backends::FileBackend;
 use redb::{Database, StorageBackend};
+use rustix::fs::{Advice, fadvise};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::OpenError;
@@ -50,8 +51,9 @@ const HEAD: usize = 32;
 const PAGE: usize = 4096;
 /// What the file has at first; whenever that is not enough it gets twice as much.
 const FIRST: u64 = 256 * 1024;
-/// Bytes of zeros that are written at once.
-const PIECE: usize = 64 * 1024;
+/// Bytes of zeros that are written at once. Not more: the kernel keeps what is written at once in one piece of
+/// its cache if it can, and then syncs all of it for each page that a record takes of it.
+const PIECE: usize = PAGE;
 
 /// Opens the file in another way than usual: for tests that let the disk fail.
 pub type OpenLog = Box<dyn FnOnce(File) -> io::Result<Box<dyn StorageBackend>> + Send>;
@@ -105,6 +107,8 @@ impl Log {
         let path = folder.join(FILE);
         let fresh = !path.exists();
         let handle = open_private(&path, false)?;
+        // Nor should it read ahead in large pieces, for the reason that `PIECE` has.
+        let _ = fadvise(&handle, 0, None, Advice::Random);
         if fresh {
             File::open(folder)?.sync_all()?;
         }
