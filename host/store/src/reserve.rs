@@ -1,8 +1,8 @@
 //! How much of the disk stays free. Sends are refused before it is full, so that what ends messages,
 //! and so frees space, can still be written.
 //!
-//! The file system is asked at a bounded rate, not for each message: again after a while, or when much
-//! has been taken in since. It knows nothing of queues.
+//! The file system is asked at a bounded rate, not for each message: again after a while, when much has
+//! been taken in since, and when what was in the log is in the file. It knows nothing of queues.
 
 use std::fmt;
 use std::io;
