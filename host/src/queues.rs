@@ -105,9 +105,8 @@ impl Queues {
     ) -> Result<T, SendError> {
         let entered = self.admission.enter()?;
         let sent = send.await;
-        drop(entered);
         if matches!(sent, Err(SendError::Busy { .. })) {
-            self.admission.turned_away();
+            entered.refuse();
         }
         sent
     }

@@ -57,9 +57,14 @@ impl Bound {
         true
     }
 
+    /// One less that was turned away after all: it says nothing of how long sends take.
+    fn withdraw(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
+    }
+
     /// One less, after so long. Says whether the bound was looked at.
     fn leave(&mut self, took: Duration) -> bool {
-        self.under_way = self.under_way.saturating_sub(1);
+        self.withdraw();
         self.ended += 1;
         self.late += usize::from(took > self.limit);
         // What was under way when the bound changed has to end before it is seen what came of that.
@@ -90,6 +95,14 @@ struct State {
 pub(super) struct Entered {
     admission: Arc<Admission>,
     at: Instant,
+    refused: bool,
+}
+
+impl Entered {
+    /// The store has turned it away.
+    pub fn refuse(mut self) {
+        self.refused = true;
+    }
 }
 
 impl Admission {
@@ -116,6 +129,7 @@ impl Admission {
             return Ok(Entered {
                 admission: Arc::clone(self),
                 at: Instant::now(),
+                refused: false,
             });
         }
         let waiting = state.bound.under_way;
@@ -143,6 +157,11 @@ impl Drop for Entered {
     fn drop(&mut self) {
         let now = Instant::now();
         let mut state = self.admission.lock();
+        if self.refused {
+            state.bound.withdraw();
+            drop(state);
+            return self.admission.turned_away();
+        }
         let looked = state.bound.leave(now.saturating_duration_since(self.at));
         let untold = match looked {
             true => state.turned_away.take_untold(now),
@@ -300,5 +319,20 @@ mod tests {
         }
         drop(first);
         assert!(admission.enter().is_ok());
+    }
+
+    #[test]
+    fn what_the_store_turns_away_at_once_does_not_hide_that_sends_are_slow() {
+        let admission = Arc::new(Admission::new(LIMIT));
+        for _ in 0..FEW {
+            admission.enter().unwrap().refuse();
+            admission.enter().unwrap().refuse();
+            let mut slow = admission.enter().unwrap();
+            slow.at -= LIMIT * 2;
+        }
+        assert_eq!(admission.count(), 2 * FEW as u64);
+        let state = admission.lock();
+        assert_eq!(state.bound.under_way, 0);
+        assert_eq!(state.bound.most, FEW, "each of those that ended was late");
     }
 }

@@ -132,7 +132,7 @@ fn warn_of_few_mappings(max_instances: u32) {
     let Some(allowed) = allowed.and_then(|text| text.trim().parse::<u64>().ok()) else {
         return;
     };
-    let needed = mappings_of(max_instances);
+    let needed = u64::from(max_instances) * MAPPINGS_EACH + MAPPINGS_BESIDE;
     if allowed < needed {
         tracing::warn!(
             allowed,
@@ -142,11 +142,6 @@ fn warn_of_few_mappings(max_instances: u32) {
              or lower host.max_in_flight"
         );
     }
-}
-
-/// The most mappings that so many instances and those that are kept beside them take.
-fn mappings_of(max_instances: u32) -> u64 {
-    u64::from(max_instances) * MAPPINGS_EACH + MAPPINGS_BESIDE
 }
 
 /// Whether pages may be swapped out. With `pagemap_scan` such a page would survive into the next
