@@ -61,3 +61,17 @@ fn a_rate_and_shared_slots_hold_and_change_while_the_host_runs() {
     .unwrap();
     assert_eq!(host.queue("more").unwrap().in_flight, 1, "it goes on");
 }
+
+/// A pool that does not fit the address space is one that the host does without, and three times slower.
+#[test]
+fn the_most_deliveries_at_once_have_a_pool() {
+    let config = fixture::config("", "").replacen("[host]\n", "[host]\nmax_in_flight = 10000\n", 1);
+    let host = fixture::host(&config, &["misbehave"]);
+    host.send("work", "ok").unwrap();
+    host.wait_settled(&["work"]).unwrap();
+    let addresses = host.memory_kib("VmSize").unwrap();
+    let each = addresses / 10_000;
+    assert!(each > 4 * 1024 * 1024, "{each} KiB of addresses for each");
+    let warned = host.log().contains("address space");
+    assert!(!warned, "{}", host.log());
+}

@@ -146,7 +146,7 @@ static KEYS: &[KeyDoc] = &[
     at_start(optional(Host, "threads", "2", "1 to 1024",
         "How many threads run handlers. One for each core unless given.")),
     at_start(key(Host, "max_in_flight", "256", "1 to 10000",
-        "How many deliveries may run at once, over all queues. With more than 8000 the kernel has to allow more mappings than it does by itself (`sysctl vm.max_map_count`); the log says how many.")),
+        "How many deliveries may run at once, over all queues.")),
     key(Host, "shutdown_timeout", r#""25s""#, "0s to 1h",
         "How long deliveries that run may go on after the host was asked to stop. What is not done by then is handed back, uncounted."),
     key(Host, "scan_interval", r#""30s""#, "1s to 1d",

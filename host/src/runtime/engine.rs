@@ -5,13 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 
-use wasmtime::{
-    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
-    WasmBacktraceDetails,
-};
+use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, WasmBacktraceDetails};
 
 use super::clock::TICK;
-use super::{RuntimeError, RuntimeOptions};
+use super::{RuntimeError, RuntimeOptions, pool};
 
 /// Linear memories of one component.
 pub(super) const MAX_MEMORIES: u32 = 32;
@@ -21,28 +18,12 @@ pub(super) const MAX_TABLES: u32 = 64;
 pub(super) const MAX_CORE_INSTANCES: u32 = 200;
 /// The most memory limit that a handler can be given: wasm32 ends there.
 pub(super) const MAX_MEMORY_LIMIT: u64 = 4 * 1024 * 1024 * 1024;
-/// Elements of a table in the pool.
-const MAX_TABLE_ELEMENTS: usize = 100_000;
-
 const MIB: usize = 1024 * 1024;
 /// Stack of a guest. What is left of the fiber's stack is for the host functions that it calls.
 const WASM_STACK: usize = MIB;
 const FIBER_STACK: usize = 2 * MIB;
-/// Memory that stays with a pool slot and is cleared by hand, so that a small guest (see the SDKs'
-/// 64 KiB stack) starts without a page fault.
-const KEEP_RESIDENT: usize = 256 * 1024;
-const TABLE_KEEP_RESIDENT: usize = 64 * 1024;
 /// Frames of a backtrace, of which a panicking language takes a dozen for itself.
 const MAX_BACKTRACE: usize = 40;
-const DECOMMIT_BATCH: usize = 16;
-/// Mappings of an instance with one memory: its stack, what the memory begins with, what it has more, and what
-/// may not be touched between them.
-const MAPPINGS_EACH: u64 = 7;
-/// Mappings of the host itself, of compiled code, and of slots that are kept.
-const MAPPINGS_BESIDE: u64 = 8_000;
-/// Slots that stay mapped for the module that used them last. With fewer than there are modules, each
-/// delivery maps and unmaps memory, which is seven times slower with 500 modules.
-const MAX_WARM: u32 = 2048;
 /// JavaScript and Python components start from images of 12 to 18 MB.
 const DENSE_IMAGE: u64 = 64 * 1024 * 1024;
 /// The ticker goes to sleep after so many ticks without a guest.
@@ -73,74 +54,19 @@ pub(super) fn engine(options: &RuntimeOptions) -> Result<Engine, RuntimeError> {
         return Err(RuntimeError::PagemapScanWithSwap);
     }
     let mut pooled = config();
-    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool::pool(options)));
     match Engine::new(&pooled) {
-        Ok(engine) => {
-            warn_of_few_mappings(options.max_instances);
-            Ok(engine)
-        }
+        Ok(engine) => Ok(engine),
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
-                max_instances = options.max_instances,
+                max_in_flight = options.max_instances,
                 "no address space for a pool of instances, so each delivery maps memory afresh, \
                  which is about three times slower: allow more address space (ulimit -v), or lower \
-                 max_instances"
+                 host.max_in_flight"
             );
             Engine::new(&config()).map_err(|error| RuntimeError::Engine(format!("{error:#}")))
         }
-    }
-}
-
-fn pool(options: &RuntimeOptions) -> PoolingAllocationConfig {
-    // In flight, warm, and some room because freed slots lag behind in the decommit queue.
-    let slots = options.max_instances.saturating_mul(2) + options.max_instances / 10 + 16;
-    let memory = options.max_memory.clamp(64 * 1024, MAX_MEMORY_LIMIT);
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(slots)
-        .total_stacks(slots)
-        .total_gc_heaps(slots)
-        .total_memories(slots.saturating_mul(2))
-        .total_tables(slots.saturating_mul(4))
-        .total_core_instances(slots.saturating_mul(32))
-        .max_memories_per_component(MAX_MEMORIES)
-        .max_tables_per_component(MAX_TABLES)
-        .max_core_instances_per_component(MAX_CORE_INSTANCES)
-        .max_memories_per_module(2)
-        .max_tables_per_module(4)
-        .table_elements(MAX_TABLE_ELEMENTS)
-        .max_component_instance_size(8 * MIB)
-        .max_core_instance_size(4 * MIB)
-        .max_memory_size(usize::try_from(memory).unwrap_or(usize::MAX))
-        .linear_memory_keep_resident(KEEP_RESIDENT)
-        .table_keep_resident(TABLE_KEEP_RESIDENT)
-        .decommit_batch_size(DECOMMIT_BATCH)
-        .max_unused_warm_slots(slots.saturating_mul(2).min(MAX_WARM))
-        .pagemap_scan(if options.pagemap_scan {
-            Enabled::Yes
-        } else {
-            Enabled::No
-        });
-    pool
-}
-
-/// Says so at the start if the kernel allows too few mappings for so many instances. Beyond them there is no
-/// instance for a message, and it waits.
-fn warn_of_few_mappings(max_instances: u32) {
-    let file = "/proc/sys/vm/max_map_count";
-    let allowed = std::fs::read_to_string(file).ok();
-    let Some(allowed) = allowed.and_then(|text| text.trim().parse::<u64>().ok()) else {
-        return;
-    };
-    let needed = u64::from(max_instances) * MAPPINGS_EACH + MAPPINGS_BESIDE;
-    if allowed < needed {
-        tracing::warn!(
-            allowed,
-            needed,
-            "the kernel allows fewer mappings than host.max_in_flight deliveries at once may need, and \
-             messages for which there is no instance wait: allow more (sysctl vm.max_map_count={needed}), \
-             or lower host.max_in_flight"
-        );
     }
 }
 

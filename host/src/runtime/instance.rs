@@ -304,11 +304,10 @@ pub(super) struct WarmBudget {
 }
 
 impl WarmBudget {
-    fn take(&self, memory: u64, max_instances: u32) -> bool {
+    fn take(&self, memory: u64, most: u32) -> bool {
         let instances = self.instances.fetch_add(1, Relaxed);
         let held = self.memory.fetch_add(memory, Relaxed);
-        let granted =
-            instances < u64::from(max_instances) && held + memory <= MAX_WARM_MEMORY_IN_ALL;
+        let granted = instances < u64::from(most) && held + memory <= MAX_WARM_MEMORY_IN_ALL;
         if !granted {
             self.give_back(memory);
         }
@@ -329,15 +328,15 @@ impl WarmBudget {
 pub(super) struct WarmPool {
     stack: Mutex<Vec<Warm>>,
     budget: Arc<WarmBudget>,
-    max_instances: u32,
+    most: u32,
 }
 
 impl WarmPool {
-    pub(super) fn new(budget: Arc<WarmBudget>, max_instances: u32) -> Self {
+    pub(super) fn new(budget: Arc<WarmBudget>, most: u32) -> Self {
         WarmPool {
             stack: Mutex::new(Vec::new()),
             budget,
-            max_instances,
+            most,
         }
     }
 
@@ -350,7 +349,7 @@ impl WarmPool {
     /// Keeps an instance for later, or drops it if it has grown too large or there are too many.
     pub(super) fn keep(&self, warm: Warm) {
         let held = warm.store.data().limiter.held();
-        if held <= MAX_WARM_MEMORY && self.budget.take(held, self.max_instances) {
+        if held <= MAX_WARM_MEMORY && self.budget.take(held, self.most) {
             self.lock().push(warm);
         }
     }

@@ -20,6 +20,7 @@ use super::instance::{Shared, WarmPool};
 use super::linker;
 use super::load_error::LoadError;
 use super::output::escaped;
+use super::pool;
 use super::program::{self, Names};
 use super::source::{Kind, Source};
 use super::spec::{GuaranteeClass, HandlerSpec};
@@ -56,7 +57,7 @@ pub(super) fn load(
         runtime: Arc::clone(runtime),
         shared: Arc::new(Shared::new(spec.clone(), form)),
         program,
-        warm: WarmPool::new(Arc::clone(&runtime.warm), runtime.max_instances),
+        warm: WarmPool::new(Arc::clone(&runtime.warm), pool::kept(runtime.max_instances)),
         reuse: Reuse {
             calls: 1,
             chosen_by_host: false,

@@ -54,6 +54,7 @@ mod load;
 mod load_error;
 mod log_budget;
 mod output;
+mod pool;
 mod producers;
 mod program;
 mod rehearsal;
