@@ -60,8 +60,10 @@ bugs! {
     LapseNotCounted = "lapse-not-counted",
     /// A compacted file takes the old one's place before it is whole.
     ReplacedTooEarly = "replaced-too-early",
-    /// The log is begun anew before redb has made what was in it durable.
+    /// A half of the log is written again before redb has made what was in it durable.
     LogBegunTooEarly = "log-begun-too-early",
+    /// A checkpoint does what redb writes and not what it syncs.
+    CheckpointNotSynced = "checkpoint-not-synced",
     /// What a start finds in the log is not done again.
     LogNotReplayed = "log-not-replayed",
     /// HTTP answers what is not known as if nothing had been done.

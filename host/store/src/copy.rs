@@ -10,7 +10,8 @@ use redb::{
     TableHandle, Value, WriteTransaction,
 };
 
-use crate::store::Create;
+use crate::checkpoint::Checkpoints;
+use crate::disk::{OpenFile, on_disk};
 use crate::tables::{
     BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE, MADE, MESSAGE,
     META, QUARANTINE, QUEUE, REDRIVE, STATE,
@@ -40,11 +41,11 @@ pub(crate) struct Copying {
 impl Copying {
     /// Begins a new file, which must not be there.
     pub fn begin(to: &Path) -> Result<Self, redb::Error> {
-        Self::begin_on(to, Box::new(|builder, file| builder.create_file(file)))
+        Self::begin_on(to, None)
     }
 
     /// The same on another disk than that of the file.
-    pub fn begin_on(to: &Path, create: Create) -> Result<Self, redb::Error> {
+    pub fn begin_on(to: &Path, open: Option<OpenFile>) -> Result<Self, redb::Error> {
         use std::os::unix::fs::OpenOptionsExt;
         let file = std::fs::OpenOptions::new()
             .read(true)
@@ -52,10 +53,11 @@ impl Copying {
             .create_new(true)
             .mode(0o600)
             .open(to)?;
+        let pages = Checkpoints::of(on_disk(file, open)?, None).pages();
         let mut builder = Database::builder();
         builder.set_cache_size(2 * BATCH);
         Ok(Copying {
-            database: create(&builder, file)?,
+            database: builder.create_with_backend(pages)?,
             done: 0,
             of: 0,
         })

@@ -13,12 +13,14 @@
 mod backup;
 mod blob;
 mod check;
+mod checkpoint;
 mod clock;
 mod copy;
 mod cron;
 mod dead;
 mod dedup;
 mod destination;
+mod disk;
 mod error;
 mod filter;
 mod guarded;
@@ -55,14 +57,16 @@ mod writer;
 
 pub use backup::{Backup, BackupError, Bodies};
 pub use blob::{Blob, BlobWriter, FileStep, Staged, Watch};
+pub use checkpoint::ByHand;
 pub use clock::{Clock, Drift, SetClocks};
 pub use cron::{CronEntry, CronMark, LastTick};
 pub use dead::{DeadLetter, DeadSummary};
 pub use destination::{DestinationError, move_copy};
+pub use disk::OpenFile;
 pub use error::{AdminError, Fatal, OpenError, SendError};
 pub use filter::DeadFilter;
 pub use held::{Halted, HaltedGroup};
-pub use log::{OpenLog, replay};
+pub use log::replay;
 pub use made::ReadMade;
 pub use offline::{
     Beneath, BodiesReport, CheckReport, CompactError, Compacted, Problem, Progress, Salvage,
@@ -79,6 +83,6 @@ pub use read_dead::{DeadGroup, ReturnableGroup};
 pub use redrive::{Destination, RedriveOrder, RedriveUnderWay, Redriven};
 pub use replies::{Asked, DIED_ATTRIBUTE, DIED_IN_ATTRIBUTE, Requested};
 pub use reserve::{DiskReserve, ReserveReached, Space, SpaceSource};
-pub use store::{Create, Options, Recovery, Store};
+pub use store::{Options, Recovery, Store};
 pub use topics::{Sent, SubscriptionView, TopicCopy, TopicDeclaration, TopicView};
 pub use writer::{Elsewhere, OnFatal};

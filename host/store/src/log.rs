@@ -2,9 +2,10 @@
 //!
 //! For redb, a durable commit is two syncs and some ten pages however little is in it. So a group is made
 //! durable by one record at the end of this file and one sync, and is then committed in the database without
-//! a sync. When the file is full, and when the store closes, redb makes a durable commit of all that came
-//! before, and the next record is written at the beginning of the file again. A store that is opened first
-//! does again what records say that are later than the last durable commit.
+//! a sync. The file has two halves. When one is full, records go into the other, and redb makes a durable
+//! commit of all that came before, beside the writer ([`checkpoint`](crate::checkpoint)): a half is not written
+//! again before the database has what is in it. A store that is opened first does again what records say that
+//! are later than the last durable commit.
 //!
 //! A record begins with a page, so what is synced is never written again before it is in the database:
 //!
@@ -17,9 +18,10 @@
 //! | … | the changes ([`redo`]), then zeros to the end of the page |
 //!
 //! The number of the last commit stands in the row of the clock too, so the database knows which records are
-//! its own already. What comes after the last record is what was there before: zeros, records with smaller
-//! numbers, or a record that was never synced. The file is filled with zeros when it grows, since writing
-//! within a file is a cheaper sync than making it longer.
+//! its own already. What comes after the last record of a half is what was there before: zeros, records with
+//! smaller numbers, or a record that was never synced. The file is filled with zeros when it grows, since
+//! writing within a file is a cheaper sync than making it longer. It has its full length before the second
+//! half is written, so where that begins can be told from the file.
 
 mod record;
 pub(crate) mod redo;
@@ -36,12 +38,13 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::OpenError;
 use crate::copy::COPIED;
+use crate::disk::{OpenFile, on_disk};
 use crate::open::open_private;
 use crate::store::Options;
 use crate::tables::{CLOCK_KEY, HAS_LOG, INDEX, META, committed};
 use crate::writer::group::{self, decode_clock};
 use record::Record;
-pub(crate) use record::Records;
+pub(crate) use record::records;
 use redo::{Again, Redo};
 
 /// The name of the file in the folder of the store.
@@ -54,9 +57,6 @@ const FIRST: u64 = 256 * 1024;
 /// Bytes of zeros that are written at once. Not more: the kernel keeps what is written at once in one piece of
 /// its cache if it can, and then syncs all of it for each page that a record takes of it.
 const PIECE: usize = PAGE;
-
-/// Opens the file in another way than usual: for tests that let the disk fail.
-pub type OpenLog = Box<dyn FnOnce(File) -> io::Result<Box<dyn StorageBackend>> + Send>;
 
 /// Opens the log of a store whose file is open.
 ///
@@ -76,8 +76,19 @@ pub(crate) fn open(
             folder: folder.to_owned(),
         });
     }
-    let (open, most) = (options.open_log.take(), options.log_bytes);
-    Log::open(folder, open, database, most).map_err(damaged)
+    let (open, half) = (options.open_log.take(), options.log_bytes / 2);
+    Log::open(folder, open, database, whole_pages(half)).map_err(damaged)
+}
+
+/// Where the next record goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Behind the last one.
+    Here,
+    /// To the beginning of the other half.
+    OtherHalf,
+    /// It is too large, or the disk is full: the database has to make the commit durable.
+    Nowhere,
 }
 
 /// The log of a store that is open.
@@ -88,10 +99,14 @@ pub(crate) struct Log {
     last: u64,
     /// Where the next record begins.
     at: u64,
+    /// Where the half begins in which that is.
+    begin: u64,
     /// How much of the file is filled.
     length: u64,
-    /// How long it may become.
-    most: u64,
+    /// How long each half may become.
+    half: u64,
+    /// Whether the disk had no room for more of it.
+    stuck: bool,
     /// The memory of the last group's changes.
     memory: Vec<u8>,
 }
@@ -100,9 +115,9 @@ impl Log {
     /// Opens it, and does again what the database does not have.
     fn open(
         folder: &Path,
-        open: Option<OpenLog>,
+        open: Option<OpenFile>,
         database: &Database,
-        most: u64,
+        half: u64,
     ) -> Result<Self, redb::Error> {
         let path = folder.join(FILE);
         let fresh = !path.exists();
@@ -112,10 +127,7 @@ impl Log {
         if fresh {
             File::open(folder)?.sync_all()?;
         }
-        let file = match open {
-            Some(open) => open(handle)?,
-            None => Box::new(FileBackend::new(handle).map_err(redb::Error::from)?),
-        };
+        let file = on_disk(handle, open)?;
         if is_foreign(&*file, database)? {
             if is_needed(database)? {
                 return Err(redb::Error::Corrupted(
@@ -127,14 +139,22 @@ impl Log {
             file.sync_data()?;
         }
         let last = replay(&*file, database)?;
-        let length = whole_pages(file.len()?);
+        let mut length = file.len()?;
+        if length > 2 * half {
+            // The database has all of it by now; the middle is where the second half begins.
+            length = 2 * half;
+            file.set_len(length)?;
+            file.sync_data()?;
+        }
         Ok(Log {
             file,
             salt: 0,
             last,
             at: 0,
-            length,
-            most: whole_pages(most),
+            begin: 0,
+            length: whole_pages(length),
+            half,
+            stuck: false,
             memory: Vec::new(),
         })
     }
@@ -154,31 +174,51 @@ impl Log {
         Redo::begin(std::mem::take(&mut self.memory))
     }
 
-    /// Makes the next commit durable, if there is room for it. If this fails it is not known whether the
+    /// Where the record of a group goes.
+    pub fn place(&mut self, redo: &Redo) -> Place {
+        let bytes = redo.length().next_multiple_of(PAGE) as u64;
+        if self.has_room(self.at + bytes, self.begin + self.half) {
+            return Place::Here;
+        }
+        let other = self.other_half();
+        if self.has_room(other + bytes, other + self.half) {
+            return Place::OtherHalf;
+        }
+        Place::Nowhere
+    }
+
+    /// The next record goes to the beginning of the other half. The database must have what is in it.
+    pub fn turn(&mut self) {
+        self.begin = self.other_half();
+        self.at = self.begin;
+    }
+
+    fn other_half(&self) -> u64 {
+        if self.begin == 0 { self.half } else { 0 }
+    }
+
+    /// Makes the next commit durable; there has to be room for it. If this fails it is not known whether the
     /// commit is there.
-    pub fn append(&mut self, redo: Redo) -> io::Result<bool> {
+    pub fn append(&mut self, redo: Redo) -> io::Result<()> {
         let mut record = redo.into_bytes();
         let changes = record.len() - HEAD;
         record.resize(record.len().next_multiple_of(PAGE), 0);
-        let appended = self.has_room(record.len() as u64);
-        if appended {
-            record[8..16].copy_from_slice(&self.salt.to_le_bytes());
-            record[16..24].copy_from_slice(&self.next_number().to_le_bytes());
-            record[24..HEAD].copy_from_slice(&(changes as u64).to_le_bytes());
-            let sum = xxh3_64(&record[8..HEAD + changes]);
-            record[..8].copy_from_slice(&sum.to_le_bytes());
-            self.file.write(self.at, &record)?;
-            if !is_planted(Bug::NotSynced) {
-                self.file.sync_data()?;
-            }
-            self.at += record.len() as u64;
-            self.last += 1;
+        record[8..16].copy_from_slice(&self.salt.to_le_bytes());
+        record[16..24].copy_from_slice(&self.next_number().to_le_bytes());
+        record[24..HEAD].copy_from_slice(&(changes as u64).to_le_bytes());
+        let sum = xxh3_64(&record[8..HEAD + changes]);
+        record[..8].copy_from_slice(&sum.to_le_bytes());
+        self.file.write(self.at, &record)?;
+        if !is_planted(Bug::NotSynced) {
+            self.file.sync_data()?;
         }
+        self.at += record.len() as u64;
+        self.last += 1;
         self.memory = record;
-        Ok(appended)
+        Ok(())
     }
 
-    /// Takes back the memory of a group that changed nothing.
+    /// Takes back the memory of a group that it does not have.
     pub fn forget(&mut self, redo: Redo) {
         self.memory = redo.into_bytes();
     }
@@ -186,26 +226,29 @@ impl Log {
     /// The database has made the next commit durable, and all before it.
     pub fn begin_anew(&mut self) {
         self.last += 1;
-        self.at = 0;
+        self.at = self.begin;
     }
 
-    /// Whether so many bytes can be written without making the file longer than it may be.
-    fn has_room(&mut self, bytes: u64) -> bool {
-        let needed = self.at + bytes;
-        if needed <= self.length {
-            return true;
-        }
-        if needed > self.most {
+    /// Whether the file can be written up to there, in a half that ends there.
+    fn has_room(&mut self, needed: u64, end: u64) -> bool {
+        if needed > end {
             return false;
         }
-        let mut length = self.length.max(FIRST / 2);
-        while length < needed {
-            length *= 2;
+        if needed <= self.length || self.stuck {
+            return needed <= self.length;
         }
-        let length = length.min(self.most);
+        let length = if end > self.half {
+            end
+        } else {
+            let mut length = self.length.max(FIRST / 2);
+            while length < needed {
+                length *= 2;
+            }
+            length.min(end)
+        };
         if let Err(error) = self.fill(length) {
             tracing::warn!(%error, "the log of the store cannot grow: commits are slower; see to the disk");
-            self.most = self.length;
+            self.stuck = true;
             return false;
         }
         self.length = length;
@@ -231,14 +274,13 @@ impl Log {
 /// When commits between the two are missing, or one of them cannot be read or written.
 pub fn replay(log: &dyn StorageBackend, database: &Database) -> Result<u64, redb::Error> {
     let mut last = last_commit(database)?;
-    let mut later = later(log, database)?.peekable();
-    if later.peek().is_none() || is_planted(Bug::LogNotReplayed) {
+    let later = later(log, database)?;
+    if later.is_empty() || is_planted(Bug::LogNotReplayed) {
         return Ok(last);
     }
     let transaction = group::begin(database).map_err(|fatal| fatal.source)?;
     let mut again = Again::within(&transaction);
     for record in later {
-        let record = record?;
         if record.number > last + 1 {
             return Err(redb::Error::Corrupted(format!(
                 "its last commit is number {last}, and its log begins with {}: what is between is missing",
@@ -255,30 +297,22 @@ pub fn replay(log: &dyn StorageBackend, database: &Database) -> Result<u64, redb
 
 /// Whether a log has commits that the database has not.
 pub(crate) fn is_ahead(log: &dyn StorageBackend, database: &Database) -> Result<bool, redb::Error> {
-    Ok(later(log, database)?.next().transpose()?.is_some())
+    Ok(!later(log, database)?.is_empty())
 }
 
 /// The records of a store that are later than the last commit of its database.
-fn later<'l>(
-    log: &'l dyn StorageBackend,
-    database: &Database,
-) -> Result<impl Iterator<Item = io::Result<Record>> + use<'l>, redb::Error> {
+fn later(log: &dyn StorageBackend, database: &Database) -> Result<Vec<Record>, redb::Error> {
     let (last, salt) = (last_commit(database)?, salt(database)?);
-    let own = Records::of(log).take_while(move |record| {
-        let record = record.as_ref();
-        record.map_or(true, |record| Some(record.salt) == salt)
-    });
-    Ok(own.filter(move |record| {
-        let record = record.as_ref();
-        record.map_or(true, |record| record.number > last)
-    }))
+    let mut records = records(log)?;
+    records.retain(|record| Some(record.salt) == salt && record.number > last);
+    Ok(records)
 }
 
 /// Whether the records of a log are of another store.
 fn is_foreign(log: &dyn StorageBackend, database: &Database) -> Result<bool, redb::Error> {
-    let first = Records::of(log).next().transpose()?;
     let salt = salt(database)?;
-    Ok(first.is_some_and(|first| Some(first.salt) != salt))
+    let mut records = records(log)?.into_iter();
+    Ok(records.any(|record| Some(record.salt) != salt))
 }
 
 /// Whether the log of a database may have more than it: no host has closed it since it was opened.

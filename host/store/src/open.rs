@@ -13,9 +13,11 @@ use gristmill_queue::{Board, IdSource, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use crate::blob::{Blobs, FileStep};
+use crate::checkpoint::Checkpoints;
 use crate::clock::RunningClock;
 use crate::copy::COPIED;
 use crate::destination;
+use crate::disk::on_disk;
 use crate::error::{OpenError, panicked};
 use crate::guarded::Guarded;
 use crate::inbox::Inbox;
@@ -123,10 +125,9 @@ fn open_sound(
     }
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
-    let database = match options.create.take() {
-        Some(create) => create(&builder, handle),
-        None => builder.create(made),
-    };
+    let on_disk = on_disk(handle, options.open_file.take()).map_err(damaged)?;
+    let checkpoints = Checkpoints::of(on_disk, options.checkpoint_by_hand.take());
+    let database = builder.create_with_backend(checkpoints.pages());
     let mut database = Guarded::new(database.map_err(|error| damaged(error.into()))?);
     let watch = options.watch.take();
     if fresh {
@@ -173,6 +174,7 @@ fn open_sound(
         inflight,
         next_ordinal: header.next_ordinal,
         log,
+        checkpoints,
         hot: Hot::new(options.hot_bytes),
         sinks: HashMap::new(),
         leased: HashMap::new(),

@@ -1,6 +1,5 @@
 //! The handle that everybody holds.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -12,12 +11,13 @@ use gristmill_queue::{IdSource, MessageId, QueueName, Timestamp, limits};
 use tokio::sync::oneshot;
 
 use crate::blob::{Blobs, Watch};
+use crate::checkpoint::ByHand;
 use crate::clock::{Clock, Drift, RunningClock};
 use crate::cron::{CronEntry, CronMark};
+use crate::disk::OpenFile;
 use crate::error::{AdminError, OpenError, SendError};
 use crate::inbox::{Inbox, Refused};
 use crate::lock;
-use crate::log::OpenLog;
 use crate::made::ReadMade;
 use crate::open::{self, Opened};
 use crate::ops::{
@@ -59,20 +59,18 @@ pub struct Options {
     /// Where several answers are given together, instead of on the writer's thread: where the tasks run that
     /// wait for them. They are durable by then; if it never runs them, nobody is told anything definite.
     pub answer_elsewhere: Option<Elsewhere>,
-    /// Makes the database of the open file in another way than usual: for tests that let the disk
-    /// fail.
-    pub create: Option<Create>,
-    /// Bytes that the log may take: what it holds at the most is done again by a start after a crash.
+    /// Opens the file of the database in another way than usual: for tests that let the disk fail.
+    pub open_file: Option<OpenFile>,
+    /// Bytes that the log may take: what it holds at the most is done again by a start after a crash. When one
+    /// half is full, the other one is written, and the database makes durable what is in the first.
     pub log_bytes: u64,
     /// Opens the log in another way than usual: for tests that let the disk fail.
-    pub open_log: Option<OpenLog>,
+    pub open_log: Option<OpenFile>,
+    /// How much of a checkpoint is done before each commit, if no thread is to do it.
+    pub checkpoint_by_hand: Option<ByHand>,
     /// Is told what is done to the files beside the database: for tests that let the power fail.
     pub watch: Option<Watch>,
 }
-
-/// Makes a database of a file.
-pub type Create =
-    Box<dyn FnOnce(&redb::Builder, File) -> Result<redb::Database, redb::DatabaseError> + Send>;
 
 impl Default for Options {
     fn default() -> Self {
@@ -89,9 +87,10 @@ impl Default for Options {
             backup_growth: 4 * 1024 * 1024 * 1024,
             on_fatal: None,
             answer_elsewhere: None,
-            create: None,
-            log_bytes: 1024 * 1024,
+            open_file: None,
+            log_bytes: 4 * 1024 * 1024,
             open_log: None,
+            checkpoint_by_hand: None,
             watch: None,
         }
     }

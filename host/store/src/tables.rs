@@ -28,11 +28,12 @@
 //!
 //! - **2** has a log beside it, and the number of the last commit in the row of the clock. A store of
 //!   version 1 becomes one with its first commit.
+//! - **3** has a log of two halves.
 
 use redb::{Database, Key, ReadOnlyTable, ReadableDatabase, TableDefinition, Value};
 
 /// The version of the format that this build writes.
-pub(crate) const FORMAT: u64 = 2;
+pub(crate) const FORMAT: u64 = 3;
 
 /// The key in `index` under which the clock and the next numbers stand.
 pub(crate) const CLOCK_KEY: u64 = u64::MAX;

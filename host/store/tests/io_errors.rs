@@ -24,7 +24,6 @@ use gristmill_queue::{Effects, NewMessage, Outcome, QueueName, QueuePolicy};
 use gristmill_store::{
     Declaration, Evidence, Leased, Options, Outgoing, SendError, Sent, Settle, Sink, Store,
 };
-use redb::Builder;
 use redb::backends::FileBackend;
 
 use failing::disk::{FAULTS, Failing, Fault, fault};
@@ -57,25 +56,24 @@ fn options() -> Options {
 
 fn failing(left: &Arc<AtomicU64>, fault: Fault) -> Options {
     let on = move |file: File, left: Arc<AtomicU64>| {
-        let file = FileBackend::new(file)?;
-        Ok::<_, redb::DatabaseError>(Failing { file, left, fault })
+        let file = FileBackend::new(file).map_err(io::Error::other)?;
+        Ok::<Box<dyn redb::StorageBackend>, io::Error>(Box::new(Failing { file, left, fault }))
     };
     let (of_file, of_log) = (Arc::clone(left), Arc::clone(left));
-    let create =
-        move |builder: &Builder, file: File| builder.create_with_backend(on(file, of_file)?);
-    let open_log = move |file: File| -> io::Result<Box<dyn redb::StorageBackend>> {
-        Ok(Box::new(on(file, of_log).map_err(io::Error::other)?))
-    };
+    let open_file = move |file: File| on(file, of_file);
+    let open_log = move |file: File| on(file, of_log);
     Options {
-        create: Some(Box::new(create)),
+        open_file: Some(Box::new(open_file)),
         open_log: Some(Box::new(open_log)),
+        // The same in each run.
+        checkpoint_by_hand: Some(Box::new(|| 3)),
         ..options()
     }
 }
 
 /// Bytes that the log may take: none, so that redb makes every commit durable; so few that it does now and
 /// then; and so many that it never does.
-const LOGS: [u64; 3] = [0, 3 * 4096, 1024 * 1024];
+const LOGS: [u64; 3] = [0, 6 * 4096, 2 * 1024 * 1024];
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread();

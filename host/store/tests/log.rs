@@ -64,8 +64,12 @@ fn waiting(store: &Store) -> Vec<String> {
 
 /// What a host leaves that sends so much, one commit each, and is killed.
 fn killed(bodies: &[&str]) -> tempfile::TempDir {
+    killed_with(options(), bodies)
+}
+
+fn killed_with(options: Options, bodies: &[&str]) -> tempfile::TempDir {
     let (alive, left) = (folder(), folder());
-    let store = open(alive.path());
+    let (store, _) = Store::open(alive.path(), options).unwrap();
     bodies.iter().for_each(|body| send(&store, body));
     for file in ["store.redb", "store.log"] {
         fs::copy(alive.path().join(file), left.path().join(file)).unwrap();
@@ -128,16 +132,15 @@ fn a_commit_is_one_sync_of_the_log_and_none_of_the_file() {
     let folder = folder();
     let syncs = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
     let [of_file, of_log] = syncs.clone();
-    let create = move |builder: &redb::Builder, file: File| {
-        builder.create_with_backend(Counting(FileBackend::new(file)?, of_file))
-    };
-    let open_log = move |file: File| -> io::Result<Box<dyn StorageBackend>> {
-        let file = FileBackend::new(file).map_err(io::Error::other)?;
-        Ok(Box::new(Counting(file, of_log)))
+    let counting = |syncs| {
+        move |file: File| -> io::Result<Box<dyn StorageBackend>> {
+            let file = FileBackend::new(file).map_err(io::Error::other)?;
+            Ok(Box::new(Counting(file, syncs)))
+        }
     };
     let options = Options {
-        create: Some(Box::new(create)),
-        open_log: Some(Box::new(open_log)),
+        open_file: Some(Box::new(counting(of_file))),
+        open_log: Some(Box::new(counting(of_log))),
         ..options()
     };
     let (store, _) = Store::open(folder.path(), options).unwrap();
@@ -212,6 +215,57 @@ fn a_log_that_begins_too_late_is_refused_and_salvage_takes_what_both_have() {
     };
     salvage_store(left.path(), &to, how, &mut |_, _, _| ()).unwrap();
     assert_eq!(opened(&to), ["second one", "third one"]);
+}
+
+/// A log of which each half takes four commits, and whose checkpoints are not done before they have to be.
+fn in_halves() -> Options {
+    Options {
+        log_bytes: 8 * PAGE as u64,
+        checkpoint_by_hand: Some(Box::new(|| 0)),
+        ..options()
+    }
+}
+
+#[test]
+fn a_start_does_again_what_both_halves_of_the_log_have() {
+    let bodies: Vec<String> = (10..40).map(|number| format!("body {number}")).collect();
+    let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    for sent in 1..bodies.len() {
+        let left = killed_with(in_halves(), &bodies[..sent]);
+        let report = check_store(left.path(), &mut |_, _, _| ()).unwrap();
+        assert!(report.is_sound(), "{report:?}");
+        assert_eq!(opened(left.path()), bodies[..sent], "{sent} were sent");
+    }
+}
+
+#[test]
+fn a_log_is_refused_if_its_older_half_misses_what_the_newer_one_follows() {
+    let bodies = ["one", "two", "three", "four", "five", "six"].map(|body| format!("the {body}"));
+    let left = killed_with(in_halves(), &bodies.each_ref().map(String::as_str));
+    let log = left.path().join("store.log");
+    let sound = fs::read(&log).unwrap();
+    let mut damaged = sound.clone();
+    damaged[record_with(&sound, "the two") + 40] ^= 1;
+    fs::write(&log, &damaged).unwrap();
+    let told = refused(left.path()).to_string();
+    assert!(told.contains("what is between is missing"), "{told}");
+    fs::write(&log, &sound).unwrap();
+    assert_eq!(opened(left.path()), bodies);
+}
+
+#[test]
+fn a_log_that_was_longer_is_cut_when_the_file_has_all_of_it() {
+    let left = killed(&["a", "b"]);
+    let log = left.path().join("store.log");
+    let open = || Store::open(left.path(), in_halves()).unwrap().0;
+    let store = open();
+    assert_eq!(fs::metadata(&log).unwrap().len(), 8 * PAGE as u64);
+    let more = ["c", "d", "e", "f", "g", "h", "i"];
+    more.iter().for_each(|body| send(&store, body));
+    block_on(store.close());
+    let store = open();
+    assert_eq!(waiting(&store), [&["a", "b"], &more[..]].concat());
+    block_on(store.close());
 }
 
 #[test]

@@ -68,6 +68,7 @@ const BUGS: &[(&str, Noticed)] = &[
     ("lapse-not-counted", MODEL),
     ("replaced-too-early", COMPACTION),
     ("log-begun-too-early", POWER),
+    ("checkpoint-not-synced", POWER),
     ("log-not-replayed", ("log", "what_follows_a_damaged_record")),
     ("unknown-answered-as-busy", MAPPING),
     ("reload-drops-deliveries", SWAPS),

@@ -5,7 +5,7 @@ use std::io;
 use redb::StorageBackend;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{HEAD, PAGE, redo};
+use super::{HEAD, PAGE, redo, whole_pages};
 
 /// A record as it was read.
 pub(crate) struct Record {
@@ -54,41 +54,25 @@ impl Record {
     }
 }
 
-/// The records of a log from its beginning, for as long as each follows the one before.
-pub(crate) struct Records<'f> {
-    file: &'f dyn StorageBackend,
-    at: u64,
-    before: Option<u64>,
-}
-
-impl<'f> Records<'f> {
-    pub fn of(file: &'f dyn StorageBackend) -> Self {
-        Records {
-            file,
-            at: 0,
-            before: None,
+/// The records of a log in their order: those of the first half, from its beginning and for as long as each
+/// follows the one before, and those of the second.
+pub(crate) fn records(file: &dyn StorageBackend) -> io::Result<Vec<Record>> {
+    let length = file.len()?;
+    let mut found = Vec::new();
+    // A log that has not both halves yet is read twice from its middle on.
+    for begin in [0, whole_pages(length / 2)] {
+        let mut at = begin;
+        let mut before = None;
+        while let Some(record) = Record::read(file, at, length)? {
+            if before.is_some_and(|before| record.number != before + 1) {
+                break;
+            }
+            before = Some(record.number);
+            at += (8 + record.bytes.len() as u64).next_multiple_of(PAGE as u64);
+            found.push(record);
         }
     }
-}
-
-impl Iterator for Records<'_> {
-    type Item = io::Result<Record>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let read = self.file.len();
-        let read = read.and_then(|end| Record::read(self.file, self.at, end));
-        let record = match read.transpose()? {
-            Ok(record) => record,
-            Err(error) => return Some(Err(error)),
-        };
-        if self
-            .before
-            .is_some_and(|before| record.number != before + 1)
-        {
-            return None;
-        }
-        self.before = Some(record.number);
-        self.at += (8 + record.bytes.len() as u64).next_multiple_of(PAGE as u64);
-        Some(Ok(record))
-    }
+    found.sort_by_key(|record| record.number);
+    found.dedup_by_key(|record| record.number);
+    Ok(found)
 }

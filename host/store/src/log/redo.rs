@@ -53,6 +53,11 @@ impl Redo {
         self.0.into_inner()
     }
 
+    /// How many bytes they take, with that room.
+    pub(super) fn length(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     /// Notes what is under a key from now on; nothing, if it goes.
     fn note(&self, table: u8, key: &[u8], value: Option<&[u8]>) {
         let mut bytes = self.0.borrow_mut();

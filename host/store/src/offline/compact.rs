@@ -15,10 +15,10 @@ use super::{Progress, Verifier, lock_store, overlay};
 use crate::OpenError;
 use crate::blob::{FileStep, Watch};
 use crate::copy::Copying;
+use crate::disk::OpenFile;
 use crate::error::panicked;
 use crate::log;
 use crate::reserve::{Space, SpaceSource};
-use crate::store::Create;
 
 /// The name of the new file until it is whole.
 pub(crate) const NEW_FILE: &str = "store.redb.compacting";
@@ -78,8 +78,8 @@ pub fn compact_store(folder: &Path, progress: Progress<'_>) -> Result<Compacted,
 pub struct Beneath<'v> {
     /// Has redb check the old file before it is opened; see [`check_store_by`](super::check_store_by).
     pub verify: Option<Verifier<'v>>,
-    /// Makes its database; on the disk, if nothing is given.
-    pub create: Option<Create>,
+    /// Opens it; on the disk, if nothing is given.
+    pub open: Option<OpenFile>,
     /// Is told when it is durable, and when it replaces the old one.
     pub watch: Option<Watch>,
     /// Who is asked how much is free, instead of the file system.
@@ -185,11 +185,7 @@ fn copy(
     let snapshot = database
         .begin_read()
         .map_err(|error| failed(error.into()))?;
-    let copying = match beneath.create.take() {
-        Some(create) => Copying::begin_on(new, create),
-        None => Copying::begin(new),
-    };
-    let mut copying = copying.map_err(failed)?;
+    let mut copying = Copying::begin_on(new, beneath.open.take()).map_err(failed)?;
     if is_planted(Bug::ReplacedTooEarly) {
         beneath.tell(FileStep::Replaced);
     }

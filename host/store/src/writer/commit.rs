@@ -7,6 +7,7 @@ use redb::WriteTransaction;
 use super::Writer;
 use super::group::{self, ClockRow, fatal};
 use crate::error::Fatal;
+use crate::log::Place;
 use crate::log::redo::Redo;
 
 impl Writer {
@@ -28,20 +29,45 @@ impl Writer {
         changed: bool,
         in_database: bool,
     ) -> Result<(), Fatal> {
+        self.checkpoints.look().map_err(fatal("a checkpoint"))?;
         if !changed {
             self.log.forget(redo);
             return group::drop_empty(transaction);
         }
-        let logged = !in_database && self.log.append(redo).map_err(fatal("writing the log"))?;
-        if logged {
-            return group::end_logged(transaction);
-        }
-        if is_planted(Bug::LogBegunTooEarly) {
-            group::end_logged(transaction)?;
+        let place = if in_database {
+            Place::Nowhere
         } else {
-            group::end_durably(transaction)?;
+            self.log.place(&redo)
+        };
+        match place {
+            Place::Here => {
+                self.log.append(redo).map_err(fatal("writing the log"))?;
+                group::end_logged(transaction)
+            }
+            Place::OtherHalf => self.turn(transaction, redo),
+            Place::Nowhere => {
+                self.log.forget(redo);
+                self.checkpoints.wait().map_err(fatal("a checkpoint"))?;
+                group::end_durably(transaction)?;
+                self.log.begin_anew();
+                self.large.reserve().written();
+                Ok(())
+            }
         }
-        self.log.begin_anew();
+    }
+
+    /// Makes a group durable by the other half of the log, and begins a checkpoint of it and all before it.
+    /// That half's own checkpoint has to be done.
+    fn turn(&mut self, transaction: WriteTransaction, redo: Redo) -> Result<(), Fatal> {
+        let wait = || self.checkpoints.wait().map_err(fatal("a checkpoint"));
+        if !is_planted(Bug::LogBegunTooEarly) {
+            wait()?;
+        }
+        self.log.turn();
+        self.log.append(redo).map_err(fatal("writing the log"))?;
+        wait()?;
+        self.checkpoints
+            .beside(|| group::end_durably(transaction))?;
         self.large.reserve().written();
         Ok(())
     }

@@ -40,6 +40,7 @@ use gristmill_queue::board::QueueId;
 use gristmill_queue::bug::{Bug, is_planted};
 use gristmill_queue::{Board, IdSource, Message, Timestamp};
 
+use crate::checkpoint::Checkpoints;
 use crate::clock::RunningClock;
 use crate::error::{Fatal, panicked};
 use crate::inbox::Inbox;
@@ -77,6 +78,7 @@ pub(crate) struct Writer {
     pub inflight: InFlightFile,
     pub next_ordinal: u64,
     pub log: Log,
+    pub checkpoints: Checkpoints,
     pub hot: Hot,
     pub sinks: HashMap<QueueId, Arc<dyn Sink>>,
     pub leased: HashMap<u64, InHand>,

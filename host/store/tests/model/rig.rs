@@ -12,7 +12,7 @@ use gristmill_queue::{
     Effects, Fence, NewMessage, Outcome, QueueName, QueuePolicy, Timestamp, Transaction,
 };
 use gristmill_store::{
-    Clock, Create, Declaration, Evidence, Leased, OpenLog, Options, Outgoing, Settle, SharedSlots,
+    ByHand, Clock, Declaration, Evidence, Leased, OpenFile, Options, Outgoing, Settle, SharedSlots,
     Sink, Slots, Store, TopicDeclaration, Watch,
 };
 
@@ -27,8 +27,10 @@ pub const HANDLER: &str = "handler";
 /// On what stores stand that are not to stand on a disk as it is.
 #[derive(Clone, Default)]
 pub struct Ground {
-    pub create: Option<Arc<dyn Fn() -> Create + Send + Sync>>,
-    pub log: Option<Arc<dyn Fn() -> OpenLog + Send + Sync>>,
+    pub file: Option<Arc<dyn Fn() -> OpenFile + Send + Sync>>,
+    pub log: Option<Arc<dyn Fn() -> OpenFile + Send + Sync>>,
+    /// How much of a checkpoint is done before a commit, if no thread does it.
+    pub by_hand: Option<Arc<dyn Fn() -> ByHand + Send + Sync>>,
     /// What the log may take. If nothing is said, it is so little that redb makes every fifth commit durable.
     pub log_bytes: Option<u64>,
     pub watch: Option<Watch>,
@@ -216,9 +218,10 @@ fn open(
         // Small, so that messages are read from the file as well.
         hot_bytes: 2000,
         inline_bytes: ground.inline.unwrap_or(super::large::INLINE),
-        create: ground.create.as_ref().map(|create| create()),
+        open_file: ground.file.as_ref().map(|open| open()),
         open_log: ground.log.as_ref().map(|open| open()),
         log_bytes: ground.log_bytes.unwrap_or(16 * 1024),
+        checkpoint_by_hand: ground.by_hand.as_ref().map(|steps| steps()),
         watch: ground.watch.clone(),
         ..Options::default()
     };

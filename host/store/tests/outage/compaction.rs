@@ -79,7 +79,7 @@ pub fn try_one(seed: u64, found: &mut Found) -> Result<(), String> {
     // The file is made at once; what counts is when it takes the other's place.
     watch(FileStep::StoreNamed);
     let beneath = Beneath {
-        create: Some(new.create()),
+        open: Some(new.open_file()),
         watch: Some(watch),
         ..Beneath::default()
     };

@@ -28,7 +28,7 @@ pub fn digest(image: &Image, check: bool) -> Result<u64, String> {
     let log = disk.log();
     let mut builder = Builder::new();
     builder.set_cache_size(1024 * 1024);
-    let database = disk.create()(&builder, nowhere());
+    let database = builder.create_with_backend(disk.file());
     let mut database = database.map_err(|error| format!("it cannot be opened: {error}"))?;
     if check {
         match database.check_integrity() {
@@ -38,11 +38,6 @@ pub fn digest(image: &Image, check: bool) -> Result<u64, String> {
     }
     replay(&log, &database).map_err(|error| format!("its log: {error}"))?;
     content(&database).map_err(|error| format!("it cannot be read: {error}"))
-}
-
-/// The file that a database on such a disk does not use.
-fn nowhere() -> std::fs::File {
-    std::fs::File::open("/dev/null").expect("every system has it")
 }
 
 fn content(database: &Database) -> Result<u64, redb::Error> {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use gristmill_store::{Create, FileStep, OpenLog, Watch};
+use gristmill_store::{FileStep, OpenFile, Watch};
 use redb::StorageBackend;
 
 use super::image::{Image, Which};
@@ -84,16 +84,21 @@ impl Disk {
         std::mem::take(&mut self.lock().record)
     }
 
-    /// What makes a database on it.
-    pub fn create(&self) -> Create {
+    /// What opens the file of the database on it.
+    pub fn open_file(&self) -> OpenFile {
         let disk = self.clone();
-        Box::new(move |builder, _| builder.create_with_backend(OnDisk(disk, Which::Store)))
+        Box::new(move |_| Ok(Box::new(disk.file())))
     }
 
-    /// What makes the log on it.
-    pub fn open_log(&self) -> OpenLog {
+    /// What opens the log on it.
+    pub fn open_log(&self) -> OpenFile {
         let disk = self.clone();
         Box::new(move |_| Ok(Box::new(disk.log())))
+    }
+
+    /// The file of the database on it.
+    pub fn file(&self) -> impl StorageBackend + use<> {
+        OnDisk(self.clone(), Which::Store)
     }
 
     /// The log on it.

@@ -85,11 +85,14 @@ enum Which {
 }
 
 fn ground(disk: &Disk, sizes: Sizes) -> Ground {
-    let Sizes { inline, log_bytes } = sizes;
+    let Sizes {
+        inline, log_bytes, ..
+    } = sizes;
     let (made, logged, watched) = (disk.clone(), disk.clone(), disk.watch());
     Ground {
-        create: Some(Arc::new(move || made.create())),
+        file: Some(Arc::new(move || made.open_file())),
         log: Some(Arc::new(move || logged.open_log())),
+        by_hand: Some(Arc::new(move || sizes.by_hand())),
         log_bytes: Some(log_bytes),
         watch: Some(watched),
         inline: Some(inline),
@@ -376,8 +379,9 @@ impl Life {
         let options = Options {
             queues,
             topics,
-            create: Some(disk.create()),
+            open_file: Some(disk.open_file()),
             open_log: Some(disk.open_log()),
+            checkpoint_by_hand: Some(self.sizes.by_hand()),
             inline_bytes: self.sizes.inline,
             log_bytes: self.sizes.log_bytes,
             ..Options::default()

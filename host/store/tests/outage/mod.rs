@@ -11,6 +11,7 @@ pub mod totals;
 
 use std::sync::Arc;
 
+use gristmill_store::ByHand;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
@@ -28,6 +29,16 @@ pub struct Sizes {
     pub inline: u64,
     /// What the log may take.
     pub log_bytes: u64,
+    /// How many operations of a checkpoint are done before a commit at the most.
+    pub steps: usize,
+}
+
+impl Sizes {
+    /// How many are done before each: another number each time, and the same ones in each store.
+    pub fn by_hand(&self) -> ByHand {
+        let (most, mut random) = (self.steps, Random::new(self.steps as u64));
+        Box::new(move || random.below(most + 1))
+    }
 }
 
 /// How many ends are tried of each life.
@@ -85,11 +96,17 @@ pub fn life(seed: u64, random: &mut Random, disk: &Disk) -> Life {
             steps.insert(random.below(steps.len() + 1), burst(random));
         }
     }
-    // None, so that redb makes every commit durable; so few that it does now and then; or enough for all.
-    let log_bytes = [0, 16, 64, 1024][random.below(4)] * 1024;
+    // None, so that redb makes every commit durable; so few that a half takes one or two; or enough for all.
+    let log_bytes = [0, 8, 16, 2048][random.below(4)] * 1024;
+    // None, so that a checkpoint is done when its half is wanted again; or all, before the next commit.
+    let by_hand = [0, 3, 20, 1000][Random::new(!seed).below(4)];
     let mut extras: Vec<Step> = extras.0.into_iter().filter(lives).collect();
     extras.push(burst(random));
-    let sizes = Sizes { inline, log_bytes };
+    let sizes = Sizes {
+        inline,
+        log_bytes,
+        steps: by_hand,
+    };
     Life::live(&steps, Arc::new(extras), sizes, disk)
 }
 
