@@ -40,11 +40,13 @@ mod model {
     pub mod topics;
     pub mod world;
 }
+mod built;
 mod memory;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use built::commit;
 use model::rig::Ground;
 use model::script::{Script, scripts};
 use model::tally::Tally;
@@ -98,7 +100,10 @@ fn run(seed: u64, cases: u32, steps: usize) -> Tally {
     let _ = std::panic::take_hook();
     if let Err(failure) = played {
         let passed = passed.into_inner();
-        panic!("seed {seed}, {steps} steps, after {passed} that passed: {failure}");
+        panic!(
+            "at commit {}, seed {seed}, {steps} steps, after {passed} that passed: {failure}",
+            commit()
+        );
     }
     tally.into_inner().unwrap()
 }

@@ -13,6 +13,7 @@
 mod damage {
     pub mod random;
 }
+mod built;
 mod memory;
 mod model {
     pub mod accept;
@@ -52,11 +53,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use built::commit;
 use outage::compaction::{self, Found};
 use outage::disk::Disk;
 use outage::life::words;
 use outage::totals::Totals;
-use outage::{CUTS, commit, try_one};
+use outage::{CUTS, try_one};
 
 // The program's own, which is quick where messages are made on one thread and freed on another.
 #[global_allocator]
