@@ -18,6 +18,7 @@ pub(super) const MAX_TABLES: u32 = 64;
 pub(super) const MAX_CORE_INSTANCES: u32 = 200;
 /// The most memory limit that a handler can be given: wasm32 ends there.
 pub(super) const MAX_MEMORY_LIMIT: u64 = 4 * 1024 * 1024 * 1024;
+
 const MIB: usize = 1024 * 1024;
 /// Stack of a guest. What is left of the fiber's stack is for the host functions that it calls.
 const WASM_STACK: usize = MIB;

@@ -44,7 +44,7 @@ use crate::store::Options;
 use crate::tables::{CLOCK_KEY, HAS_LOG, INDEX, META, committed};
 use crate::writer::group::{self, decode_clock};
 use record::Record;
-pub(crate) use record::records;
+pub(crate) use record::{readable_records, records};
 use redo::{Again, Redo};
 
 /// The name of the file in the folder of the store.

@@ -228,7 +228,11 @@ fn in_halves() -> Options {
 
 #[test]
 fn a_start_does_again_what_both_halves_of_the_log_have() {
-    let bodies: Vec<String> = (10..40).map(|number| format!("body {number}")).collect();
+    // Some are larger than a half, so that the database makes their commits durable.
+    let body = |number: usize| {
+        "body ".repeat(if number.is_multiple_of(7) { 5000 } else { 1 }) + &number.to_string()
+    };
+    let bodies: Vec<String> = (10..40).map(body).collect();
     let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
     for sent in 1..bodies.len() {
         let left = killed_with(in_halves(), &bodies[..sent]);

@@ -7,6 +7,7 @@
 )]
 
 mod memory;
+mod platter;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -22,6 +23,7 @@ use gristmill_store::{
     Declaration, Evidence, Leased, Options, Outgoing, Settle, Sink, Store, TopicDeclaration,
 };
 use memory::folder;
+use platter::{Disk, Draw, FILES, Platter};
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
@@ -31,135 +33,6 @@ const ROUNDS: u64 = 8;
 const BATCH: u64 = 3;
 /// How often each moment is tried, each time with another part of what was not synced.
 const DRAWS: u64 = 3;
-
-#[derive(Debug)]
-enum Change {
-    Length(u64),
-    Bytes(u64, Vec<u8>),
-}
-
-/// The files of a store that a commit writes.
-const FILES: [&str; 2] = ["store.redb", "store.log"];
-
-/// What the disk has for certain, and what it has been told since.
-#[derive(Debug, Default)]
-struct Platter {
-    durable: [Vec<u8>; 2],
-    /// With the file that it is of.
-    unsynced: Vec<(usize, Change)>,
-    /// How many operations it still does.
-    left: Option<u64>,
-}
-
-impl Platter {
-    fn step(&mut self) -> io::Result<()> {
-        match &mut self.left {
-            Some(0) => return Err(io::Error::other("the power is gone")),
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self, file: usize) {
-        for (_, change) in self.unsynced.extract_if(.., |(of, _)| *of == file) {
-            apply(&mut self.durable[file], &change);
-        }
-    }
-
-    /// What is found after the process was killed: the system still has all that was written.
-    fn written(&self) -> [Vec<u8>; 2] {
-        let mut found = self.durable.clone();
-        for (file, change) in &self.unsynced {
-            apply(&mut found[*file], change);
-        }
-        found
-    }
-
-    /// What is found when the power is back.
-    fn found(&self, draw: &mut Draw) -> [Vec<u8>; 2] {
-        let mut found = self.durable.clone();
-        for (file, change) in &self.unsynced {
-            match (draw.below(4), change) {
-                (0 | 1, change) => apply(&mut found[*file], change),
-                (2, Change::Bytes(at, bytes)) => {
-                    let torn = bytes[..bytes.len() / 2].to_vec();
-                    apply(&mut found[*file], &Change::Bytes(*at, torn));
-                }
-                _ => {}
-            }
-        }
-        found
-    }
-}
-
-fn apply(image: &mut Vec<u8>, change: &Change) {
-    match change {
-        Change::Length(length) => image.resize(usize::try_from(*length).unwrap(), 0),
-        Change::Bytes(at, bytes) => {
-            let at = usize::try_from(*at).unwrap();
-            image.resize(image.len().max(at + bytes.len()), 0);
-            image[at..at + bytes.len()].copy_from_slice(bytes);
-        }
-    }
-}
-
-/// Numbers that are the same in every run.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (self.0 >> 33) % sides
-    }
-}
-
-#[derive(Debug)]
-struct Disk {
-    file: FileBackend,
-    /// Its number in [`FILES`].
-    number: usize,
-    platter: Arc<Mutex<Platter>>,
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut platter = self.platter.lock().unwrap();
-        platter.step()?;
-        platter.unsynced.push((self.number, Change::Length(length)));
-        self.file.set_len(length)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        let mut platter = self.platter.lock().unwrap();
-        platter.step()?;
-        platter.sync(self.number);
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut platter = self.platter.lock().unwrap();
-        platter.step()?;
-        let change = Change::Bytes(offset, bytes.to_vec());
-        platter.unsynced.push((self.number, change));
-        self.file.write(offset, bytes)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.file.close()
-    }
-}
 
 /// The queues that subscribe to the topic.
 const SUBSCRIBED: [&str; 3] = ["audit", "invoices", "mail"];

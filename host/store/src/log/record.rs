@@ -54,25 +54,52 @@ impl Record {
     }
 }
 
-/// The records of a log in their order: those of the first half, from its beginning and for as long as each
-/// follows the one before, and those of the second.
+/// The last records of a log in their order, each of which follows the one before. Records stand in each half
+/// from its beginning on.
 pub(crate) fn records(file: &dyn StorageBackend) -> io::Result<Vec<Record>> {
-    let length = file.len()?;
     let mut found = Vec::new();
-    // A log that has not both halves yet is read twice from its middle on.
-    for begin in [0, whole_pages(length / 2)] {
-        let mut at = begin;
-        let mut before = None;
-        while let Some(record) = Record::read(file, at, length)? {
-            if before.is_some_and(|before| record.number != before + 1) {
-                break;
-            }
-            before = Some(record.number);
-            at += (8 + record.bytes.len() as u64).next_multiple_of(PAGE as u64);
-            found.push(record);
-        }
+    for begin in halves(file)? {
+        read_half(file, begin, &mut found)?;
     }
+    Ok(in_order(found))
+}
+
+/// The same, of a log that may be damaged: a half ends with what cannot be read.
+pub(crate) fn readable_records(file: &dyn StorageBackend) -> Vec<Record> {
+    let mut found = Vec::new();
+    for begin in halves(file).into_iter().flatten() {
+        // What was read before the error is in it.
+        let _ = read_half(file, begin, &mut found);
+    }
+    in_order(found)
+}
+
+/// Where they begin. A log that has not both yet is read twice from its middle on.
+fn halves(file: &dyn StorageBackend) -> io::Result<[u64; 2]> {
+    Ok([0, whole_pages(file.len()? / 2)])
+}
+
+fn read_half(file: &dyn StorageBackend, begin: u64, found: &mut Vec<Record>) -> io::Result<()> {
+    let length = file.len()?;
+    let mut at = begin;
+    let mut before = None;
+    while let Some(record) = Record::read(file, at, length)? {
+        if before.is_some_and(|before| record.number != before + 1) {
+            break;
+        }
+        before = Some(record.number);
+        at += (8 + record.bytes.len() as u64).next_multiple_of(PAGE as u64);
+        found.push(record);
+    }
+    Ok(())
+}
+
+fn in_order(mut found: Vec<Record>) -> Vec<Record> {
     found.sort_by_key(|record| record.number);
     found.dedup_by_key(|record| record.number);
-    Ok(found)
+    // What precedes a gap is older than a commit that only the database has.
+    let follows = |pair: &[Record]| pair[0].number + 1 == pair[1].number;
+    let last_gap = found.windows(2).rposition(|pair| !follows(pair));
+    found.drain(..last_gap.map_or(0, |gap| gap + 1));
+    found
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use redb::backends::FileBackend;
 
-use crate::log::{self, records};
+use crate::log::{self, readable_records};
 
 /// What is under a key; nothing, if it was removed.
 type Newest = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -24,7 +24,7 @@ impl Above {
         let Some(file) = file.and_then(|file| FileBackend::new(file).ok()) else {
             return above;
         };
-        for record in records(&file).unwrap_or_default() {
+        for record in readable_records(&file) {
             if last.is_some_and(|last| record.number <= last) {
                 continue;
             }

@@ -85,17 +85,14 @@ enum Which {
 }
 
 fn ground(disk: &Disk, sizes: Sizes) -> Ground {
-    let Sizes {
-        inline, log_bytes, ..
-    } = sizes;
     let (made, logged, watched) = (disk.clone(), disk.clone(), disk.watch());
     Ground {
         file: Some(Arc::new(move || made.open_file())),
         log: Some(Arc::new(move || logged.open_log())),
         by_hand: Some(Arc::new(move || sizes.by_hand())),
-        log_bytes: Some(log_bytes),
+        log_bytes: Some(sizes.log_bytes),
         watch: Some(watched),
-        inline: Some(inline),
+        inline: Some(sizes.inline),
     }
 }
 
