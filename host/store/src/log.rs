@@ -145,6 +145,9 @@ impl Log {
             length = 2 * half;
             file.set_len(length)?;
             file.sync_data()?;
+        } else if length != 2 * half {
+            // A second half that is not whole is made anew before it is used.
+            length = length.min(half);
         }
         Ok(Log {
             file,

@@ -272,6 +272,36 @@ fn a_log_that_was_longer_is_cut_when_the_file_has_all_of_it() {
     block_on(store.close());
 }
 
+/// Copies what a store has that is alive, as it is after a kill.
+fn copied(folder: &Path) -> tempfile::TempDir {
+    let left = self::folder();
+    for file in ["store.redb", "store.log"] {
+        fs::copy(folder.join(file), left.path().join(file)).unwrap();
+    }
+    left
+}
+
+#[test]
+fn a_log_whose_second_half_was_being_made_has_it_whole_before_it_is_written() {
+    for pages in 1..4 {
+        let left = killed_with(in_halves(), &["a"]);
+        let log = fs::OpenOptions::new()
+            .write(true)
+            .open(left.path().join("store.log"));
+        log.unwrap().set_len((4 + pages) * PAGE as u64).unwrap();
+        let (store, _) = Store::open(left.path(), in_halves()).unwrap();
+        // Three pages each, so that a half has room for one.
+        let mut sent = vec!["a".to_owned()];
+        for more in ["b", "c", "d"] {
+            let body = more.repeat(9000);
+            send(&store, &body);
+            sent.push(body);
+            assert_eq!(opened(copied(left.path()).path()), sent, "{pages} pages");
+        }
+        block_on(store.close());
+    }
+}
+
 #[test]
 fn a_store_of_the_first_format_gets_its_log_with_the_next_start() {
     let folder = folder();
