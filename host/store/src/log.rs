@@ -20,8 +20,8 @@
 //! The number of the last commit stands in the row of the clock too, so the database knows which records are
 //! its own already. What comes after the last record of a half is what was there before: zeros, records with
 //! smaller numbers, or a record that was never synced. The file is filled with zeros when it grows, since
-//! writing within a file is a cheaper sync than making it longer. It has its full length before the second
-//! half is written, so where that begins can be told from the file.
+//! writing within a file is a cheaper sync than making it longer. It has its full length, two halves and one page, before
+//! the second half is written: an odd number of pages says that there is one, and where it begins.
 
 mod record;
 pub(crate) mod redo;
@@ -140,12 +140,12 @@ impl Log {
         }
         let last = replay(&*file, database)?;
         let mut length = file.len()?;
-        if length > 2 * half {
-            // The database has all of it by now; the middle is where the second half begins.
-            length = 2 * half;
+        if length > full(half) {
+            // The database has all of it by now, and the length says where the second half begins.
+            length = full(half);
             file.set_len(length)?;
             file.sync_data()?;
-        } else if length != 2 * half {
+        } else if length != full(half) {
             // A second half that is not whole is made anew before it is used.
             length = length.min(half);
         }
@@ -241,7 +241,7 @@ impl Log {
             return needed <= self.length;
         }
         let length = if end > self.half {
-            end
+            full(self.half)
         } else {
             let mut length = self.length.max(FIRST / 2);
             while length < needed {
@@ -355,6 +355,11 @@ fn last_commit(database: &Database) -> Result<u64, redb::Error> {
     let clock = row.map(|row| decode_clock(row.value())).transpose();
     let clock = clock.map_err(|_| redb::Error::Corrupted("the row of the clock".into()))?;
     Ok(clock.map_or(0, |clock| clock.commit))
+}
+
+/// The length of a log that has both halves.
+fn full(half: u64) -> u64 {
+    2 * half + PAGE as u64
 }
 
 fn whole_pages(bytes: u64) -> u64 {

@@ -263,7 +263,7 @@ fn a_log_that_was_longer_is_cut_when_the_file_has_all_of_it() {
     let log = left.path().join("store.log");
     let open = || Store::open(left.path(), in_halves()).unwrap().0;
     let store = open();
-    assert_eq!(fs::metadata(&log).unwrap().len(), 8 * PAGE as u64);
+    assert_eq!(fs::metadata(&log).unwrap().len(), 9 * PAGE as u64);
     let more = ["c", "d", "e", "f", "g", "h", "i"];
     more.iter().for_each(|body| send(&store, body));
     block_on(store.close());
@@ -283,7 +283,7 @@ fn copied(folder: &Path) -> tempfile::TempDir {
 
 #[test]
 fn a_log_whose_second_half_was_being_made_has_it_whole_before_it_is_written() {
-    for pages in 1..4 {
+    for pages in 1..5 {
         let left = killed_with(in_halves(), &["a"]);
         let log = fs::OpenOptions::new()
             .write(true)

@@ -5,7 +5,7 @@ use std::io;
 use redb::StorageBackend;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{HEAD, PAGE, redo, whole_pages};
+use super::{HEAD, PAGE, redo};
 
 /// A record as it was read.
 pub(crate) struct Record {
@@ -58,7 +58,7 @@ impl Record {
 /// from its beginning on.
 pub(crate) fn records(file: &dyn StorageBackend) -> io::Result<Vec<Record>> {
     let mut found = Vec::new();
-    for begin in halves(file)? {
+    for begin in begins(file)? {
         read_half(file, begin, &mut found)?;
     }
     Ok(in_order(found))
@@ -67,16 +67,18 @@ pub(crate) fn records(file: &dyn StorageBackend) -> io::Result<Vec<Record>> {
 /// The same, of a log that may be damaged: a half ends with what cannot be read.
 pub(crate) fn readable_records(file: &dyn StorageBackend) -> Vec<Record> {
     let mut found = Vec::new();
-    for begin in halves(file).into_iter().flatten() {
+    for begin in begins(file).into_iter().flatten() {
         // What was read before the error is in it.
         let _ = read_half(file, begin, &mut found);
     }
     in_order(found)
 }
 
-/// Where they begin. A log that has not both yet is read twice from its middle on.
-fn halves(file: &dyn StorageBackend) -> io::Result<[u64; 2]> {
-    Ok([0, whole_pages(file.len()? / 2)])
+/// Where its halves begin, as many as it has.
+fn begins(file: &dyn StorageBackend) -> io::Result<impl Iterator<Item = u64>> {
+    let pages = file.len()? / PAGE as u64;
+    let second = (pages % 2 == 1).then_some(pages / 2 * PAGE as u64);
+    Ok(std::iter::once(0).chain(second))
 }
 
 fn read_half(file: &dyn StorageBackend, begin: u64, found: &mut Vec<Record>) -> io::Result<()> {
