@@ -55,10 +55,19 @@ pub struct Cut {
     /// Whether a sector may be there up to some byte of it.
     pub torn: bool,
     /// What is left open is drawn from this.
-    seed: usize,
+    pub seed: usize,
 }
 
 impl Cut {
+    /// The power goes after so many events, in the midst of what is being written.
+    pub fn in_the_midst(after: usize, random: &mut Random) -> Self {
+        Cut {
+            kill: false,
+            shape: Shape::Some(50),
+            ..Cut::draw(after, random)
+        }
+    }
+
     /// Some end after so many events.
     pub fn draw(after: usize, random: &mut Random) -> Self {
         Cut {
@@ -117,6 +126,21 @@ impl Record {
     fn is_named(&self, after: usize) -> bool {
         let named = |event: &Event| matches!(event, Event::File(FileStep::StoreNamed));
         self.base.store.length() > 0 || self.events[..after].iter().any(named)
+    }
+
+    /// After how many events the log has just become longer, and is not synced yet.
+    pub fn log_grown(&self) -> Vec<usize> {
+        let mut length = self.base.log.length();
+        let mut grown = Vec::new();
+        for (at, event) in self.events.iter().enumerate() {
+            if let Event::Bytes(Which::Log, from, bytes) = event
+                && from + bytes.len() as u64 > length
+            {
+                length = from + bytes.len() as u64;
+                grown.push(at + 1);
+            }
+        }
+        grown
     }
 
     /// What the in-flight file had in it.

@@ -43,6 +43,8 @@ impl Sizes {
 
 /// How many ends are tried of each life.
 pub const CUTS: usize = 100;
+/// How many more are tried at each moment when the log becomes longer.
+const GROWN_CUTS: usize = 4;
 const STEPS: usize = 60;
 
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -85,8 +87,10 @@ pub fn life(seed: u64, random: &mut Random, disk: &Disk) -> Life {
             steps.insert(random.below(steps.len() + 1), burst(random));
         }
     }
-    // None, so that redb makes every commit durable; so few that a half takes one or two; or enough for all.
-    let log_bytes = [0, 8, 16, 2048][random.below(4)] * 1024;
+    // None, so that redb makes every commit durable; so few that a half takes one or two, or some that are
+    // made one page after another; or enough for all.
+    let some = if seed.is_multiple_of(2) { 16 } else { 64 };
+    let log_bytes = [0, 8, some, 2048][random.below(4)] * 1024;
     // None, so that a checkpoint is done when its half is wanted again; or all, before the next commit.
     let by_hand = [0, 3, 20, 1000][Random::new(!seed).below(4)];
     let mut extras: Vec<Step> = extras.0.into_iter().filter(lives).collect();
@@ -110,6 +114,14 @@ pub fn try_one(seed: u64, cuts: usize, disk: &Disk, totals: &mut Totals) -> Resu
         let cut = Cut::draw(after, &mut random);
         life.examine(&cut, &mut random, totals)
             .map_err(|wrong| format!("seed {seed}, end {number}: {wrong}"))?;
+    }
+    // Of all that happens in it, this is seldom.
+    for after in life.log_grown() {
+        for _ in 0..GROWN_CUTS {
+            let cut = Cut::in_the_midst(after, &mut random);
+            life.examine(&cut, &mut random, totals)
+                .map_err(|wrong| format!("seed {seed}, when the log grew: {wrong}"))?;
+        }
     }
     Ok(())
 }
