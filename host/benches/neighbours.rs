@@ -1,7 +1,8 @@
 //! What is left of a quiet queue's throughput while hostile handlers run beside it, four times as
 //! many at once as there are cores.
 //!
-//! `cargo bench -p gristmill --bench neighbours` prints a table; words after `--` choose rows. The handlers have to be built
+//! `cargo bench -p gristmill --bench neighbours` prints a table; words after `--` choose rows, and a number
+//! says how many producers there are. With one, a rate is the inverse of a latency. The handlers have to be built
 //! before: `cargo build --target wasm32-wasip2 --profile handler --target-dir target/guests -p
 //! misbehave -p sink`.
 
@@ -45,7 +46,6 @@ const EVILS: [&str; 11] = [
     "storm list",
 ];
 const TIMEOUT: Duration = Duration::from_millis(500);
-const PRODUCERS: usize = 64;
 /// How long each row is measured.
 const ROW: Duration = Duration::from_secs(5);
 
@@ -56,17 +56,19 @@ fn main() {
     }
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let many = u32::try_from(4 * cores).unwrap_or(8);
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let producers = chosen.iter().find_map(|word| word.parse().ok());
+    let producers = producers.unwrap_or(64);
     println!(
-        "a quiet queue beside {many} hostile deliveries at once on {cores} cores; {PRODUCERS} \
+        "a quiet queue beside {many} hostile deliveries at once on {cores} cores; {producers} \
          producers that wait for durability; the rate alone is measured before and after each row\n"
     );
     println!(
         "{:>22}  {:>9}  {:>9}  {:>6}  {:>14}",
         "beside", "alone/s", "beside/s", "left", "attempts ended"
     );
-    let rig = Rig::new(many);
+    let rig = Rig::new(many, producers);
     let mut before = rig.rate();
-    let chosen: Vec<String> = std::env::args().skip(1).collect();
     let is_chosen = |evil: &&str| chosen.iter().any(|word| evil.contains(&**word));
     let all = !EVILS.iter().any(is_chosen);
     for evil in EVILS.into_iter().filter(|evil| all || is_chosen(evil)) {
@@ -94,11 +96,12 @@ struct Rig {
     serving: tokio::runtime::Runtime,
     guests: GuestThreads,
     evil: Arc<HandlerSlot>,
+    producers: usize,
     _folder: tempfile::TempDir,
 }
 
 impl Rig {
-    fn new(many: u32) -> Self {
+    fn new(many: u32, producers: usize) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let declare = |name: &str, concurrency| Declaration {
             name: queue(name),
@@ -156,6 +159,7 @@ impl Rig {
             serving,
             guests,
             evil,
+            producers,
             _folder: folder,
         }
     }
@@ -165,7 +169,7 @@ impl Rig {
         let (began, before) = (Instant::now(), self.totals("quiet").0);
         self.serving.block_on(async {
             let mut producers = tokio::task::JoinSet::new();
-            for _ in 0..PRODUCERS {
+            for _ in 0..self.producers {
                 let queues = self.queues.clone();
                 producers.spawn(async move {
                     while began.elapsed() < ROW {

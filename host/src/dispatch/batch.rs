@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::gather::{BatchLimits, Gather};
 use super::line::{Line, Under};
-use super::told;
+use super::{threads, told};
 use crate::runtime::BatchDelivery;
 
 /// What of a line that has batches is not yet under way.
@@ -96,12 +96,12 @@ impl Line {
             for leased in ready.alone {
                 line.shared
                     .guests
-                    .spawn_delivery(Arc::clone(&line).run(leased));
+                    .spawn_delivery(&line.pace, Arc::clone(&line).run(leased));
             }
             for batch in ready.batches {
                 line.shared
                     .guests
-                    .spawn_delivery(Arc::clone(&line).run_batch(batch));
+                    .spawn_delivery(&line.pace, Arc::clone(&line).run_batch(batch));
             }
             if let Some(due) = ready.timer {
                 line.wait(due).await;
@@ -128,7 +128,7 @@ impl Line {
             };
             if let Some(batch) = batch {
                 let guests = &self.shared.guests;
-                guests.spawn_delivery(Arc::clone(&self).run_batch(batch));
+                guests.spawn_delivery(&self.pace, Arc::clone(&self).run_batch(batch));
             }
             match next {
                 Some(next) => due = next,
@@ -167,7 +167,7 @@ impl Line {
             // It has just been replaced, and so will this line be.
             for leased in batch {
                 let guests = &self.shared.guests;
-                guests.spawn_delivery(Arc::clone(&self).run(leased));
+                guests.spawn_delivery(&self.pace, Arc::clone(&self).run(leased));
             }
             return;
         }
@@ -199,6 +199,7 @@ impl Line {
         for ((message, attempt), outcome) in named {
             told::tell(message, *attempt, outcome, report.usage.wall);
         }
+        report.outcomes.iter().for_each(threads::weigh);
         let settle = SettleBatch {
             ended: fences.into_iter().zip(report.outcomes).collect(),
             effects: report.effects,

@@ -13,6 +13,7 @@ use gristmill_store::{Evidence, Leased, Settle, Sink};
 use super::Shared;
 use super::batch::Batching;
 use super::large::Undelivered;
+use super::threads::{self, Pace};
 use super::told;
 use crate::queues::Queues;
 use crate::runtime::{Delivery, EndingFlag, HandlerVersion};
@@ -118,6 +119,7 @@ pub(super) struct Line {
     pub shared: Arc<Shared>,
     pub handler: Arc<HandlerSlot>,
     pub config: Arc<str>,
+    pub pace: Arc<Pace>,
     /// If its handler gets batches.
     pub batching: Option<Batching>,
 }
@@ -135,7 +137,7 @@ impl Sink for Line {
         guests.spawn(async move {
             for leased in leased {
                 let guests = &self.shared.guests;
-                guests.spawn_delivery(Arc::clone(&self).run(leased));
+                guests.spawn_delivery(&self.pace, Arc::clone(&self).run(leased));
             }
         });
     }
@@ -212,6 +214,7 @@ impl Line {
             &report.outcome,
             report.usage.wall,
         );
+        threads::weigh(&report.outcome);
         let settle = Settle {
             fence: leased.fence,
             outcome: report.outcome,

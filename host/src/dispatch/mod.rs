@@ -132,6 +132,7 @@ impl Dispatcher {
             shared: Arc::clone(&self.shared),
             handler: Arc::clone(handler),
             config: config.into(),
+            pace: Arc::default(),
             batching: batch.map(|limits| Batching::new(limits, most)),
         });
         let before = self.lines().insert(queue.clone(), Arc::clone(&line));

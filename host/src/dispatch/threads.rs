@@ -1,35 +1,66 @@
 //! The threads that run handlers and nothing else, in two lanes.
 //!
 //! A delivery begins on the quick threads. One that has computed for longer than
-//! [`QUICK`](crate::runtime::QUICK) goes on on the patient ones. For as long as quick deliveries come and
-//! go these rest after each turn: a scheduler that lets a thread finish its slice would else hold up each
-//! of the steps between a send and its ack. A lower priority alone did nothing against that, and would
-//! starve them when other programs keep the machine busy. So a few handlers that
-//! compute for seconds do not hold up those that need microseconds, they always get a fifth of the
-//! machine, and all of it when there is nothing else to do.
+//! [`QUICK`](crate::runtime::QUICK) goes on on the patient ones. Where nearly all of a queue's deliveries
+//! do, or have to be stopped, the next begin there ([`Pace`]).
+//!
+//! For as long as quick deliveries come and go the patient threads rest after each turn: a scheduler that
+//! lets a thread finish its slice would else hold up each of the steps between a send and its ack. A lower
+//! priority alone did nothing against that, and would starve them when other programs keep the machine
+//! busy. How long they rest follows from how much was quick meanwhile: a trickle costs them little, a flood
+//! leaves them a tenth of the machine, and they have all of it when there is nothing else to do.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use gristmill_queue::Outcome;
+use gristmill_queue::outcome::Reason;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::runtime::took_long;
+use crate::runtime::{note_long, took_long};
 
-/// How long a patient thread rests after a turn, which takes about a millisecond, if quick deliveries
-/// ended since the last one.
-const REST: Duration = Duration::from_millis(4);
+/// How many times as long as it computed a patient thread rests at the most.
+const MOST_REST: u32 = 9;
+/// How long the patient threads rest for each quick delivery, all together: some four times what it costs
+/// the whole host.
+const REST_EACH: Duration = Duration::from_micros(160);
+/// Less than this is not rested, but owed until it is more.
+const LEAST_REST: Duration = Duration::from_millis(1);
 /// How long the threads may take to stop after their deliveries were dropped.
 const STOP: Duration = Duration::from_secs(2);
+
+/// Whether the deliveries of a queue have computed for long lately.
+#[derive(Debug, Default)]
+pub struct Pace(AtomicU32);
+
+impl Pace {
+    const LONG: u32 = 1024;
+
+    /// The last ones count most; when two run at once, one of them may not be counted.
+    fn note(&self, is_long: bool) {
+        let lately = self.0.load(Ordering::Relaxed);
+        let new = if is_long { Self::LONG / 4 } else { 0 };
+        self.0.store(lately - lately / 4 + new, Ordering::Relaxed);
+    }
+
+    /// Whether nearly all did.
+    fn is_patient(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > Self::LONG / 4 * 3
+    }
+}
 
 /// Where deliveries are started.
 #[derive(Clone, Debug)]
 pub struct Guests {
     quick: Handle,
     patient: Handle,
+    threads: u32,
     ended: Arc<AtomicU64>,
 }
 
@@ -39,6 +70,7 @@ impl From<Handle> for Guests {
         Guests {
             quick: handle.clone(),
             patient: handle,
+            threads: 1,
             ended: Arc::default(),
         }
     }
@@ -50,12 +82,60 @@ impl Guests {
         self.quick.spawn(work);
     }
 
-    /// Starts a delivery, from a quick thread.
-    pub(super) fn spawn_delivery(&self, delivery: impl Future<Output = ()> + Send + 'static) {
-        tokio::spawn(Quick {
-            delivery: Some(Box::pin(delivery)),
-            guests: self.clone(),
-        });
+    /// Starts a delivery of a queue that has this pace, from a quick thread.
+    pub(super) fn spawn_delivery(
+        &self,
+        pace: &Arc<Pace>,
+        delivery: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (delivery, pace): (Delivery, _) = (Box::pin(delivery), Arc::clone(pace));
+        if pace.is_patient() {
+            self.patient.spawn(Patient {
+                delivery,
+                guests: self.clone(),
+                pace: Some(pace),
+                owed: Duration::ZERO,
+            });
+        } else {
+            tokio::spawn(Quick {
+                delivery: Some(delivery),
+                guests: self.clone(),
+                pace,
+            });
+        }
+    }
+
+    /// How long a patient thread should rest that has computed for so long since it was last asked.
+    fn rest(&self, computed: Duration) -> Duration {
+        thread_local! {
+            /// How many quick deliveries had ended then.
+            static SEEN: Cell<u64> = const { Cell::new(0) };
+        }
+        let ended = self.ended.load(Ordering::Relaxed);
+        let meanwhile = ended - SEEN.replace(ended).min(ended);
+        let meanwhile = u32::try_from(meanwhile).unwrap_or(u32::MAX);
+        let all = REST_EACH.saturating_mul(meanwhile) / self.threads;
+        all.min(computed * MOST_REST)
+    }
+}
+
+/// For how long this thread has computed since it was last asked, be it for a delivery or in between.
+fn computed() -> Duration {
+    thread_local! {
+        static BEFORE: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let now = Duration::try_from(now).unwrap_or_default();
+    now.saturating_sub(BEFORE.replace(now))
+}
+
+/// What the host had to stop has cost more than its own time: stacks and memories to clear, backtraces.
+/// It counts as if it had computed for long.
+pub(super) fn weigh(outcome: &Outcome) {
+    if let Outcome::Failed { reason, .. } = outcome
+        && !matches!(reason, Reason::Retry | Reason::LeaseExpired)
+    {
+        note_long();
     }
 }
 
@@ -65,6 +145,7 @@ type Delivery = Pin<Box<dyn Future<Output = ()> + Send>>;
 struct Quick {
     delivery: Option<Delivery>,
     guests: Guests,
+    pace: Arc<Pace>,
 }
 
 impl Future for Quick {
@@ -74,47 +155,59 @@ impl Future for Quick {
         let Some(delivery) = &mut self.delivery else {
             return Poll::Ready(());
         };
-        if delivery.as_mut().poll(context).is_ready() {
+        let is_ready = delivery.as_mut().poll(context).is_ready();
+        let is_long = took_long();
+        if is_ready || is_long {
+            self.pace.note(is_long);
+        }
+        if is_ready {
             self.guests.ended.fetch_add(1, Ordering::Relaxed);
             return Poll::Ready(());
         }
-        if !took_long() {
+        if !is_long {
             return Poll::Pending;
         }
         if let Some(delivery) = self.delivery.take() {
+            let guests = self.guests.clone();
             self.guests.patient.spawn(Patient {
                 delivery,
-                ended: Arc::clone(&self.guests.ended),
-                seen: 0,
+                guests,
+                pace: None,
+                owed: Duration::ZERO,
             });
         }
         Poll::Ready(())
     }
 }
 
-/// A delivery that has computed for long.
+/// A delivery that has computed for long, or is expected to.
 struct Patient {
     delivery: Delivery,
-    ended: Arc<AtomicU64>,
-    /// How many quick ones had ended after its last turn.
-    seen: u64,
+    guests: Guests,
+    /// What its end is noted in, if it is not yet.
+    pace: Option<Arc<Pace>>,
+    /// How long a thread should have rested for it and did not yet.
+    owed: Duration,
 }
 
 impl Future for Patient {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.delivery.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
+        let polled = self.delivery.as_mut().poll(context);
+        let is_long = took_long();
+        if (is_long || polled.is_ready())
+            && let Some(pace) = self.pace.take()
+        {
+            pace.note(is_long);
         }
-        if took_long() {
-            let ended = self.ended.load(Ordering::Relaxed);
-            if ended != std::mem::replace(&mut self.seen, ended) {
-                // The thread rests, and with it whatever else computes for long on it.
-                std::thread::sleep(REST);
-            }
+        let rest = self.guests.rest(computed());
+        self.owed += rest;
+        if self.owed >= LEAST_REST {
+            // The thread rests, and with it whatever else computes for long on it.
+            std::thread::sleep(std::mem::take(&mut self.owed));
         }
-        Poll::Pending
+        polled
     }
 }
 
@@ -123,6 +216,7 @@ impl Future for Patient {
 pub struct GuestThreads {
     quick: Option<Runtime>,
     patient: Option<Runtime>,
+    threads: u32,
 }
 
 impl GuestThreads {
@@ -139,6 +233,7 @@ impl GuestThreads {
         Ok(GuestThreads {
             quick: Some(lane("guest")?),
             patient: Some(lane("patient guest")?),
+            threads: u32::try_from(threads).unwrap_or(u32::MAX).max(1),
         })
     }
 
@@ -155,6 +250,7 @@ impl GuestThreads {
         Guests {
             quick: handle(&self.quick),
             patient: handle(&self.patient),
+            threads: self.threads,
             ended: Arc::default(),
         }
     }
@@ -188,7 +284,6 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::runtime::note_long;
 
     /// The threads on which a delivery was polled, one after the other.
     async fn polled(takes_long: bool) -> Vec<Option<String>> {
@@ -202,7 +297,7 @@ mod tests {
         };
         let starting = guests.clone();
         guests.spawn(async move {
-            starting.spawn_delivery(async move {
+            starting.spawn_delivery(&Arc::default(), async move {
                 look(&polls);
                 if takes_long {
                     note_long();
@@ -215,6 +310,34 @@ mod tests {
         ended.1.await.unwrap();
         threads.stop().await;
         Arc::into_inner(seen).unwrap().into_inner().unwrap()
+    }
+
+    #[test]
+    fn deliveries_are_expected_to_take_as_long_as_nearly_all_of_the_last_ones_did() {
+        let pace = Pace::default();
+        let after = |is_long: bool, times: usize| {
+            (0..times).for_each(|_| pace.note(is_long));
+            pace.is_patient()
+        };
+        assert!(!after(true, 4));
+        assert!(after(true, 1));
+        assert!(after(true, 1000));
+        assert!(!after(false, 2));
+        assert!(!(0..100).any(|number| after(number % 2 == 0, 1)));
+    }
+
+    #[tokio::test]
+    async fn rests_follow_from_how_much_was_quick_and_from_how_long_a_thread_computed() {
+        let threads = GuestThreads::start(2).unwrap();
+        let guests = threads.guests();
+        let computed = Duration::from_millis(1);
+        assert_eq!(guests.rest(computed), Duration::ZERO);
+        guests.ended.store(3, Ordering::Relaxed);
+        assert_eq!(guests.rest(computed), REST_EACH * 3 / 2);
+        assert_eq!(guests.rest(computed), Duration::ZERO);
+        guests.ended.store(10_000, Ordering::Relaxed);
+        assert_eq!(guests.rest(computed), computed * MOST_REST);
+        threads.stop().await;
     }
 
     #[tokio::test]

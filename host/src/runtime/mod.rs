@@ -77,7 +77,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Engine;
 
 pub use batch::{BatchDelivery, BatchReport};
-#[cfg(test)]
 pub(crate) use clock::note_long;
 pub use clock::{QUICK, took_long};
 use compile::Compiler;
