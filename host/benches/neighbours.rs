@@ -13,7 +13,9 @@
 )]
 #![expect(clippy::cast_precision_loss, reason = "figures for people to read")]
 
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use gristmill::dispatch::{Dispatcher, GuestThreads, HandlerSlot, LineSpec};
@@ -21,7 +23,7 @@ use gristmill::queues::Queues;
 use gristmill::runtime::spec::{
     CommandRules, Grants, GuaranteeClass, HandlerLimits, HandlerSpec, Secret,
 };
-use gristmill::runtime::{CompileMode, Runtime, RuntimeOptions};
+use gristmill::runtime::{CompileMode, Runtime, RuntimeOptions, compile_child_main};
 use gristmill_queue::retry::{Jitter, RetryPolicy};
 use gristmill_queue::{NewMessage, QueueName, QueuePolicy};
 use gristmill_store::{Declaration, Options, Store};
@@ -30,9 +32,12 @@ const FOLDER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../target/guests/wasm32-wasip2/handler/"
 );
-/// What the neighbours are asked to do, again and again. The first is no evil: it is what any busy
-/// neighbour takes.
-const EVILS: [&str; 11] = [
+/// Beside modules that take the compiler seconds, one after the other, rather than beside messages.
+const COMPILE: &str = "compile";
+/// What the neighbours are asked to do, again and again. The second is no evil: it is what any
+/// busy neighbour takes.
+const EVILS: [&str; 12] = [
+    COMPILE,
     "retry why",
     "trap boo",
     "spin",
@@ -49,10 +54,16 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 /// How long each row is measured.
 const ROW: Duration = Duration::from_secs(5);
 
-fn main() {
+fn main() -> ExitCode {
+    if std::env::args()
+        .nth(1)
+        .is_some_and(|arg| arg == "__compile")
+    {
+        return compile_child_main();
+    }
     // `cargo test --benches` passes an argument that a benchmark has to leave alone.
     if std::env::args().any(|arg| arg == "--test") {
-        return;
+        return ExitCode::SUCCESS;
     }
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let many = u32::try_from(4 * cores).unwrap_or(8);
@@ -73,9 +84,14 @@ fn main() {
     let all = !EVILS.iter().any(is_chosen);
     for evil in EVILS.into_iter().filter(|evil| all || is_chosen(evil)) {
         let ended = rig.evil_ended();
-        rig.begin(evil, many);
-        let beside = rig.rate();
-        rig.end();
+        let beside = if evil == COMPILE {
+            rig.rate_beside_the_compiler()
+        } else {
+            rig.begin(evil, many);
+            let beside = rig.rate();
+            rig.end();
+            beside
+        };
         let ended = rig.evil_ended() - ended;
         let after = rig.rate();
         let alone = f64::midpoint(before, after);
@@ -84,6 +100,17 @@ fn main() {
         before = after;
     }
     rig.close();
+    ExitCode::SUCCESS
+}
+
+/// A component of one long function, another one for each number.
+fn bomb(number: usize) -> Vec<u8> {
+    let steps = "(local.set 0 (i32.add (i32.load (local.get 0)) (local.get 1)))".repeat(200_000);
+    let module = format!(
+        "(component (core module (memory 1) (func (param i32) (local i32) {steps} \
+         (local.set 1 (i32.const {number})))))"
+    );
+    wat::parse_str(module).unwrap()
 }
 
 fn queue(name: &str) -> QueueName {
@@ -93,6 +120,7 @@ fn queue(name: &str) -> QueueName {
 struct Rig {
     queues: Queues,
     dispatcher: Dispatcher,
+    runtime: Runtime,
     serving: tokio::runtime::Runtime,
     guests: GuestThreads,
     evil: Arc<HandlerSlot>,
@@ -128,7 +156,8 @@ impl Rig {
         let (store, _) = Store::open(&folder.path().join("store"), options).unwrap();
         let queues = Queues::new(store);
         let compiled = folder.path().join("compiled");
-        let runtime = RuntimeOptions::new(compiled, CompileMode::InProcess);
+        let exe = std::env::current_exe().unwrap();
+        let runtime = RuntimeOptions::new(compiled, CompileMode::Child { exe });
         let runtime = Runtime::new(runtime).unwrap();
         let mut serving = tokio::runtime::Builder::new_multi_thread();
         let serving = serving.worker_threads(2).enable_all().build().unwrap();
@@ -156,6 +185,7 @@ impl Rig {
         Rig {
             queues,
             dispatcher,
+            runtime,
             serving,
             guests,
             evil,
@@ -184,6 +214,26 @@ impl Rig {
             std::thread::yield_now();
         }
         (self.totals("quiet").0 - before) as f64 / began.elapsed().as_secs_f64()
+    }
+
+    fn rate_beside_the_compiler(&self) -> f64 {
+        let bombs: Vec<Vec<u8>> = (0..8).map(bomb).collect();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for bomb in &bombs {
+                    let began = Instant::now();
+                    let refused = self.runtime.load(&spec("bomb", "bomb"), bomb).unwrap_err();
+                    eprintln!("a module took {:?}: {refused}", began.elapsed());
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+            let rate = self.rate();
+            is_over.store(true, Ordering::Relaxed);
+            rate
+        })
     }
 
     fn begin(&self, evil: &str, many: u32) {
