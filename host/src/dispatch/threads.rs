@@ -45,8 +45,11 @@ impl Pace {
     /// The last ones count most; when two run at once, one of them may not be counted.
     fn note(&self, is_long: bool) {
         let lately = self.0.load(Ordering::Relaxed);
-        let new = if is_long { Self::LONG / 4 } else { 0 };
-        self.0.store(lately - lately / 4 + new, Ordering::Relaxed);
+        let new = lately - lately / 4 + if is_long { Self::LONG / 4 } else { 0 };
+        // What is always quick writes nothing that other threads read.
+        if new != lately {
+            self.0.store(new, Ordering::Relaxed);
+        }
     }
 
     /// Whether nearly all did.
@@ -94,7 +97,6 @@ impl Guests {
                 delivery,
                 guests: self.clone(),
                 pace: Some(pace),
-                owed: Duration::ZERO,
             });
         } else {
             tokio::spawn(Quick {
@@ -105,17 +107,24 @@ impl Guests {
         }
     }
 
-    /// How long a patient thread should rest that has computed for so long since it was last asked.
+    /// How long a patient thread should rest now that has computed for so long since it was last asked.
     fn rest(&self, computed: Duration) -> Duration {
         thread_local! {
             /// How many quick deliveries had ended then.
             static SEEN: Cell<u64> = const { Cell::new(0) };
+            /// How long it should have rested and did not.
+            static OWED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
         }
         let ended = self.ended.load(Ordering::Relaxed);
         let meanwhile = ended - SEEN.replace(ended).min(ended);
         let meanwhile = u32::try_from(meanwhile).unwrap_or(u32::MAX);
         let all = REST_EACH.saturating_mul(meanwhile) / self.threads;
-        all.min(computed * MOST_REST)
+        let owed = OWED.take() + all.min(computed * MOST_REST);
+        if owed >= LEAST_REST {
+            return owed;
+        }
+        OWED.set(owed);
+        Duration::ZERO
     }
 }
 
@@ -173,7 +182,6 @@ impl Future for Quick {
                 delivery,
                 guests,
                 pace: None,
-                owed: Duration::ZERO,
             });
         }
         Poll::Ready(())
@@ -186,8 +194,6 @@ struct Patient {
     guests: Guests,
     /// What its end is noted in, if it is not yet.
     pace: Option<Arc<Pace>>,
-    /// How long a thread should have rested for it and did not yet.
-    owed: Duration,
 }
 
 impl Future for Patient {
@@ -202,10 +208,9 @@ impl Future for Patient {
             pace.note(is_long);
         }
         let rest = self.guests.rest(computed());
-        self.owed += rest;
-        if self.owed >= LEAST_REST {
+        if !rest.is_zero() {
             // The thread rests, and with it whatever else computes for long on it.
-            std::thread::sleep(std::mem::take(&mut self.owed));
+            std::thread::sleep(rest);
         }
         polled
     }
@@ -332,11 +337,12 @@ mod tests {
         let guests = threads.guests();
         let computed = Duration::from_millis(1);
         assert_eq!(guests.rest(computed), Duration::ZERO);
-        guests.ended.store(3, Ordering::Relaxed);
-        assert_eq!(guests.rest(computed), REST_EACH * 3 / 2);
-        assert_eq!(guests.rest(computed), Duration::ZERO);
-        guests.ended.store(10_000, Ordering::Relaxed);
-        assert_eq!(guests.rest(computed), computed * MOST_REST);
+        // Less than a millisecond is owed until it is more, whoever computes meanwhile.
+        for (ended, rest) in [(6, 0), (12, 0), (18, 1440), (18, 0), (10_000, 9000)] {
+            guests.ended.store(ended, Ordering::Relaxed);
+            let rested = guests.rest(computed);
+            assert_eq!(rested, Duration::from_micros(rest), "after {ended}");
+        }
         threads.stop().await;
     }
 
