@@ -32,7 +32,7 @@ const FOLDER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../target/guests/wasm32-wasip2/handler/"
 );
-/// Beside modules that take the compiler seconds, one after the other, rather than beside messages.
+/// No message, but modules that take the compiler seconds, one after the other.
 const COMPILE: &str = "compile";
 /// What the neighbours are asked to do, again and again. The second is no evil: it is what any
 /// busy neighbour takes.

@@ -25,27 +25,24 @@ const MORE: usize = 15;
 const SLOT: usize = 48;
 
 impl Life {
-    /// What the in-flight file has in it after a kill. It is never synced: when the power goes, it is
-    /// forgotten.
+    /// What the in-flight file has in it after so many events.
+    fn in_flight_after(&self, events: usize) -> Option<Arc<Vec<u8>>> {
+        let known = self.record.in_flight(events);
+        known.or_else(|| self.in_flight.clone())
+    }
+
+    /// What is in it after a kill. It is never synced: when the power goes, it is forgotten.
     fn in_flight(&self, cut: &Cut) -> Option<Arc<Vec<u8>>> {
-        let known = self.record.in_flight(cut.after);
-        known
-            .or_else(|| self.in_flight.clone())
-            .filter(|_| cut.kill)
+        self.in_flight_after(cut.after).filter(|_| cut.kill)
     }
 
     /// Whether those who were in flight at that mark are still, and nobody else is.
     pub(super) fn same_in_flight(&self, cut: &Cut, at: usize) -> bool {
-        let names = |after| {
-            let content = self
-                .record
-                .in_flight(after)
-                .or_else(|| self.in_flight.clone());
-            let content = content.unwrap_or_default();
-            let slots = content
-                .chunks(SLOT)
-                .filter(|slot| slot.iter().any(|byte| *byte != 0));
-            slots.map(<[u8]>::to_vec).collect::<BTreeSet<_>>()
+        let names = |events| {
+            let content = self.in_flight_after(events).unwrap_or_default();
+            let slots = content.chunks(SLOT).map(<[u8]>::to_vec);
+            let named = slots.filter(|slot| slot.iter().any(|byte| *byte != 0));
+            named.collect::<BTreeSet<_>>()
         };
         names(cut.after) == names(self.marks[at].after)
     }
@@ -79,7 +76,7 @@ impl Life {
     }
 
     /// Starts a store on what is found, which must be as it was at that mark, and asks one more thing
-    /// of it. This is its next life; nothing, if that mark is no store yet.
+    /// of it, or many. This is its next life; nothing, if that mark is no store yet.
     pub(super) fn go_on(
         &self,
         cut: &Cut,
