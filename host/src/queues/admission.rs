@@ -1,9 +1,10 @@
 //! Which sends are let in when more come than the host can take, so that none of those waits too long.
 //!
-//! What is under way at once is bounded, and the bound follows what is seen: while most sends take longer
+//! What is under way at once is bounded, and the bound follows what is seen: while many sends take longer
 //! than they may, fewer are let in; while they do not, more are. It is how TCP finds out what a network
-//! bears (additive increase, multiplicative decrease), since neither knows beforehand where the narrow place
-//! is: the disk, the writer, the processors, or other programs on them.
+//! bears, since neither knows beforehand where the narrow place is: the disk, the writer, the processors, or
+//! other programs on them. Down it goes at once to where it should be: of a host that is busy all the time
+//! the time that a send takes is in proportion to how many are under way (Little's law).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,8 +17,10 @@ use super::turned_away::TurnedAway;
 const FEW: usize = 32;
 /// More than the store lets wait.
 const MOST: usize = 16_384;
-/// Too many are reduced to so many parts of ten.
-const LESS: usize = 8;
+/// Many are late: one in so many.
+const MANY: usize = 4;
+/// Too many are reduced to at most so many parts of ten, and at least to a tenth, whatever was seen.
+const LESS: usize = 9;
 /// Otherwise this part of what is let in is added, again and again.
 const MORE: usize = 16;
 
@@ -31,6 +34,8 @@ struct Bound {
     /// What has ended since the bound was last looked at, and how many of those took too long.
     ended: usize,
     late: usize,
+    /// How long those took together.
+    took: Duration,
     /// The most that were under way at once since then.
     peak: usize,
 }
@@ -43,6 +48,7 @@ impl Bound {
             under_way: 0,
             ended: 0,
             late: 0,
+            took: Duration::ZERO,
             peak: 0,
         }
     }
@@ -67,17 +73,27 @@ impl Bound {
         self.withdraw();
         self.ended += 1;
         self.late += usize::from(took > self.limit);
+        self.took = self.took.saturating_add(took);
         // What was under way when the bound changed has to end before it is seen what came of that.
         if self.ended < self.peak.max(FEW) {
             return false;
         }
-        self.most = if self.late * 2 > self.ended {
-            (self.peak.min(self.most) * LESS / 10).max(FEW)
+        self.most = if self.late * MANY > self.ended {
+            self.fewer()
         } else {
             (self.most + self.most / MORE).min(MOST)
         };
-        (self.ended, self.late, self.peak) = (0, 0, self.under_way);
+        (self.ended, self.late, self.took, self.peak) = (0, 0, Duration::ZERO, self.under_way);
         true
+    }
+
+    /// So many that they would take half of the limit on average, since some take twice that.
+    fn fewer(&self) -> usize {
+        let peak = self.peak.min(self.most);
+        let taken = self.took.as_micros().max(1);
+        let allowed = self.limit.as_micros() / 2 * self.ended as u128;
+        let bearable = usize::try_from(peak as u128 * allowed / taken).unwrap_or(peak);
+        bearable.clamp(peak / 10, peak * LESS / 10).max(FEW)
     }
 }
 
@@ -285,8 +301,8 @@ mod tests {
         let mut bound = Bound::new(LIMIT);
         for n in 0..10_000 {
             assert!(bound.enter());
-            // A third of them is slow, be it that their disk was.
-            bound.leave(LIMIT * if n % 3 == 0 { 100 } else { 1 });
+            // A fifth of them is slow, be it that their disk was.
+            bound.leave(LIMIT * if n % 5 == 0 { 100 } else { 1 });
         }
         assert_eq!(bound.most, MOST);
     }
