@@ -37,4 +37,5 @@ const _: () = assert!(MAX_MESSAGE as u64 == gristmill_queue::limits::MAX_INLINE)
 
 /// For how long an answer is held back on average that turns somebody away because the host has too much to
 /// do: long enough that a thousand who come again and again cost little, and less than `Retry-After` says.
-pub(super) const HELD_BACK: Duration = Duration::from_millis(400);
+/// Each of them is one whose connection nobody has touched for a while, which costs more than it seems.
+pub(super) const HELD_BACK: Duration = Duration::from_millis(800);

@@ -87,11 +87,11 @@ impl Bound {
         true
     }
 
-    /// So many that they would take half of the limit on average, since some take twice that.
+    /// So many that they would take two thirds of the limit on average, since some take twice that.
     fn fewer(&self) -> usize {
         let peak = self.peak.min(self.most);
         let taken = self.took.as_micros().max(1);
-        let allowed = self.limit.as_micros() / 2 * self.ended as u128;
+        let allowed = self.limit.as_micros() * 2 / 3 * self.ended as u128;
         let bearable = usize::try_from(peak as u128 * allowed / taken).unwrap_or(peak);
         bearable.clamp(peak / 10, peak * LESS / 10).max(FEW)
     }
