@@ -40,6 +40,7 @@ struct Made<'n> {
     source: String,
     steps: Vec<String>,
     build: Option<String>,
+    sample: &'static str,
 }
 
 #[derive(Serialize)]
@@ -76,6 +77,7 @@ impl New {
                 source: project.source,
                 steps: project.steps,
                 build: project.build,
+                sample: project.sample,
             });
         }
         screen.talk(&next(name, &project));
@@ -98,6 +100,13 @@ fn next(name: &str, project: &Project) -> String {
     {
         let _ = writeln!(text, "       {step}");
     }
+    let _ = write!(
+        text,
+        "\nthen, in the same folder and another terminal:\n\
+         \x20      gristmill send {name} '{}'\n\
+         \x20      gristmill peek {name}-greetings\n",
+        project.sample
+    );
     let _ = match &project.build {
         Some(build) => write!(
             text,
@@ -199,6 +208,7 @@ mod tests {
         for line in [
             "made orders: the handler is in orders/src/lib.rs\n",
             "next:  cd orders\n       cargo test\n       cargo wasm\n       gristmill serve\n",
+            "       gristmill send orders '{\"name\": \"Ada\"}'\n       gristmill peek orders-greetings\n",
             "`cargo wasm` makes the module",
         ] {
             assert!(told.contains(line), "{line:?} is missing in\n{told}");

@@ -76,6 +76,8 @@ struct Template {
     test: &'static str,
     /// The command that makes the module, if one has to be made.
     build: Option<&'static str>,
+    /// A message that its handler greets somebody for.
+    sample: &'static str,
     /// Names that mean something else in the language.
     reserved: &'static [&'static str],
 }
@@ -110,6 +112,8 @@ pub struct Project {
     pub steps: Vec<String>,
     /// The command that makes the module, if one has to be made.
     pub build: Option<String>,
+    /// A message that the handler takes.
+    pub sample: &'static str,
 }
 
 /// Why there is no project of this name.
@@ -143,6 +147,9 @@ pub enum NewError {
     #[error("a project in {0} has no SDK that could lie in another folder: leave --sdk out")]
     NoSdk(&'static str),
 }
+
+/// What most handlers take.
+const ADA: &str = r#"{"name": "Ada"}"#;
 
 /// Stands for the name of a project.
 const ANY: &str = "NAME";
@@ -187,6 +194,7 @@ pub fn scaffold(name: &str, language: Language, sdk: &SdkSource) -> Result<Proje
         source: filled(template.source),
         steps: steps.into_iter().flatten().chain(build.clone()).collect(),
         build,
+        sample: template.sample,
     })
 }
 

@@ -34,6 +34,8 @@ struct Bound {
     /// What has ended since the bound was last looked at, and how many of those took too long.
     ended: usize,
     late: usize,
+    /// Many were late the last time as well: once is a disk that was slow for a moment.
+    again: bool,
     /// How long those took together.
     took: Duration,
     /// The most that were under way at once since then.
@@ -48,6 +50,7 @@ impl Bound {
             under_way: 0,
             ended: 0,
             late: 0,
+            again: false,
             took: Duration::ZERO,
             peak: 0,
         }
@@ -78,11 +81,13 @@ impl Bound {
         if self.ended < self.peak.max(FEW) {
             return false;
         }
-        self.most = if self.late * MANY > self.ended {
-            self.fewer()
-        } else {
-            (self.most + self.most / MORE).min(MOST)
+        let late = self.late * MANY > self.ended;
+        self.most = match (late, self.again) {
+            (true, true) => self.fewer(),
+            (true, false) => self.most,
+            (false, _) => (self.most + self.most / MORE).min(MOST),
         };
+        self.again = late;
         (self.ended, self.late, self.took, self.peak) = (0, 0, Duration::ZERO, self.under_way);
         true
     }
@@ -303,6 +308,18 @@ mod tests {
             assert!(bound.enter());
             // A fifth of them is slow, be it that their disk was.
             bound.leave(LIMIT * if n % 5 == 0 { 100 } else { 1 });
+        }
+        assert_eq!(bound.most, MOST);
+    }
+
+    #[test]
+    fn a_disk_that_is_slow_for_a_moment_keeps_nobody_out() {
+        let mut bound = Bound::new(LIMIT);
+        for round in 0..100 {
+            assert!((0..FEW * 4).all(|_| bound.enter()));
+            for _ in 0..FEW * 4 {
+                bound.leave(LIMIT * if round % 2 == 0 { 100 } else { 1 } / 2);
+            }
         }
         assert_eq!(bound.most, MOST);
     }

@@ -23,6 +23,7 @@ pub const TEMPLATE: Template = Template {
     ],
     sdk: None,
     source: "src/main.rs",
+    sample: "Ada",
     prepare: None,
     test: "cargo test",
     build: Some("cargo wasm"),

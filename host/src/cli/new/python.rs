@@ -27,6 +27,7 @@ pub const TEMPLATE: Template = Template {
         sources: SOURCES,
     }),
     source: "src/{{module}}.py",
+    sample: super::ADA,
     prepare: Some("python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"),
     test: "PYTHONPATH=vendor:src python3 -m unittest discover tests",
     build: Some(

@@ -21,6 +21,7 @@ pub const TEMPLATE: Template = Template {
         sources: SOURCES,
     }),
     source: "src/lib.rs",
+    sample: super::ADA,
     prepare: None,
     test: "cargo test",
     build: Some("cargo wasm"),
