@@ -30,7 +30,8 @@ use crate::secret;
 use crate::store::{Options, Recovery};
 use crate::tables::{
     BLOB, CLOCK_KEY, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, FORMAT, HAS_LOG, HELD, HISTORY,
-    INDEX, LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE, committed,
+    INDEX, LEASE, MADE, MESSAGE, META, QUARANTINE, QUEUE, REDRIVE, STATE, check_complete,
+    committed,
 };
 use crate::verify;
 use crate::writer::group::{self, ClockRow, decode_clock};
@@ -280,7 +281,8 @@ fn check_format(database: &Database, file: &Path, fresh: bool) -> Result<(), Ope
         Ok(meta.get("format")?.map(|format| format.value()))
     };
     match read().map_err(damaged)? {
-        Some(1..=FORMAT) => Ok(()),
+        Some(1..FORMAT) => Ok(()),
+        Some(FORMAT) => check_complete(database).map_err(damaged),
         Some(found) => Err(OpenError::NewerFormat {
             file: file.to_owned(),
             found,

@@ -43,13 +43,17 @@ impl Writer {
             .map_err(fail)?;
         let file: HashSet<QueueName> = queues.iter().map(|one| one.name.clone()).collect();
         queues.extend(made.into_iter().filter(|one| !file.contains(&one.name)));
-        let damaged = self.restore_held().map_err(fail)?;
+        let (damaged, complete) = self.restore_held().map_err(fail)?;
         let database = Arc::clone(&self.database);
         let transaction = group::begin(&database)?;
         let redo = self.log.begin();
         let mut group = Group::open(&transaction, &redo)?;
         for key in damaged {
             self.distrust(key, &mut group)?;
+        }
+        if !complete {
+            let all = self.board.ids().collect();
+            self.pause_distrusted(all, &mut group)?;
         }
         let (reply, _) = tokio::sync::oneshot::channel();
         self.declare(&queues, options.topics.clone(), reply, &mut group)?;
@@ -112,11 +116,14 @@ impl Writer {
     }
 
     /// Holds the groups that delivered nothing when the store was closed. Returns the keys of those
-    /// of which it is not known for certain which they are.
-    fn restore_held(&mut self) -> Result<Vec<held::Key>, redb::Error> {
+    /// of which it is not known for certain which they are, and whether there are as many as there should be:
+    /// a damaged page can lack some, or be an old one.
+    fn restore_held(&mut self) -> Result<(Vec<held::Key>, bool), redb::Error> {
         let transaction = self.database.begin_read()?;
-        let mut damaged = Vec::new();
-        for entry in transaction.open_table(HELD)?.iter()? {
+        let table = transaction.open_table(HELD)?;
+        let (mut damaged, mut seen) = (Vec::new(), 0);
+        for entry in table.iter()? {
+            seen += 1;
             let (key, bytes) = entry?;
             let (key, queue) = (key.value(), QueueId(key.value().0));
             match held::decode(key, bytes.value()) {
@@ -136,7 +143,7 @@ impl Writer {
                 _ => damaged.push(key),
             }
         }
-        Ok(damaged)
+        Ok((damaged, seen == table.len()?))
     }
 
     /// Pauses the queue of a held group that is not known for certain, or all if not even that is
@@ -150,6 +157,14 @@ impl Writer {
             group.put_held(queue, key.1, &HeldGroup::default())?;
             self.board.ids().collect()
         };
+        self.pause_distrusted(queues, group)
+    }
+
+    fn pause_distrusted(
+        &mut self,
+        queues: Vec<QueueId>,
+        group: &mut Group<'_>,
+    ) -> Result<(), Fatal> {
         for queue in queues {
             let name = self.board.name(queue).clone();
             tracing::error!(

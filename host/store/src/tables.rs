@@ -30,7 +30,11 @@
 //!   version 1 becomes one with its first commit.
 //! - **3** has a log of two halves.
 
-use redb::{Database, Key, ReadOnlyTable, ReadableDatabase, TableDefinition, Value};
+use std::collections::HashSet;
+
+use redb::{
+    Database, Key, ReadOnlyTable, ReadableDatabase, TableDefinition, TableHandle as _, Value,
+};
 
 /// The version of the format that this build writes.
 pub(crate) const FORMAT: u64 = 3;
@@ -70,5 +74,40 @@ pub(crate) fn committed<K: Key + 'static, V: Value + 'static>(
         Ok(table) => Ok(Some(table)),
         Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Each start makes the tables that are missing, so a store of this version has all of them, unless the name of
+/// one is damaged: without its queues, messages would be handed to others.
+pub(crate) fn check_complete(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_read()?;
+    let found: HashSet<String> = transaction
+        .list_tables()?
+        .map(|table| table.name().to_owned())
+        .collect();
+    let all = [
+        MESSAGE.name(),
+        INDEX.name(),
+        HISTORY.name(),
+        LEASE.name(),
+        DEAD.name(),
+        DEAD_INDEX.name(),
+        HELD.name(),
+        STATE.name(),
+        DEDUP.name(),
+        DEDUP_EXPIRY.name(),
+        REDRIVE.name(),
+        CRON.name(),
+        BLOB.name(),
+        MADE.name(),
+        QUEUE.name(),
+        QUARANTINE.name(),
+        META.name(),
+    ];
+    match all.into_iter().find(|name| !found.contains(*name)) {
+        Some(name) => Err(redb::Error::Corrupted(format!(
+            "the table {name} is missing"
+        ))),
+        None => Ok(()),
     }
 }
