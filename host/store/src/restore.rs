@@ -48,12 +48,8 @@ impl Writer {
         let transaction = group::begin(&database)?;
         let redo = self.log.begin();
         let mut group = Group::open(&transaction, &redo)?;
-        for key in damaged {
-            self.distrust(key, &mut group)?;
-        }
-        if !complete {
-            let all = self.board.ids().collect();
-            self.pause_distrusted(all, &mut group)?;
+        if !complete || !damaged.is_empty() {
+            self.distrust(damaged, &mut group)?;
         }
         let (reply, _) = tokio::sync::oneshot::channel();
         self.declare(&queues, options.topics.clone(), reply, &mut group)?;
@@ -146,31 +142,22 @@ impl Writer {
         Ok((damaged, seen == table.len()?))
     }
 
-    /// Pauses the queue of a held group that is not known for certain, or all if not even that is
-    /// known, so that nothing overtakes what died.
-    fn distrust(&mut self, key: held::Key, group: &mut Group<'_>) -> Result<(), Fatal> {
-        let queue = QueueId(key.0);
-        let queues = if self.board.has(queue) {
-            self.board.halt_group(queue, key.1);
-            vec![queue]
-        } else {
-            group.put_held(queue, key.1, &HeldGroup::default())?;
-            self.board.ids().collect()
-        };
-        self.pause_distrusted(queues, group)
-    }
-
-    fn pause_distrusted(
-        &mut self,
-        queues: Vec<QueueId>,
-        group: &mut Group<'_>,
-    ) -> Result<(), Fatal> {
-        for queue in queues {
+    /// Pauses all queues because of held groups that are not known for certain, so that nothing overtakes what
+    /// died: which queue a damaged record is of may be what is damaged.
+    fn distrust(&mut self, damaged: Vec<held::Key>, group: &mut Group<'_>) -> Result<(), Fatal> {
+        for key in damaged {
+            let queue = QueueId(key.0);
+            if self.board.has(queue) {
+                self.board.halt_group(queue, key.1);
+            } else {
+                group.put_held(queue, key.1, &HeldGroup::default())?;
+            }
+        }
+        tracing::error!(
+            "the record of a halted group is damaged or missing; all queues are paused, lest what died is overtaken: look at their halted groups and dead letters, then resume them"
+        );
+        for queue in self.board.ids().collect::<Vec<_>>() {
             let name = self.board.name(queue).clone();
-            tracing::error!(
-                queue = %name,
-                "the record of a halted group is damaged; the queue is paused, lest what died is overtaken: look at its halted groups and its dead letters, then resume it"
-            );
             self.board.set_paused(queue, true);
             group.put_queue(name.as_str(), queue.0, true)?;
         }

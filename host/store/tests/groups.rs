@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gristmill_queue::board::Gate;
 use gristmill_queue::policy::OnGroupFailure;
 use gristmill_queue::{MessageId, Outcome, Reason};
 use gristmill_store::{DeadFilter, HaltedGroup, Leased, PurgeStates, Sink};
@@ -350,26 +351,44 @@ fn send_many_at_once(host: &Host, group: &str, count: usize) -> Vec<MessageId> {
     accepted.iter().map(|accepted| accepted.id).collect()
 }
 
+fn with_damaged_record(host: Host, damage: impl FnOnce(&mut (u32, u64), &mut Vec<u8>)) -> Host {
+    host.reopen_after(|file| {
+        let table = redb::TableDefinition::<(u32, u64), &[u8]>::new("held");
+        let change = file.begin_write().unwrap();
+        {
+            let mut held = change.open_table(table).unwrap();
+            let (mut key, mut bytes) = {
+                let first = held.first().unwrap().unwrap();
+                (first.0.value(), first.1.value().to_vec())
+            };
+            held.remove(key).unwrap();
+            damage(&mut key, &mut bytes);
+            held.insert(key, bytes.as_slice()).unwrap();
+        }
+        change.commit().unwrap();
+    })
+}
+
+#[test]
+fn a_record_of_a_halted_group_that_names_another_queue_pauses_all() {
+    let host = Host::with_policy(&["invoices", "orders"], |_, policy| {
+        policy.on_group_failure = OnGroupFailure::Halt;
+    });
+    send_many(&host, "A", 2);
+    host.settle(rejected(&host.delivered("orders")[0]));
+    let host = with_damaged_record(host, |key, _| key.0 ^= 1);
+    for queue in ["invoices", "orders"] {
+        assert_eq!(host.view(queue).gate, Some(Gate::Paused), "{queue}");
+    }
+    assert_eq!(handled(&host), [""; 0]);
+}
+
 #[test]
 fn a_damaged_record_of_a_halted_group_pauses_its_queue() {
     let host = host(OnGroupFailure::Halt);
     send_many(&host, "A", 2);
     host.settle(rejected(&host.delivered("orders")[0]));
-    let host = host.reopen_after(|file| {
-        const HELD: redb::TableDefinition<'_, (u32, u64), &[u8]> =
-            redb::TableDefinition::new("held");
-        let change = file.begin_write().unwrap();
-        {
-            let mut held = change.open_table(HELD).unwrap();
-            let (key, mut bytes) = {
-                let first = held.first().unwrap().unwrap();
-                (first.0.value(), first.1.value().to_vec())
-            };
-            bytes[9] ^= 1;
-            held.insert(key, bytes.as_slice()).unwrap();
-        }
-        change.commit().unwrap();
-    });
+    let host = with_damaged_record(host, |_, bytes| bytes[9] ^= 1);
     send(&host, "B", "B0");
     assert_eq!(handled(&host), [""; 0]);
     assert_eq!(halted(&host)[0].halted, None);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use gristmill_queue::NewMessage;
 use gristmill_store::{OpenError, PurgeStates};
-use redb::{Database, ReadableTable, TableDefinition};
+use redb::{Database, ReadableTable, TableDefinition, TableHandle as _};
 use stage::{Host, failed, names};
 
 const MESSAGE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("message");
@@ -126,6 +126,27 @@ fn a_damaged_clock_or_queue_number_is_refused_rather_than_believed() {
     for damage in damages {
         let refused = host.open_copy_after(damage).err().unwrap();
         assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn a_store_that_lacks_a_table_is_refused_and_not_given_an_empty_one() {
+    let host = Host::new(&["orders"]);
+    host.send("orders", "one").unwrap();
+    for table in [
+        "message", "index", "queue", "held", "dead", "history", "meta",
+    ] {
+        let refused = host.open_copy_after(|database| {
+            let transaction = database.begin_write().unwrap();
+            let mut tables = transaction.list_tables().unwrap();
+            let found = tables.find(|found| found.name() == table).unwrap();
+            drop(tables);
+            assert!(transaction.delete_table(found).unwrap());
+            transaction.commit().unwrap();
+        });
+        let told = refused.err().unwrap().to_string();
+        // Without that one it is not known to be a store at all.
+        assert!(table == "meta" || told.contains(table), "{table}: {told}");
     }
 }
 
