@@ -154,7 +154,7 @@ impl Writer {
             }
         }
         tracing::error!(
-            "the record of a halted group is damaged or missing; all queues are paused, lest what died is overtaken: look at their halted groups and dead letters, then resume them"
+            "the record of a halted group is damaged or missing; all queues are paused, lest what died is overtaken: look at their halted groups and dead letters, then resume them; if each start says so, rescue the store with `gristmill store salvage`"
         );
         for queue in self.board.ids().collect::<Vec<_>>() {
             let name = self.board.name(queue).clone();
