@@ -14,7 +14,7 @@ use crate::checkpoint::Checkpoints;
 use crate::disk::{OpenFile, on_disk};
 use crate::tables::{
     BLOB, CRON, DEAD, DEAD_INDEX, DEDUP, DEDUP_EXPIRY, HELD, HISTORY, INDEX, LEASE, MADE, MESSAGE,
-    META, QUARANTINE, QUEUE, REDRIVE, STATE,
+    META, QUARANTINE, QUEUE, REDRIVE, STATE, TABLES,
 };
 use crate::writer::group;
 
@@ -144,27 +144,6 @@ impl Copying {
         Ok(())
     }
 }
-
-/// The tables that are copied.
-const TABLES: [&str; 17] = [
-    "meta",
-    "queue",
-    "index",
-    "message",
-    "history",
-    "dead_index",
-    "dead",
-    "blob",
-    "dedup",
-    "dedup_expiry",
-    "held",
-    "lease",
-    "redrive",
-    "cron",
-    "made",
-    "state",
-    "quarantine",
-];
 
 fn name_of<K: Key + 'static, V: Value + 'static>(
     definition: TableDefinition<'static, K, V>,

@@ -65,6 +65,27 @@ pub(crate) const HAS_LOG: &str = "log";
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
+/// The names of all tables.
+pub(crate) const TABLES: [&str; 17] = [
+    "meta",
+    "queue",
+    "index",
+    "message",
+    "history",
+    "dead_index",
+    "dead",
+    "blob",
+    "dedup",
+    "dedup_expiry",
+    "held",
+    "lease",
+    "redrive",
+    "cron",
+    "made",
+    "state",
+    "quarantine",
+];
+
 /// A table as it is committed; a database that was just made has none yet.
 pub(crate) fn committed<K: Key + 'static, V: Value + 'static>(
     database: &Database,
@@ -85,26 +106,7 @@ pub(crate) fn check_complete(database: &Database) -> Result<(), redb::Error> {
         .list_tables()?
         .map(|table| table.name().to_owned())
         .collect();
-    let all = [
-        MESSAGE.name(),
-        INDEX.name(),
-        HISTORY.name(),
-        LEASE.name(),
-        DEAD.name(),
-        DEAD_INDEX.name(),
-        HELD.name(),
-        STATE.name(),
-        DEDUP.name(),
-        DEDUP_EXPIRY.name(),
-        REDRIVE.name(),
-        CRON.name(),
-        BLOB.name(),
-        MADE.name(),
-        QUEUE.name(),
-        QUARANTINE.name(),
-        META.name(),
-    ];
-    match all.into_iter().find(|name| !found.contains(*name)) {
+    match TABLES.into_iter().find(|name| !found.contains(*name)) {
         Some(name) => Err(redb::Error::Corrupted(format!(
             "the table {name} is missing"
         ))),
