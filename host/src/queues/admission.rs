@@ -34,10 +34,10 @@ struct Bound {
     /// What has ended since the bound was last looked at, and how many of those took too long.
     ended: usize,
     late: usize,
+    /// How long all of them took together.
+    took: Duration,
     /// Many were late the last time as well: once is a disk that was slow for a moment.
     again: bool,
-    /// How long those took together.
-    took: Duration,
     /// The most that were under way at once since then.
     peak: usize,
 }
