@@ -42,6 +42,7 @@ mod store;
 mod text;
 mod token;
 mod topics;
+mod unknown;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -161,7 +162,8 @@ pub fn main() -> ExitCode {
         Some(verb) if verb == store::VERIFY => return store::verify_child_main(),
         _ => {}
     }
-    let cli = Cli::parse();
+    let cli = Cli::try_parse()
+        .unwrap_or_else(|error| unknown::say_which_there_are(error, std::env::args_os()).exit());
     let screen = Screen::new(cli.global.json, cli.global.quiet);
     match run(cli, screen) {
         Ok(()) => Exit::Ok.into(),

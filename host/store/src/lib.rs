@@ -45,6 +45,7 @@ mod replies;
 mod reserve;
 mod restore;
 mod row;
+mod rows;
 mod secret;
 mod state;
 mod store;

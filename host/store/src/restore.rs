@@ -14,16 +14,14 @@ use crate::error::Fatal;
 use crate::held::{self, Doom, HeldGroup};
 use crate::inflight::Named;
 use crate::store::Options;
-use crate::tables::{
-    CLOCK_KEY, DEAD_INDEX, HELD, INDEX, LEASE, MESSAGE, QUARANTINE, QUEUE, REDRIVE,
-};
+use crate::tables::{DEAD_INDEX, HELD, INDEX, LEASE, MESSAGE, QUARANTINE, QUEUE, REDRIVE};
 use crate::writer::Writer;
 use crate::writer::bury::Cause;
 use crate::writer::extend_history;
 use crate::writer::group::{self, Group};
 use crate::writer::held::Rest;
 use crate::writer::redrive::Running;
-use crate::{dead, lease, record, redrive, row};
+use crate::{dead, lease, record, redrive, row, rows};
 
 /// A lease of a pull consumer, the message that it is of, and its terms.
 type HeldLease = (Fence, Row, PullTerms);
@@ -314,30 +312,30 @@ impl Writer {
         let (mut grouped, mut waiting, mut damaged) = (Vec::new(), 0, Vec::new());
         let mut pulled = 0;
         let mut replies = Vec::new();
-        for entry in index.range(..CLOCK_KEY)? {
-            let (key, bytes) = entry?;
-            let row = row::decode(key.value(), bytes.value()).ok();
-            let sound = unsound.is_none_or(|unsound| !unsound.contains(&key.value()));
-            let Some(row) = row.filter(|row| sound && self.board.has(row.queue)) else {
-                damaged.push(key.value());
-                continue;
+        let (board, next_ordinal) = (&mut self.board, &mut self.next_ordinal);
+        let reply_queue = self.replies.queue;
+        rows::each(&index, |sequence, row| {
+            let sound = unsound.is_none_or(|unsound| !unsound.contains(&sequence));
+            let Some(row) = row.filter(|row| sound && board.has(row.queue)) else {
+                damaged.push(sequence);
+                return;
             };
-            if self.board.is_leased(key.value()) {
+            if board.is_leased(sequence) {
                 pulled += 1;
-                continue;
+                return;
             }
             waiting += 1;
-            if Some(row.queue) == self.replies.queue {
+            if Some(row.queue) == reply_queue {
                 replies.push(row.place);
             }
             // The clock row tells; what stands in the table must not be overtaken in any case.
-            self.next_ordinal = self.next_ordinal.max(row.place.ordinal.saturating_add(1));
+            *next_ordinal = (*next_ordinal).max(row.place.ordinal.saturating_add(1));
             if row.place.group.is_some() {
                 grouped.push(row);
             } else {
-                self.board.restore(&row, now);
+                board.restore(&row, now);
             }
-        }
+        })?;
         if messages.len()? != waiting + pulled + damaged.len() as u64 {
             for entry in messages.iter()? {
                 let sequence = entry?.0.value();
