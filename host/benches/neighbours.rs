@@ -178,7 +178,7 @@ impl Rig {
             let how = LineSpec {
                 slots: slots.into(),
                 batch: None,
-                config: String::new(),
+                config: "".into(),
             };
             dispatcher.open(&queue(name), slot, how);
         }

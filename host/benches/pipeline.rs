@@ -178,7 +178,7 @@ fn run(module: &[u8], producers: usize, calls: MaxCalls) -> Figures {
     let how = LineSpec {
         slots: IN_FLIGHT.into(),
         batch: None,
-        config: String::new(),
+        config: "".into(),
     };
     dispatcher.open(&queue("in"), &slot, how);
     let messages = messages(producers);

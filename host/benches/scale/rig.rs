@@ -145,7 +145,7 @@ impl Rig {
         let how = LineSpec {
             slots: self.slots.into(),
             batch: None,
-            config: String::new(),
+            config: "".into(),
         };
         self.dispatcher.open(queue, handler, how);
     }

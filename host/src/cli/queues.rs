@@ -3,17 +3,23 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use gristmill_queue::QueueName;
+use gristmill_store::AdminError;
+
 use super::door::Door;
 use super::exit::Failure;
 use super::print::{Column, Screen, Tone};
 use super::{Global, text};
-use crate::api::{Items, QueueView};
+use crate::api::{Items, Problem, QueueView};
 
 /// How often `--watch` looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args, Debug)]
 pub struct Queues {
+    /// Only these queues
+    #[arg(value_name = "QUEUE", value_parser = super::queue_name)]
+    only: Vec<QueueName>,
     /// Show them again every second
     #[arg(long, short)]
     watch: bool,
@@ -22,22 +28,27 @@ pub struct Queues {
 impl Queues {
     pub async fn run(self, global: &Global, screen: Screen) -> Result<(), Failure> {
         if !self.watch {
-            return show(global, screen, false).await;
+            return show(&self.only, global, screen, false).await;
         }
         loop {
-            show(global, screen, true).await?;
+            show(&self.only, global, screen, true).await?;
             tokio::time::sleep(WATCH_INTERVAL).await;
         }
     }
 }
 
 /// Each look opens its own door, so that watching does not keep a host from starting.
-async fn show(global: &Global, screen: Screen, watch: bool) -> Result<(), Failure> {
+async fn show(
+    only: &[QueueName],
+    global: &Global,
+    screen: Screen,
+    watch: bool,
+) -> Result<(), Failure> {
     let door = Door::open(global).await?;
     let queues = door.queues().await;
     let host = door.is_host();
     door.close().await;
-    let items = queues?;
+    let items = choose(queues?, only)?;
     if watch && screen.terminal {
         // To the upper left corner, and clear what is below.
         print!("\x1b[H\x1b[J");
@@ -55,6 +66,24 @@ async fn show(global: &Global, screen: Screen, watch: bool) -> Result<(), Failur
         screen.talk("no host runs: this is what the store holds");
     }
     Ok(())
+}
+
+/// Those that are asked for, in the order of their names.
+///
+/// # Errors
+/// If there is no queue of one of the names.
+fn choose(mut all: Vec<QueueView>, only: &[QueueName]) -> Result<Vec<QueueView>, Problem> {
+    let is_asked = |queue: &QueueView| only.iter().any(|name| name.as_str() == queue.name);
+    if let Some(missing) = only
+        .iter()
+        .find(|name| !all.iter().any(|queue| queue.name == name.as_str()))
+    {
+        return Err(AdminError::UnknownQueue(missing.clone()).into());
+    }
+    if !only.is_empty() {
+        all.retain(is_asked);
+    }
+    Ok(all)
 }
 
 fn table(queues: &[QueueView], screen: Screen) -> String {
@@ -127,9 +156,8 @@ fn gate(queue: &QueueView) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_queue_says_what_it_waits_for() {
-        let queue = |gate: Option<&str>, detail: Option<&str>| QueueView {
+    fn queue(gate: Option<&str>, detail: Option<&str>) -> QueueView {
+        QueueView {
             name: "orders".into(),
             declared: true,
             ready: 12,
@@ -146,7 +174,33 @@ mod tests {
             gate_opens_at_ms: None,
             gate_detail: detail.map(str::to_owned),
             handler: Some("orders.wasm".into()),
+        }
+    }
+
+    #[test]
+    fn only_the_queues_that_are_asked_for_are_shown_and_a_wrong_name_is_told() {
+        let named = |name: &str| QueueView {
+            name: name.into(),
+            ..queue(None, None)
         };
+        let all = || vec![named("a"), named("b"), named("c")];
+        let asked = |names: &[&str]| {
+            let names: Vec<_> = names
+                .iter()
+                .map(|name| QueueName::new(name).unwrap())
+                .collect();
+            let chosen = choose(all(), &names)?;
+            Ok(chosen.into_iter().map(|queue| queue.name).collect())
+        };
+        let shown = |names: &[&str]| -> Vec<String> { asked(names).unwrap() };
+        assert_eq!(shown(&[]), ["a", "b", "c"]);
+        assert_eq!(shown(&["c", "a"]), ["a", "c"]);
+        let problem: Problem = asked(&["a", "d"]).unwrap_err();
+        assert!(problem.detail.starts_with("there is no queue d"));
+    }
+
+    #[test]
+    fn a_queue_says_what_it_waits_for() {
         let missing = queue(Some("no-handler"), Some("orders.wasm is missing"));
         assert_eq!(waits_for(&missing), "no handler: orders.wasm is missing");
         assert_eq!(waits_for(&queue(Some("paused"), None)), "paused");

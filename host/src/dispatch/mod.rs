@@ -44,7 +44,7 @@ pub struct LineSpec {
     /// How batches are gathered, if the handler gets some.
     pub batch: Option<BatchLimits>,
     /// The fingerprint of the handler's configuration, kept with dead letters.
-    pub config: String,
+    pub config: Arc<str>,
 }
 
 /// Runs the messages of all queues that have handlers.
@@ -131,7 +131,7 @@ impl Dispatcher {
         let line = Arc::new(Line {
             shared: Arc::clone(&self.shared),
             handler: Arc::clone(handler),
-            config: config.into(),
+            config,
             pace: Arc::default(),
             batching: batch.map(|limits| Batching::new(limits, most)),
         });

@@ -32,7 +32,7 @@ fn rig(size: usize, slots: u32, wait: Duration) -> Rig {
             wait,
             bytes: 1000,
         }),
-        config: String::new(),
+        config: "".into(),
     };
     dispatcher.open(&queue, &Arc::new(HandlerSlot::new("work")), how);
     let line = Arc::clone(&dispatcher.lines()[&queue]);

@@ -24,6 +24,8 @@ use crate::config::{Config, Watch};
 const GATHER: Duration = Duration::from_millis(20);
 /// How often the folders are looked at if the system does not tell of changes.
 const POLL: Duration = Duration::from_secs(1);
+/// While modules are loaded one after the other, files are looked at no more often.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Requests that wait to be taken.
 const MAX_REQUESTS: usize = 16;
 
@@ -67,7 +69,8 @@ impl Reloader {
             waiting: VecDeque::new(),
             loading: None,
             requests: taken,
-            full_scan: Instant::now(),
+            full_scan: Instant::now() + POLL,
+            looked: Instant::now(),
             replaced: false,
             look_now: false,
         };
@@ -111,6 +114,7 @@ struct Run {
     loading: Option<(String, JoinHandle<Outcome>)>,
     requests: mpsc::Receiver<oneshot::Sender<ConfigReload>>,
     full_scan: Instant,
+    looked: Instant,
     replaced: bool,
     /// There may be new handlers, whose files were never looked at.
     look_now: bool,
@@ -128,8 +132,11 @@ impl Run {
     async fn run(mut self) {
         let config_name = self.config_name();
         self.config.want(std::iter::once(&config_name));
+        let mut look = true;
         loop {
-            self.look().await;
+            if std::mem::replace(&mut look, true) {
+                self.look().await;
+            }
             self.act().await;
             match self.wait().await {
                 Woken::Time => {}
@@ -140,6 +147,7 @@ impl Run {
                 }
                 Woken::Loaded(name, outcome) => {
                     self.loading = None;
+                    look = self.waiting.is_empty() || self.looked.elapsed() >= LOOK_AGAIN;
                     if let Some(problem) = self.modules.done(&name, outcome, Instant::now()) {
                         self.handlers.refused(&name, problem);
                     }
@@ -224,6 +232,7 @@ impl Run {
         let seen = on_thread(move || look_at(folders.as_ref(), replaced, paths)).await;
         let Ok(mut seen) = seen else { return };
         let now = Instant::now();
+        self.looked = now;
         if let Some((seen, age)) = seen.remove(&config_name) {
             self.config.look(&config_name, seen, age, now);
         }
@@ -236,7 +245,10 @@ impl Run {
                 .config()
                 .map(|config| config.host.scan_interval);
             self.full_scan = now + interval.unwrap_or(POLL);
-            self.handlers.tidy().await;
+            // What the run before has left is of use to those that are not loaded yet.
+            if self.waiting.is_empty() && self.loading.is_none() {
+                self.handlers.tidy().await;
+            }
         }
     }
 

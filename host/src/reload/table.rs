@@ -58,6 +58,8 @@ pub(super) struct Table {
     pub config: Option<Arc<Config>>,
     pub entries: BTreeMap<String, Entry>,
     generations: u64,
+    /// See [`Config::fingerprint`].
+    fingerprints: BTreeMap<QueueName, Arc<str>>,
     lines: BTreeMap<QueueName, Line>,
 }
 
@@ -188,6 +190,8 @@ impl Table {
             };
             self.entries.insert(name.clone(), entry);
         }
+        let fingerprint = |name: &QueueName| Some((name.clone(), config.fingerprint(name)?.into()));
+        self.fingerprints = config.queues.keys().filter_map(fingerprint).collect();
         self.config = Some(Arc::new(config.clone()));
         let removed = before.into_values().map(|entry| entry.slot).collect();
         (changed, removed)
@@ -231,7 +235,7 @@ impl Table {
                         shared,
                     },
                     batch: queue.batch,
-                    config: config.fingerprint(name)?,
+                    config: Arc::clone(self.fingerprints.get(name)?),
                 },
             };
             Some((name.clone(), line))
@@ -271,10 +275,17 @@ impl Table {
 
     /// The handlers as an operator sees them.
     pub fn views(&self) -> Vec<HandlerView> {
+        let mut queues: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (name, queue) in self.config.iter().flat_map(|config| &config.queues) {
+            if let Some(handler) = &queue.handler {
+                queues.entry(handler).or_default().push(name.to_string());
+            }
+        }
+        let mut queues_of = |handler: &str| queues.remove(handler).unwrap_or_default();
         let view = |(name, entry): (&String, &Entry)| HandlerView {
             name: name.clone(),
             file: entry.file(),
-            queues: self.queues_of(name),
+            queues: queues_of(name),
             status: entry.status,
             problem: entry.problem.clone(),
             version: entry.serving.as_ref().map(Kept::view),

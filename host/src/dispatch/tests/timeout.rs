@@ -74,7 +74,7 @@ impl Stage {
         let how = LineSpec {
             slots: 2.into(),
             batch: None,
-            config: String::new(),
+            config: "".into(),
         };
         dispatcher.open(&name("work"), &slot, how);
         let (closed, told) = sync_channel(1);

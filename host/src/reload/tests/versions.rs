@@ -58,6 +58,26 @@ async fn the_last_versions_are_kept_and_can_serve_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_leaves_the_copies_of_the_run_before() {
+    let stage = Stage::new(ORDERS).await;
+    let module = ok("a");
+    let folder = stage.path("gristmill-data/modules");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{}.wasm", hash(&module)));
+    std::fs::write(&path, &module).unwrap();
+    let written = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+    let file = std::fs::File::options().write(true).open(&path);
+    file.unwrap().set_modified(written).unwrap();
+    stage.put("orders", &module);
+    let reloader = stage.watch().await;
+    stage.until_status("orders", HandlerStatus::Serving).await;
+    let copy = std::fs::metadata(&path).unwrap();
+    assert_eq!(copy.modified().unwrap(), written, "it was written again");
+    reloader.stop();
+    stage.queues.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_is_seen_while_it_lasts() {
     let stage = Stage::new(ORDERS).await;
     let queue = QueueName::new("orders").unwrap();
