@@ -153,6 +153,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         "the store {} is open",
         config.host.data_dir.display()
     );
+    if recovery.letters_missing > 0 {
+        tracing::error!(
+            letters = recovery.letters_missing,
+            "the lists of dead letters are damaged, and some are in none: stop the host and see what `gristmill store check` says"
+        );
+    }
     if let Some(records) = recovery.verified {
         tracing::info!(
             records,

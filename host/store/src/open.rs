@@ -198,7 +198,7 @@ fn open_sound(
         folder: folder.to_owned(),
     };
     writer.restore_blobs().map_err(damaged)?;
-    writer
+    let letters_missing = writer
         .restore_queues(options)
         .map_err(|fatal| damaged(fatal.source))?;
     let verified = if verifying {
@@ -237,6 +237,7 @@ fn open_sound(
             pulled,
             suspects,
             quarantined,
+            letters_missing,
             verified: verified.map(|verified| verified.records),
         },
     ))

@@ -4,35 +4,39 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use gristmill_queue::board::{AfterCrash, PullTerms, QueueId, Row};
+use gristmill_queue::board::{AfterCrash, QueueId, Row};
 use gristmill_queue::outcome::{AttemptRecord, Usage};
 use gristmill_queue::ready::Place;
-use gristmill_queue::{Fence, QueueName, Reason, Settlement, Timestamp};
+use gristmill_queue::{QueueName, Reason, Settlement, Timestamp};
 use redb::{ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+
+mod leases;
 
 use crate::error::Fatal;
 use crate::held::{self, Doom, HeldGroup};
 use crate::inflight::Named;
 use crate::store::Options;
-use crate::tables::{DEAD_INDEX, HELD, INDEX, LEASE, MESSAGE, QUARANTINE, QUEUE, REDRIVE};
+use crate::tables::{DEAD, DEAD_INDEX, HELD, INDEX, MESSAGE, QUARANTINE, QUEUE, REDRIVE};
 use crate::writer::Writer;
 use crate::writer::bury::Cause;
 use crate::writer::extend_history;
 use crate::writer::group::{self, Group};
 use crate::writer::held::Rest;
 use crate::writer::redrive::Running;
-use crate::{dead, lease, record, redrive, row, rows};
+use crate::{dead, record, redrive, rows};
 
-/// A lease of a pull consumer, the message that it is of, and its terms.
-type HeldLease = (Fence, Row, PullTerms);
+/// The name of a queue, its number, whether it is paused, and how many dead letters it has.
+type FoundQueue = (QueueName, u32, bool, u64);
 
 impl Writer {
-    pub(crate) fn restore_queues(&mut self, options: &Options) -> Result<(), Fatal> {
+    /// Takes in the queues, and says how many dead letters are missing.
+    pub(crate) fn restore_queues(&mut self, options: &Options) -> Result<u64, Fatal> {
         let fail = |source: redb::Error| Fatal {
             doing: "reading the queues",
             source,
         };
-        for (name, _, paused, dead) in self.read_queues().map_err(fail)? {
+        let (queues, missing) = self.read_queues().map_err(fail)?;
+        for (name, _, paused, dead) in queues {
             self.board.add_queue(name, paused, dead);
         }
         let mut queues = options.queues.clone();
@@ -54,11 +58,13 @@ impl Writer {
         self.answers.clear();
         let now = self.last_now;
         let changed = group.finish(&self.clock_row(now))?;
-        self.end_group(transaction, redo, changed, false)
+        self.end_group(transaction, redo, changed, false)?;
+        Ok(missing)
     }
 
-    /// The queues in the order of their numbers, which are those that the board is going to give.
-    fn read_queues(&mut self) -> Result<Vec<(QueueName, u32, bool, u64)>, redb::Error> {
+    /// The queues in the order of their numbers, which are those that the board is going to give, and how
+    /// many dead letters are missing.
+    fn read_queues(&mut self) -> Result<(Vec<FoundQueue>, u64), redb::Error> {
         let transaction = self.database.begin_read()?;
         let mut queues = Vec::new();
         for entry in transaction.open_table(QUEUE)?.iter()? {
@@ -72,6 +78,7 @@ impl Writer {
         if (0..).zip(&queues).any(|(number, queue)| number != queue.1) {
             return Err(redb::Error::Corrupted("the numbers of the queues".into()));
         }
+        let mut sound = 0;
         for entry in transaction.open_table(DEAD_INDEX)?.iter()? {
             let (key, bytes) = entry?;
             let (number, sequence) = key.value();
@@ -83,13 +90,15 @@ impl Writer {
                 continue;
             };
             queue.3 += 1;
-            if let Ok(summary) = dead::decode_summary(sequence, bytes.value())
-                && let Some(time) = summary.forget_at
-            {
-                self.forget.insert((time, QueueId(number), sequence));
+            if let Ok(summary) = dead::decode_summary(sequence, bytes.value()) {
+                sound += 1;
+                if let Some(time) = summary.forget_at {
+                    self.forget.insert((time, QueueId(number), sequence));
+                }
             }
         }
-        Ok(queues)
+        let counted = transaction.open_table(DEAD)?.len()?;
+        Ok((queues, counted.abs_diff(sound)))
     }
 
     /// Goes on with the redrives that were under way.
@@ -160,63 +169,6 @@ impl Writer {
             group.put_queue(name.as_str(), queue.0, true)?;
         }
         Ok(())
-    }
-
-    /// Takes in what pull consumers hold still. A lease that is damaged, or whose message is, counts as
-    /// ended. Says how many hold.
-    pub(crate) fn restore_leases(&mut self, unsound: Option<&HashSet<u64>>) -> Result<u64, Fatal> {
-        let fail = |source: redb::Error| Fatal {
-            doing: "reading the leases",
-            source,
-        };
-        let (held, void) = self.read_leases(unsound).map_err(fail)?;
-        let count = held.len() as u64;
-        for (fence, row, terms) in held {
-            self.next_ordinal = self.next_ordinal.max(row.place.ordinal.saturating_add(1));
-            self.board.restore_pulled(fence, row, terms);
-        }
-        if void.is_empty() {
-            return Ok(count);
-        }
-        let database = Arc::clone(&self.database);
-        let transaction = group::begin(&database)?;
-        let redo = self.log.begin();
-        let mut group = Group::open(&transaction, &redo)?;
-        for sequence in void {
-            tracing::error!(
-                message = sequence,
-                "the lease of a pull consumer is damaged: the message, if it is still there, is delivered again"
-            );
-            group.remove_lease(sequence);
-        }
-        let now = self.last_now;
-        let changed = group.finish(&self.clock_row(now))?;
-        self.end_group(transaction, redo, changed, false)?;
-        Ok(count)
-    }
-
-    /// The leases that hold, in the order of acceptance, and those that do not.
-    fn read_leases(
-        &self,
-        unsound: Option<&HashSet<u64>>,
-    ) -> Result<(Vec<HeldLease>, Vec<u64>), redb::Error> {
-        let transaction = self.database.begin_read()?;
-        let index = transaction.open_table(INDEX)?;
-        let (mut held, mut void) = (Vec::new(), Vec::new());
-        for entry in transaction.open_table(LEASE)?.iter()? {
-            let (sequence, bytes) = entry?;
-            let sequence = sequence.value();
-            let found = index.get(sequence)?;
-            let row = found.and_then(|bytes| row::decode(sequence, bytes.value()).ok());
-            let sound = unsound.is_none_or(|unsound| !unsound.contains(&sequence));
-            let row = row.filter(|row| sound && self.board.has(row.queue));
-            match (row, lease::decode(sequence, bytes.value())) {
-                (Some(row), Ok((fence, terms))) => held.push((fence, row, terms)),
-                _ => void.push(sequence),
-            }
-        }
-        held.sort_unstable_by_key(|(_, row, _)| row.place.ordinal);
-        Ok((held, void))
     }
 
     /// Charges the messages that were being handled when the host died. They are suspects and run

@@ -109,6 +109,8 @@ pub struct Recovery {
     pub suspects: u64,
     /// Records in quarantine.
     pub quarantined: u64,
+    /// Dead letters of which no queue's list has a sound record, so that nobody sees them: the file is damaged.
+    pub letters_missing: u64,
     /// How many records were verified, if all of them were: after a start that ended because the store
     /// failed.
     pub verified: Option<u64>,

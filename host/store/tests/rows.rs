@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use gristmill_queue::NewMessage;
 use gristmill_store::{OpenError, PurgeStates};
-use redb::{Database, ReadableTable, TableDefinition, TableHandle as _};
+use redb::{Database, ReadableTable, Table, TableDefinition, TableHandle as _};
 use stage::{Host, failed, names};
+
+type DeadIndex<'a> = Table<'a, (u32, u64), &'static [u8]>;
 
 const MESSAGE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("message");
 const INDEX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("index");
@@ -173,6 +175,37 @@ fn a_damaged_index_of_the_dead_hides_no_other_and_can_be_purged() {
     };
     assert_eq!(host.purge("orders", dead), 2);
     assert_eq!(host.depths("orders").dead, 0);
+}
+
+#[test]
+fn a_start_tells_of_dead_letters_that_no_list_has() {
+    let host = Host::with_policy(&["orders"], |_, policy| policy.retry.max_attempts = 1);
+    let ids = ["one", "two", "three"].map(|body| host.send("orders", body).unwrap().id);
+    for leased in host.delivered("orders") {
+        host.settle(failed(&leased, "no"));
+    }
+    let key = (0, ids[0].sequence());
+    let damages: [fn(&mut DeadIndex<'_>, (u32, u64)); 3] = [
+        |index, key| drop(index.remove(key).unwrap()),
+        |index, key| drop(index.insert(key, [1u8, 2, 3].as_slice()).unwrap()),
+        // It is of a queue that there is not.
+        |index, (queue, sequence)| {
+            let row = index.remove((queue, sequence)).unwrap();
+            let row = row.map(|row| row.value().to_vec()).unwrap();
+            index
+                .insert((queue | 64, sequence), row.as_slice())
+                .unwrap();
+        },
+    ];
+    for damage in damages {
+        let opened = host.open_copy_after(|database| {
+            let transaction = database.begin_write().unwrap();
+            damage(&mut transaction.open_table(DEAD_INDEX).unwrap(), key);
+            transaction.commit().unwrap();
+        });
+        assert_eq!(opened.unwrap().letters_missing, 1);
+    }
+    assert_eq!(host.open_copy_after(|_| ()).unwrap().letters_missing, 0);
 }
 
 #[test]

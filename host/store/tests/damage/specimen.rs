@@ -238,7 +238,7 @@ impl Specimen {
         let Ok((store, recovery)) = Store::open(folder.path(), options) else {
             return Ok(Seen::Refused);
         };
-        let mut told = recovery.quarantined > 0;
+        let mut told = recovery.quarantined + recovery.letters_missing > 0;
         let mut found = 0;
         let looked = self
             .look(&store, &mut told, &mut found)
@@ -253,7 +253,7 @@ impl Specimen {
         let lost = (self.messages.len() + self.state.len()).saturating_sub(found);
         // What is put aside while it runs is counted at the next start.
         if let Ok((store, recovery)) = Store::open(folder.path(), self::options(START + 120_000)) {
-            told |= recovery.quarantined > 0;
+            told |= recovery.quarantined + recovery.letters_missing > 0;
             block_on(store.close());
         } else {
             told = true;

@@ -25,7 +25,7 @@ use gristmill_queue::{
 };
 use gristmill_store::{
     Accepted, Clock, CronEntry, CronMark, DeadFilter, Declaration, Evidence, Fired, Firing, Leased,
-    OpenError, Options, Outgoing, SendError, SetClocks, Settle, SettleBatch, Sink, Store,
+    OpenError, Options, Outgoing, Recovery, SendError, SetClocks, Settle, SettleBatch, Sink, Store,
     TopicDeclaration,
 };
 
@@ -153,12 +153,12 @@ impl Host {
     pub fn open_copy_after(
         &self,
         change: impl FnOnce(&redb::Database),
-    ) -> Result<Store, OpenError> {
+    ) -> Result<Recovery, OpenError> {
         self.tick();
         let copy = tempfile::tempdir().unwrap();
         files::copy_store(&self.path, copy.path());
         change(&files::database(copy.path()));
-        Store::open(copy.path(), Options::default()).map(|(store, _)| store)
+        Store::open(copy.path(), Options::default()).map(|(_, recovery)| recovery)
     }
 
     /// Goes on with the files as they are at this moment, as after kill -9.
