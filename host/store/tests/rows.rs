@@ -14,11 +14,12 @@ use gristmill_store::{OpenError, PurgeStates};
 use redb::{Database, ReadableTable, Table, TableDefinition, TableHandle as _};
 use stage::{Host, failed, names};
 
-type DeadIndex<'a> = Table<'a, (u32, u64), &'static [u8]>;
+type DeadKey = (u32, u64);
+type DamageOfTheDead = fn(&mut Table<'_, DeadKey, &'static [u8]>, DeadKey);
 
 const MESSAGE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("message");
 const INDEX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("index");
-const DEAD_INDEX: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("dead_index");
+const DEAD_INDEX: TableDefinition<'_, DeadKey, &[u8]> = TableDefinition::new("dead_index");
 const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
 const QUEUE: TableDefinition<'_, &str, (u32, bool)> = TableDefinition::new("queue");
 const QUARANTINE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("quarantine");
@@ -185,7 +186,7 @@ fn a_start_tells_of_dead_letters_that_no_list_has() {
         host.settle(failed(&leased, "no"));
     }
     let key = (0, ids[0].sequence());
-    let damages: [fn(&mut DeadIndex<'_>, (u32, u64)); 3] = [
+    let damages: [DamageOfTheDead; 3] = [
         |index, key| drop(index.remove(key).unwrap()),
         |index, key| drop(index.insert(key, [1u8, 2, 3].as_slice()).unwrap()),
         // It is of a queue that there is not.
