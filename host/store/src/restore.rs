@@ -1,6 +1,8 @@
 //! What the writer holds in memory, rebuilt from the tables when the file is opened: the queues, who
 //! waits, who was being handled when the host died, and when which dead letter is forgotten.
 
+mod leases;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -9,8 +11,6 @@ use gristmill_queue::outcome::{AttemptRecord, Usage};
 use gristmill_queue::ready::Place;
 use gristmill_queue::{QueueName, Reason, Settlement, Timestamp};
 use redb::{ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata};
-
-mod leases;
 
 use crate::error::Fatal;
 use crate::held::{self, Doom, HeldGroup};
