@@ -5,6 +5,8 @@
     reason = "a test stops at what it does not expect"
 )]
 
+mod moment;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -240,9 +242,7 @@ fn the_file_that_a_dead_host_leaves_is_sound_and_all_of_it_is_rescued() {
     block_on(store.tick()).unwrap();
     let before = waiting(&store);
     std::fs::create_dir(&left).unwrap();
-    for file in ["store.redb", "store.log"] {
-        std::fs::copy(from.join(file), left.join(file)).unwrap();
-    }
+    moment::copy(&from, &left, &["store.redb", "store.log"]);
     let report = check_store(&left, &mut silent()).unwrap();
     assert!(report.is_sound(), "{:#?}", report.problems);
     let to = above.path().join("rescued");

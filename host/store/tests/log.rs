@@ -6,6 +6,7 @@
 )]
 
 mod memory;
+mod moment;
 
 use std::fs::{self, File};
 use std::io;
@@ -71,9 +72,7 @@ fn killed_with(options: Options, bodies: &[&str]) -> tempfile::TempDir {
     let (alive, left) = (folder(), folder());
     let (store, _) = Store::open(alive.path(), options).unwrap();
     bodies.iter().for_each(|body| send(&store, body));
-    for file in ["store.redb", "store.log"] {
-        fs::copy(alive.path().join(file), left.path().join(file)).unwrap();
-    }
+    moment::copy(alive.path(), left.path(), &["store.redb", "store.log"]);
     block_on(store.close());
     left
 }
@@ -275,9 +274,7 @@ fn a_log_that_was_longer_is_cut_when_the_file_has_all_of_it() {
 /// Copies what a store has that is alive, as it is after a kill.
 fn copied(folder: &Path) -> tempfile::TempDir {
     let left = self::folder();
-    for file in ["store.redb", "store.log"] {
-        fs::copy(folder.join(file), left.path().join(file)).unwrap();
-    }
+    moment::copy(folder, left.path(), &["store.redb", "store.log"]);
     left
 }
 

@@ -42,6 +42,7 @@ mod model {
 }
 mod built;
 mod memory;
+mod moment;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

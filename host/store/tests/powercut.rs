@@ -15,6 +15,7 @@ mod damage {
 }
 mod built;
 mod memory;
+mod moment;
 mod model {
     pub mod accept;
     pub mod act;

@@ -17,6 +17,7 @@ use gristmill_store::{
 };
 
 use super::super::memory::folder;
+use super::super::moment;
 use super::script::{GATE, QUEUES, TOPICS};
 
 /// When the first world begins, in milliseconds since 1970.
@@ -135,9 +136,7 @@ impl Rig {
         let before = self.path();
         self.generation += 1;
         std::fs::create_dir(self.path()).unwrap();
-        for file in files {
-            std::fs::copy(before.join(file), self.path().join(file)).unwrap();
-        }
+        moment::copy(&before, &self.path(), files);
         super::large::survive(&before, &self.path());
         self.runtime.block_on(self.store.close());
         std::fs::remove_dir_all(before).unwrap();

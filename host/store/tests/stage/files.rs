@@ -1,13 +1,13 @@
 //! The files of a store, as they are found.
 
+#[path = "../moment/mod.rs"]
+mod moment;
+
 use std::path::Path;
 
-/// Copies the file and the log of a store that may be open. The log comes first: a file that is newer than its
-/// log knows what of that it has.
+/// Copies the file and the log of a store that may be open.
 pub fn copy_store(from: &Path, to: &Path) {
-    for file in ["store.log", "store.redb"] {
-        std::fs::copy(from.join(file), to.join(file)).unwrap();
-    }
+    moment::copy(from, to, &["store.log", "store.redb"]);
 }
 
 /// What is stored in a folder, with what only its log has.
