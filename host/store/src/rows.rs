@@ -118,30 +118,28 @@ fn read(
     given_back: &Receiver<Vec<Found>>,
 ) -> Result<(), redb::Error> {
     let mut found = Vec::new();
+    // Says whether somebody took it.
+    let hand_over = |found: &mut Vec<Found>, ends_stretch| {
+        let piece = Piece {
+            found: std::mem::take(found),
+            ends_stretch,
+        };
+        let is_taken = give.send(piece).is_ok();
+        *found = given_back.try_recv().unwrap_or_default();
+        is_taken
+    };
     for (first, last) in stretches {
         for entry in index.range(first..=last)? {
-            if found.len() == PIECE {
-                let piece = Piece {
-                    found,
-                    ends_stretch: false,
-                };
-                if give.send(piece).is_err() {
-                    return Ok(());
-                }
-                found = given_back.try_recv().unwrap_or_default();
+            if found.len() == PIECE && !hand_over(&mut found, false) {
+                return Ok(());
             }
             let (key, bytes) = entry?;
             let sequence = key.value();
             found.push((sequence, row::decode(sequence, bytes.value()).ok()));
         }
-        let piece = Piece {
-            found,
-            ends_stretch: true,
-        };
-        if give.send(piece).is_err() {
+        if !hand_over(&mut found, true) {
             return Ok(());
         }
-        found = given_back.try_recv().unwrap_or_default();
     }
     Ok(())
 }
