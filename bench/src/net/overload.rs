@@ -4,10 +4,15 @@
 //! up at once, which is counted apart. What is accepted has to be in the queue, to the message.
 
 use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -24,8 +29,9 @@ const CONNECTIONS: usize = 1000;
 /// What is no load: this part of the peak.
 const UNLOADED: f64 = 0.1;
 /// How long a send may take: as it is if nothing is said, and less.
-const MAX_WAITS: [&str; 2] = ["5ms", "1s"];
-const PACE: Duration = Duration::from_micros(500);
+const MAX_WAITS: [&str; 2] = ["3ms", "1s"];
+/// So often it is looked at least how many arrived, when none finds a connection.
+const PACE: Duration = Duration::from_millis(1);
 /// For so long it runs before anything is counted: the host has to find out what it bears.
 const WARM_UP: Duration = Duration::from_millis(500);
 
@@ -47,6 +53,112 @@ struct Outcome {
 struct Line {
     arrived: Cell<Option<Instant>>,
     wake: Notify,
+}
+
+/// What arrives at even distances, whatever becomes of it: an arrival takes a connection that is free when
+/// it is due, or is given up.
+struct Arrivals {
+    lines: Vec<Line>,
+    /// The one that was used last is warm, and the next one that is taken.
+    free: RefCell<Vec<usize>>,
+    every: Duration,
+    began: Cell<Instant>,
+    arrived: Cell<u32>,
+    given_up: Cell<u64>,
+    counting: Cell<bool>,
+    ended: Cell<bool>,
+}
+
+impl Arrivals {
+    fn new(rate: f64) -> Self {
+        Arrivals {
+            lines: (0..CONNECTIONS).map(|_| Line::default()).collect(),
+            free: RefCell::new((0..CONNECTIONS).collect()),
+            every: Duration::from_secs_f64(1.0 / rate),
+            began: Cell::new(Instant::now()),
+            arrived: Cell::new(0),
+            given_up: Cell::new(0),
+            counting: Cell::new(false),
+            ended: Cell::new(false),
+        }
+    }
+
+    /// Counts from now on, from zero.
+    fn begin(&self, counting: bool) {
+        self.began.set(Instant::now());
+        self.arrived.set(0);
+        self.given_up.set(0);
+        self.counting.set(counting);
+    }
+
+    /// When the next one is due.
+    fn next(&self) -> Instant {
+        self.began.get() + self.every * self.arrived.get()
+    }
+
+    /// Gives connections to those that were due until now, and returns when the next one is.
+    fn catch_up(&self, now: Instant) -> Instant {
+        let mut free = self.free.borrow_mut();
+        loop {
+            let due = self.next();
+            if due > now || self.ended.get() {
+                return due;
+            }
+            self.arrived.set(self.arrived.get() + 1);
+            match free.pop() {
+                Some(number) => {
+                    self.lines[number].arrived.set(Some(due));
+                    self.lines[number].wake.notify_one();
+                }
+                None => self.given_up.set(self.given_up.get() + 1),
+            }
+        }
+    }
+
+    /// A connection was answered. What was due before found it busy.
+    fn release(&self, number: usize) {
+        self.catch_up(Instant::now());
+        self.free.borrow_mut().push(number);
+    }
+
+    fn end(&self) {
+        self.counting.set(false);
+        self.ended.set(true);
+        for line in &self.lines {
+            line.wake.notify_one();
+        }
+    }
+}
+
+/// Wakes at a moment that the runtime's own timer, which counts milliseconds, would miss.
+struct Alarm(AsyncFd<OwnedFd>);
+
+impl Alarm {
+    fn new() -> Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        #[expect(
+            unsafe_code,
+            reason = "the runtime wants to be told that the file stays open"
+        )]
+        // SAFETY: an `OwnedFd` is one file, open, until it is dropped.
+        let registered = unsafe { AsyncFd::register(timer) };
+        Ok(Alarm(registered?))
+    }
+
+    async fn until(&self, moment: Instant) -> Result<()> {
+        // Zero would be never.
+        let left = moment
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_micros(1));
+        let once = Itimerspec {
+            it_interval: Duration::ZERO.try_into()?,
+            it_value: left.try_into()?,
+        };
+        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once)?;
+        self.0.readable().await?.clear_ready();
+        Ok(())
+    }
 }
 
 pub async fn run(net: &Net) -> Result<()> {
@@ -102,76 +214,45 @@ fn show(name: &str, peak: f64, unloaded: f64, outcome: &mut Outcome) {
 async fn open(request: &[u8], rate: f64, seconds: f64, max_wait: &str) -> Result<Outcome> {
     let keys = format!("max_wait = \"{max_wait}\"\n");
     let stage = Stage::with(&keys, "[queue.in]\n").await?;
-    let lines: Rc<Vec<Line>> = Rc::new((0..CONNECTIONS).map(|_| Line::default()).collect());
-    // The one that was used last is warm.
-    let free: Rc<RefCell<Vec<usize>>> = Rc::new(RefCell::new((0..CONNECTIONS).collect()));
-    let ended = Rc::new(Cell::new(false));
-    let counting = Rc::new(Cell::new(false));
+    let arrivals = Rc::new(Arrivals::new(rate));
     let mut tasks = JoinSet::new();
     for number in 0..CONNECTIONS {
-        let mut connection = Connection::open(stage.api).await?;
-        let (lines, free) = (Rc::clone(&lines), Rc::clone(&free));
-        let (ended, counting) = (Rc::clone(&ended), Rc::clone(&counting));
-        let request = request.to_vec();
-        tasks.spawn_local(async move {
-            let (mut waits, mut accepted, mut refused) = (Waits::default(), 0_u64, 0_u64);
-            loop {
-                let Some(arrived) = lines[number].arrived.take() else {
-                    if ended.get() {
-                        return anyhow::Ok((waits, accepted, refused));
-                    }
-                    lines[number].wake.notified().await;
-                    continue;
-                };
-                match connection.ask(&request).await?.status {
-                    201 => {
-                        accepted += 1;
-                        if counting.get() {
-                            waits.add(arrived.elapsed());
-                        }
-                    }
-                    429 | 503 => refused += u64::from(counting.get()),
-                    other => bail!("a send is answered with {other}"),
-                }
-                free.borrow_mut().push(number);
-            }
-        });
+        let connection = Connection::open(stage.api).await?;
+        tasks.spawn_local(ask(
+            connection,
+            number,
+            Rc::clone(&arrivals),
+            request.to_vec(),
+        ));
     }
-    let (mut host_before, mut own_before, mut began) =
-        (stage.usage()?.cpu, own_cpu(), Instant::now());
-    let mut outcome = Outcome::default();
-    let mut due = 0.0;
-    loop {
-        if counting.get() && began.elapsed().as_secs_f64() > seconds {
-            break;
+    let alarm = Alarm::new()?;
+    let until = async |end: Instant| {
+        while Instant::now() < end {
+            let next = arrivals.catch_up(Instant::now());
+            // With no connection that is free there is nothing to do when the next one is due.
+            let next = match arrivals.free.borrow().is_empty() {
+                true => next.max(Instant::now() + PACE),
+                false => next,
+            };
+            alarm.until(next.min(end)).await?;
         }
-        if !counting.get() && began.elapsed() > WARM_UP {
-            counting.set(true);
-            outcome = Outcome::default();
-            (host_before, own_before, began) = (stage.usage()?.cpu, own_cpu(), Instant::now());
-            due = 0.0;
-        }
-        let by_now = began.elapsed().as_secs_f64() * rate;
-        while due < by_now {
-            due += 1.0;
-            outcome.arrived += 1;
-            match free.borrow_mut().pop() {
-                Some(number) => {
-                    lines[number].arrived.set(Some(Instant::now()));
-                    lines[number].wake.notify_one();
-                }
-                None => outcome.given_up += 1,
-            }
-        }
-        tokio::time::sleep(PACE).await;
-    }
+        anyhow::Ok(())
+    };
+    arrivals.begin(false);
+    until(Instant::now() + WARM_UP).await?;
+    let (host_before, own_before) = (stage.usage()?.cpu, own_cpu());
+    arrivals.begin(true);
+    until(Instant::now() + Duration::from_secs_f64(seconds)).await?;
     // Who was turned away is answered late, so the last answers say nothing of what was handled meanwhile.
-    outcome.elapsed = began.elapsed();
-    counting.set(false);
-    ended.set(true);
-    for line in lines.iter() {
-        line.wake.notify_one();
-    }
+    let mut outcome = Outcome {
+        arrived: arrivals.arrived.get().into(),
+        given_up: arrivals.given_up.get(),
+        elapsed: arrivals.began.get().elapsed(),
+        host_cpu: stage.usage()?.cpu.saturating_sub(host_before),
+        own_cpu: own_cpu().saturating_sub(own_before),
+        ..Outcome::default()
+    };
+    arrivals.end();
     let mut all = 0;
     while let Some(line) = tasks.join_next().await {
         let (waits, accepted, refused) = line??;
@@ -179,9 +260,39 @@ async fn open(request: &[u8], rate: f64, seconds: f64, max_wait: &str) -> Result
         all += accepted;
         outcome.refused += refused;
     }
-    outcome.host_cpu = stage.usage()?.cpu.saturating_sub(host_before);
-    outcome.own_cpu = own_cpu().saturating_sub(own_before);
     let ready = stage.count("in", "ready").await?;
     ensure!(ready == all, "{all} were accepted, and {ready} are there");
     Ok(outcome)
+}
+
+/// Asks for each arrival that this connection is given, until the end. Says how long those took that were
+/// accepted while it counted, how many were accepted at all, and how many were refused while it counted.
+async fn ask(
+    mut connection: Connection,
+    number: usize,
+    arrivals: Rc<Arrivals>,
+    request: Vec<u8>,
+) -> Result<(Waits, u64, u64)> {
+    let line = &arrivals.lines[number];
+    let (mut waits, mut accepted, mut refused) = (Waits::default(), 0, 0);
+    loop {
+        let Some(arrived) = line.arrived.take() else {
+            if arrivals.ended.get() {
+                return Ok((waits, accepted, refused));
+            }
+            line.wake.notified().await;
+            continue;
+        };
+        match connection.ask(&request).await?.status {
+            201 => {
+                accepted += 1;
+                if arrivals.counting.get() {
+                    waits.add(arrived.elapsed());
+                }
+            }
+            429 | 503 => refused += u64::from(arrivals.counting.get()),
+            other => bail!("a send is answered with {other}"),
+        }
+        arrivals.release(number);
+    }
 }
