@@ -25,16 +25,20 @@ pub enum Language {
     /// Rust
     Rust,
     /// JavaScript
+    #[value(alias = "javascript")]
     Js,
     /// TypeScript
+    #[value(alias = "typescript")]
     Ts,
     /// Python
     Python,
     /// Go
+    #[value(alias = "golang")]
     Go,
     /// C
     C,
     /// C++
+    #[value(alias = "c++")]
     Cpp,
     /// Zig
     Zig,

@@ -218,3 +218,15 @@ fn the_copied_manifests_ask_for_what_the_real_ones_do() {
         assert_eq!(real.get("target"), copied.get("target"), "{path}");
     }
 }
+
+#[test]
+fn a_language_is_known_by_its_full_name_too() {
+    for (name, language) in [
+        ("javascript", Language::Js),
+        ("typescript", Language::Ts),
+        ("golang", Language::Go),
+        ("c++", Language::Cpp),
+    ] {
+        assert_eq!(Language::from_str(name, false), Ok(language));
+    }
+}
